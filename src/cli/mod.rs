@@ -1,0 +1,96 @@
+//! The command line: one file per command, each its arguments, one call, and its rendering.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Code, Result};
+use crate::settings::{Flags, Settings};
+use crate::ui::{Color, Ui};
+
+/// Moves a live service to a new shape in phases, and back by itself when a check fails.
+#[derive(Debug, Parser)]
+#[command(name = "ctx", version, propagate_version = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, infer_subcommands = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command; before or after its name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// The ledger [default: .ctx/ledger.sqlite3]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// The orchestrator's control API [default: what the plan says]
+    #[arg(long, global = true, value_name = "URL")]
+    pub orchestrator: Option<String>,
+    /// Print JSON: one document for reads, one record a line for runs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Never ask; fail with exit code 44 where a confirmation is needed
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Why this is done, for the record
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Print the result and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What ctx can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context {
+    pub ui: Ui,
+    pub settings: Settings,
+    pub yes: bool,
+    pub no_input: bool,
+    pub reason: Option<String>,
+}
+
+impl Context {
+    /// Prepares what every command needs.
+    ///
+    /// # Errors
+    /// When a settings file has a fault.
+    pub fn new(global: &Global) -> Result<Self> {
+        let flags = Flags {
+            plan: global.plan.clone(),
+            ledger: global.ledger.clone(),
+            orchestrator: global.orchestrator.clone(),
+        };
+        Ok(Self {
+            ui: Ui::new(global.json, global.quiet, global.color),
+            settings: Settings::load(&flags)?,
+            yes: global.yes,
+            no_input: global.no_input || global.json,
+            reason: global.reason.clone(),
+        })
+    }
+}
+
+/// Runs one command to its exit code.
+///
+/// # Errors
+/// Whatever the command fails with; the caller prints it.
+pub fn run(command: Command, _context: &Context) -> Result<Code> {
+    match command {}
+}

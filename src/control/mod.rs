@@ -1,0 +1,10 @@
+//! The control API's shared types, and the client that speaks them.
+//!
+//! Both sides use these types and nothing else of each other: the engine never imports the
+//! orchestrator. Names on the wire are the names in code, plan and ledger.
+
+pub mod client;
+pub mod config;
+pub mod document;
+pub mod observe;
+pub mod wire;

@@ -1,0 +1,182 @@
+//! What an orchestrator measures of itself: `GET /v1/metrics`, `GET /v1/health`, and the cache
+//! snapshot of `GET /v1/cache`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/metrics?from=MS`: what happened in the window from `from` until now.
+///
+/// `from` and the reply's `from_ms` and `to_ms` count milliseconds since the orchestrator
+/// started. Asking again with `from` set to the last reply's `to_ms` gives disjoint windows that
+/// together miss nothing. Without `from`, the window is the last 5 seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Metrics {
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// All requests on routes of the configuration.
+    pub total: Window,
+    /// By the name of the route; requests on no route are under `other`.
+    pub routes: BTreeMap<String, Window>,
+    /// By who was asked: `legacy`, the canary's upstream, an extension's id, or `cache`.
+    pub arms: BTreeMap<String, Window>,
+    pub host: Host,
+    /// How requests were carried and decided, in the window.
+    pub counts: Counts,
+    /// Event workers now.
+    pub workers: u32,
+    /// Answers in the cache now.
+    pub cache_entries: u64,
+}
+
+/// Requests and their answers within a window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Window {
+    pub requests: u64,
+    /// Answers with status 500 and above, and requests that got no answer.
+    pub errors: u64,
+    /// From the first byte received to the last byte answered; absent without requests.
+    pub latency: Option<Latency>,
+}
+
+impl Window {
+    /// Errors per request; `None` without requests.
+    #[expect(clippy::cast_precision_loss, reason = "counts within a window are far below 2^52")]
+    pub fn error_rate(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
+    }
+}
+
+/// Quantiles of latency, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+    pub max_ms: f64,
+}
+
+/// The machine's use, as ratios in 0..=1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// All cores busy = 1; absent until two readings were taken.
+    pub cpu: Option<f64>,
+    pub memory: Option<f64>,
+}
+
+/// Counters over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Upstream requests over a pooled connection.
+    pub pooled: u64,
+    /// Upstream requests over a connection of their own.
+    pub unpooled: u64,
+    /// Events that the own processor took.
+    pub enhanced: u64,
+    /// Events passed to the legacy app as they came.
+    pub legacy: u64,
+    /// Events that the own processor gave back to the legacy app.
+    pub fallback: u64,
+    /// Events that an extension answered.
+    pub extension: u64,
+    pub cache_hits: u64,
+    pub cache_misses: u64,
+    /// Deliveries recognised as repeated and answered with the first answer.
+    pub duplicates: u64,
+    /// Shadow copies whose answers were compared, and how many of them were equal.
+    pub shadow_compared: u64,
+    pub shadow_equal: u64,
+}
+
+/// `GET /v1/health`: checks, incidents and what follows from them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    pub status: Status,
+    pub checks: Vec<Check>,
+    /// Newest first, at most 100.
+    pub incidents: Vec<Incident>,
+    /// What self-healing did or would have done, newest first, at most 100.
+    pub healing: Vec<HealingAction>,
+    pub reliability: Reliability,
+}
+
+/// A state of health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Healthy,
+    Unhealthy,
+    /// Not checked yet, or checks are off. Unknown is not healthy.
+    #[default]
+    Unknown,
+}
+
+/// One health check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// `store`, `cpu`, `memory`, `upstream legacy`, `extension linear-integration`.
+    pub name: String,
+    pub status: Status,
+    pub detail: String,
+    /// RFC 3339, for display.
+    pub at: String,
+}
+
+/// A time during which a check failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    pub check: String,
+    pub detail: String,
+    /// RFC 3339, for display.
+    pub began: String,
+    /// Absent while it lasts.
+    pub lasted_ms: Option<u64>,
+}
+
+/// An action of self-healing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HealingAction {
+    /// RFC 3339, for display.
+    pub at: String,
+    /// Such as `rebuild pool of upstream legacy`.
+    pub action: String,
+    /// The evidence.
+    pub because: String,
+    /// False in monitor mode: it was only recorded.
+    pub performed: bool,
+}
+
+/// Uptime, MTTR and MTBF, computed from recorded incidents, in plan time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reliability {
+    /// How long health has been observed, in seconds.
+    pub observed_s: f64,
+    /// The share of that time without an incident; absent when nothing was observed.
+    pub uptime: Option<f64>,
+    pub failures: u64,
+    /// Mean time to repair, in seconds; absent without a finished incident.
+    pub mttr_s: Option<f64>,
+    /// Mean time between failures, in seconds; absent without a failure.
+    pub mtbf_s: Option<f64>,
+}
+
+/// `GET|PUT /v1/cache`: what the cache holds, for a backup and its restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSnapshot {
+    pub entries: Vec<CacheEntry>,
+}
+
+/// One cached answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheEntry {
+    pub key: String,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// Hex, because an answer need not be text.
+    pub body: String,
+    /// How much longer it may be served.
+    pub ttl_ms: u64,
+}

@@ -1,0 +1,344 @@
+//! The messages of the control API: leases, revisions, operations, state, problems.
+//!
+//! `PUT /v1/lease`, `GET /v1/lease`, `DELETE /v1/lease`; `GET /v1/state`; `GET|POST /v1/revisions`,
+//! `GET /v1/revisions/{rev}`, `POST /v1/revisions/{rev}/confirm|revert`; `GET
+//! /v1/operations/{key}`. Every write carries `Ctx-Fence` and `Idempotency-Key`, a new revision also
+//! `If-Match`; every reply carries `Ctx-Anchor`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use crate::ids::RunId;
+
+/// The request header that carries a [`Fence`].
+pub const FENCE: &str = "ctx-fence";
+/// The reply header that carries an [`Anchor`].
+pub const ANCHOR: &str = "ctx-anchor";
+/// The request header that carries an operation's key.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Proof of holding the lease: a counter that only grows and the lease's random id.
+///
+/// Compared for equality; as text `COUNTER.ID`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fence {
+    pub counter: u64,
+    /// 16 hex digits.
+    pub id: String,
+}
+
+/// A point in the orchestrator's audit chain; as text `SEQ.HASH`.
+///
+/// A caller that presents an anchor which is not an ancestor has met an orchestrator that was
+/// restored to an older state, or another orchestrator altogether.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Anchor {
+    pub seq: u64,
+    /// 64 hex digits.
+    pub hash: String,
+}
+
+/// Why a header is not a fence or an anchor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not of the form NUMBER.HEX")]
+pub struct TokenError(String);
+
+fn number_and_hex(text: &str) -> Result<(u64, String), TokenError> {
+    let error = || TokenError(text.to_owned());
+    let (number, hex) = text.split_once('.').ok_or_else(error)?;
+    let is_hex = !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    let number = number.parse().map_err(|_| error())?;
+    if is_hex { Ok((number, hex.to_owned())) } else { Err(error()) }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.counter, self.id)
+    }
+}
+
+impl FromStr for Fence {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        number_and_hex(text).map(|(counter, id)| Self { counter, id })
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.seq, self.hash)
+    }
+}
+
+impl FromStr for Anchor {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        number_and_hex(text).map(|(seq, hash)| Self { seq, hash })
+    }
+}
+
+/// `PUT /v1/lease`: asks for the right to change the orchestrator, or, with the current fence in
+/// `Ctx-Fence`, renews it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRequest {
+    pub run: RunId,
+    /// Who holds it: user name.
+    pub holder: String,
+    pub host: String,
+    pub pid: u32,
+    /// How long the lease lives without a renewal, 1,000..=600,000 ms.
+    pub ttl_ms: u64,
+    /// The largest fence counter the caller has ever seen.
+    pub min_token: u64,
+    /// The last anchor the caller has seen of this orchestrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_anchor: Option<Anchor>,
+}
+
+/// A lease that was granted or renewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseGrant {
+    pub fence: Fence,
+    pub ttl_ms: u64,
+    pub state_uuid: String,
+}
+
+/// A lease as others see it; without the secret half of the fence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseView {
+    pub run: RunId,
+    pub holder: String,
+    pub host: String,
+    pub pid: u32,
+    pub counter: u64,
+    pub expires_in_ms: u64,
+    /// Time since the holder last renewed.
+    pub heartbeat_age_ms: u64,
+}
+
+/// `POST /v1/revisions`: proposes a whole new document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevisionRequest {
+    pub config: Config,
+    /// The orchestrator reverts by itself when this has passed without a confirmation. Without
+    /// it, the revision lives and dies with the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_within_ms: Option<u64>,
+    /// Why, for the audit chain: such as `phase performance, step pool-ramp 2/4`.
+    pub reason: String,
+}
+
+/// What became of a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevisionStatus {
+    /// In force, but reverted unless confirmed.
+    Provisional,
+    Confirmed,
+    /// Its content was replaced by that of the confirmed revision before it.
+    Reverted,
+}
+
+/// One numbered revision of the configuration. Numbers only grow; a revert makes a new number
+/// with the old content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revision {
+    pub rev: u64,
+    pub status: RevisionStatus,
+    pub config_hash: String,
+    pub reason: String,
+    pub run: Option<RunId>,
+    /// RFC 3339, for display.
+    pub at: String,
+    /// The document; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Config>,
+}
+
+/// The answer to a new revision, a confirmation or a revert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevisionResult {
+    /// The revision that is now in force.
+    pub rev: u64,
+    pub config_hash: String,
+    /// The same request was answered before with the same result; nothing was done again.
+    #[serde(default)]
+    pub replayed: bool,
+}
+
+/// What an operation was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    Apply,
+    Confirm,
+    Revert,
+}
+
+/// `GET /v1/operations/{key}`: what became of a request, for a caller that lost the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Operation {
+    pub key: String,
+    pub kind: OperationKind,
+    pub result: RevisionResult,
+}
+
+/// The provisional revision and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Provisional {
+    pub rev: u64,
+    pub run: RunId,
+    /// The idempotency key that created it.
+    pub key: String,
+    pub reason: String,
+    /// The revision whose content comes back if nobody confirms.
+    pub reverts_to: u64,
+    /// Time left until the deadline; absent when it only depends on the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_in_ms: Option<u64>,
+}
+
+/// `GET /v1/state`: where the orchestrator stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct State {
+    pub state_uuid: String,
+    /// The version of ctx that the orchestrator runs.
+    pub version: String,
+    /// The newest revision, which is the one in force.
+    pub head: u64,
+    /// The newest confirmed revision.
+    pub confirmed: u64,
+    pub provisional: Option<Provisional>,
+    pub lease: Option<LeaseView>,
+    pub anchor: Anchor,
+    /// The document in force, and its hash.
+    pub config: Config,
+    pub config_hash: String,
+    /// The address that events are received on.
+    pub data_addr: String,
+    /// How long this process has been up, in real time.
+    pub up_ms: u64,
+}
+
+/// An error of the control API: RFC 9457, `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    pub code: ProblemCode,
+    /// Who holds the lease, where that is the problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
+}
+
+/// The machine-readable name of a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// 400: the request is malformed or its body does not fit the schema.
+    BadRequest,
+    /// 401: no token, or a wrong one.
+    Unauthorized,
+    /// 403: an `Origin` header or an unknown `Host`; a browser is not an operator.
+    Forbidden,
+    /// 404
+    NotFound,
+    /// 405
+    MethodNotAllowed,
+    /// 409: somebody else holds the lease.
+    LeaseHeld,
+    /// 409: the fence is not the current one; the lease was lost.
+    StaleFence,
+    /// 409: the caller has seen a newer state than this orchestrator has.
+    StateRegression,
+    /// 409: a provisional revision is already there.
+    ProvisionalExists,
+    /// 410: that revision is not, or no longer, the provisional one.
+    NotProvisional,
+    /// 412: the head is another revision than `If-Match` says.
+    HeadMoved,
+    /// 413: the body is larger than 1 MiB.
+    TooLarge,
+    /// 415: the body is not JSON by its content type.
+    UnsupportedMediaType,
+    /// 422: the document breaks a rule.
+    InvalidConfig,
+    /// 422: the key was used before with another request.
+    KeyReused,
+    /// 428: `If-Match`, `Ctx-Fence` or `Idempotency-Key` is missing.
+    PreconditionRequired,
+    /// 500: the store failed; nothing was changed.
+    StoreFailed,
+}
+
+impl ProblemCode {
+    /// The HTTP status that goes with the code.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::LeaseHeld
+            | Self::StaleFence
+            | Self::StateRegression
+            | Self::ProvisionalExists => 409,
+            Self::NotProvisional => 410,
+            Self::HeadMoved => 412,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::InvalidConfig | Self::KeyReused => 422,
+            Self::PreconditionRequired => 428,
+            Self::StoreFailed => 500,
+        }
+    }
+
+    /// The title that goes with the code.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not found",
+            Self::MethodNotAllowed => "method not allowed",
+            Self::LeaseHeld => "the lease is held",
+            Self::StaleFence => "the fence is stale",
+            Self::StateRegression => "the orchestrator's state is older than the caller's",
+            Self::ProvisionalExists => "a provisional revision exists",
+            Self::NotProvisional => "the revision is not provisional",
+            Self::HeadMoved => "the head has moved",
+            Self::TooLarge => "the body is too large",
+            Self::UnsupportedMediaType => "the body is not JSON",
+            Self::InvalidConfig => "the configuration is invalid",
+            Self::KeyReused => "the idempotency key was used for another request",
+            Self::PreconditionRequired => "a precondition is required",
+            Self::StoreFailed => "the store failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fences_and_anchors_survive_a_header() {
+        let fence = Fence { counter: 7, id: "00ff".repeat(4) };
+        assert_eq!(fence.to_string().parse(), Ok(fence));
+        for bad in ["", "7", "7.", "x.ff", "7.xyz", "-1.ff"] {
+            assert!(bad.parse::<Fence>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The engine: a fold and a question.

@@ -1,0 +1,14 @@
+//! Judgement: pure functions from samples to three-valued verdicts.
+//!
+//! A verdict passes, fails, or is inconclusive with a reason. Inconclusive never advances a
+//! phase. Nothing in here does I/O or reads a clock.
+
+pub mod criterion;
+pub mod guard;
+pub mod limit;
+pub mod metric;
+pub mod verdict;
+
+pub use limit::Limit;
+pub use metric::{Metric, Unit};
+pub use verdict::Verdict;

@@ -1,0 +1,380 @@
+//! The facts that a ledger records: everything ctx intended, and everything that came of it.
+//!
+//! A fact about an intent is durable before the first byte leaves; a fact about an outcome is
+//! written after the answer is there. So the ledger never claims more than happened, and what it
+//! claims less, resume finds out.
+//!
+//! How to add one: a variant, its name in [`Fact::kind`], its transition in
+//! `engine::state`, and, where a table shows it, its row in `ledger::projection`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::config::Config;
+use crate::control::wire::{Anchor, Fence};
+use crate::ids::{BackupId, CriterionId, GuardId, MilestoneId, PhaseId, PlanName, RunId, StepId};
+use crate::judge::Verdict;
+use crate::plan::model::{Category, Guard, Phase, Suite};
+
+/// One thing that was intended or that happened, within a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    RunBegun(Box<RunBegun>),
+    /// A new process took the run up, or the first one began: from here on, this fence.
+    LeaseTaken {
+        fence: Fence,
+        anchor: Option<Anchor>,
+        pid: u32,
+    },
+    BackupIntended {
+        backup: BackupId,
+    },
+    BackupDone {
+        backup: BackupId,
+        path: String,
+        bytes: u64,
+        manifest_hash: String,
+    },
+
+    /// A configuration step, or a part of one, is about to be sent.
+    ChangeIntended {
+        at: At,
+        attempt: u32,
+        key: String,
+        if_match: u64,
+        target_hash: String,
+    },
+    /// The orchestrator has it as a provisional revision.
+    ChangeApplied {
+        at: At,
+        rev: u64,
+        anchor: Option<Anchor>,
+    },
+    /// The intent had no effect, or its effect was reverted; a new attempt may follow.
+    ChangeVoid {
+        at: At,
+        why: String,
+    },
+    /// The confirmation is about to be sent.
+    ConfirmIntended {
+        at: At,
+        rev: u64,
+        key: String,
+    },
+    ChangeConfirmed {
+        at: At,
+        rev: u64,
+        anchor: Option<Anchor>,
+    },
+
+    /// A step that acts outside the configuration is about to be done.
+    LocalIntended {
+        at: At,
+    },
+    LocalDone {
+        at: At,
+        detail: String,
+    },
+    /// A step could not be done.
+    StepFailed {
+        at: At,
+        why: String,
+    },
+
+    SoakBegun {
+        at: At,
+        plan_ms: u64,
+        real_ms: u64,
+    },
+    SoakEnded {
+        at: At,
+        looks: u64,
+    },
+    /// A guard failed, or stayed inconclusive for too long.
+    GuardBreached {
+        guard: GuardId,
+        at: At,
+        why: String,
+    },
+    /// A criterion was judged.
+    CriterionJudged(Box<Judged>),
+    ApprovalAsked {
+        at: At,
+        prompt: String,
+    },
+    Approved {
+        at: At,
+        by: String,
+    },
+
+    /// The phase is being undone.
+    RollbackBegun {
+        cause: String,
+    },
+    /// The provisional revision is about to be reverted, explicitly.
+    RevertIntended {
+        rev: u64,
+        key: String,
+    },
+    /// It is no longer in force: by our request, or by the orchestrator itself.
+    Reverted {
+        rev: u64,
+        head: u64,
+    },
+    /// The configuration from before is about to be written as a new revision.
+    RestoreIntended {
+        attempt: u32,
+        key: String,
+        if_match: u64,
+        target_hash: String,
+    },
+    RestoreApplied {
+        rev: u64,
+    },
+    RestoreConfirmIntended {
+        rev: u64,
+        key: String,
+    },
+    RestoreConfirmed {
+        rev: u64,
+        anchor: Option<Anchor>,
+    },
+    /// The intent to restore had no effect; a new attempt follows.
+    RestoreVoid {
+        why: String,
+    },
+    /// A step that acted outside the configuration is about to be undone.
+    UndoIntended {
+        phase: PhaseId,
+        step: StepId,
+    },
+    Undone {
+        phase: PhaseId,
+        step: StepId,
+        detail: String,
+    },
+    /// It could not be undone: it is irreversible, or its undo failed.
+    NotUndone {
+        phase: PhaseId,
+        step: StepId,
+        irreversible: bool,
+        why: String,
+    },
+    /// The configuration was read back after a rollback and compared with the one before.
+    ReadBack {
+        rev: u64,
+        config_hash: String,
+        equal: bool,
+    },
+
+    MilestoneReached {
+        milestone: MilestoneId,
+        title: String,
+    },
+    /// A process stopped at a safe point; the run goes on when it is resumed.
+    Interrupted {
+        by: String,
+    },
+    /// The run stops here until a person has looked.
+    Halted {
+        reason: HaltReason,
+        detail: String,
+    },
+    RunEnded {
+        outcome: Outcome,
+        summary: String,
+    },
+
+    /// Success criteria were judged outside a phase.
+    Validated {
+        plan: PlanName,
+        passed: bool,
+    },
+    /// A person restored a backup.
+    BackupRestored {
+        backup: BackupId,
+        parts: Vec<String>,
+        safety: Option<BackupId>,
+    },
+}
+
+/// A position in a phase: a step, and which of its parts (from 1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct At {
+    pub step: StepId,
+    pub part: u32,
+    pub parts: u32,
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.parts {
+            1 => write!(f, "{}", self.step),
+            parts => write!(f, "{} {}/{parts}", self.step, self.part),
+        }
+    }
+}
+
+/// Everything a run needs to know, so that it needs neither the plan file nor anything else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunBegun {
+    pub kind: RunKind,
+    pub plan: PlanName,
+    pub plan_title: String,
+    /// As the operator named it.
+    pub plan_file: String,
+    /// SHA-256 of the file's bytes.
+    pub file_hash: String,
+    /// SHA-256 of the phase's meaning: comments and white space do not count.
+    pub phase_hash: String,
+    /// How many phases the plan has.
+    pub phases: u32,
+    pub phase: Phase,
+    pub guards: Vec<Guard>,
+    pub suites: Vec<Suite>,
+    pub base: Base,
+    pub by: By,
+    /// Plan time per real time; 1 outside a rehearsal.
+    pub tempo: f64,
+}
+
+/// What a run is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunKind {
+    Migrate,
+    /// Undoes phases: the content of `to` is written back, then `undo` is done in order.
+    Rollback {
+        phases: Vec<PhaseId>,
+        to: Box<Config>,
+        undo: Vec<Undo>,
+    },
+}
+
+/// A step outside the configuration that a rollback undoes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    pub phase: PhaseId,
+    pub step: crate::plan::model::Step,
+}
+
+/// The orchestrator as the run found it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    pub orchestrator: String,
+    pub state_uuid: String,
+    pub rev: u64,
+    pub config_hash: String,
+    pub config: Config,
+    pub anchor: Anchor,
+}
+
+/// Who began a run, where, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    pub user: String,
+    pub host: String,
+    pub ctx_version: String,
+    pub reason: Option<String>,
+}
+
+/// A criterion with its target, what was found, and the verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    pub plan: PlanName,
+    pub criterion: CriterionId,
+    pub title: String,
+    pub category: Category,
+    /// Such as `latency_p95 at most 100ms`.
+    pub target: String,
+    /// Such as `12.3ms`, or `no data`.
+    pub actual: String,
+    pub verdict: Verdict,
+    /// The step that required it; absent at the end of a phase and in `ctx validate`.
+    pub required_by: Option<StepId>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The phase is confirmed, or the requested rollback is complete.
+    Done,
+    /// The phase failed and everything is as it was before.
+    RolledBack,
+    /// The phase failed and stays where it is, because the plan says hold.
+    Held,
+    /// Something could not be undone; a person is needed.
+    RollbackIncomplete,
+    /// The run was given up by a person without undoing anything.
+    Abandoned,
+}
+
+/// Why a run cannot go on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltReason {
+    /// The configuration is not what the ledger expects.
+    Drift,
+    /// Another orchestrator answers at this address.
+    WrongOrchestrator,
+    /// The orchestrator was restored to an older state.
+    StateRegression,
+    /// A request of ours is recorded there with other bytes.
+    Tampered,
+    /// The plan file was edited since the run began.
+    PlanChanged,
+}
+
+impl Fact {
+    /// The fact's name, as in the ledger's `kind` column.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::RunBegun(_) => "run_begun",
+            Self::LeaseTaken { .. } => "lease_taken",
+            Self::BackupIntended { .. } => "backup_intended",
+            Self::BackupDone { .. } => "backup_done",
+            Self::ChangeIntended { .. } => "change_intended",
+            Self::ChangeApplied { .. } => "change_applied",
+            Self::ChangeVoid { .. } => "change_void",
+            Self::ConfirmIntended { .. } => "confirm_intended",
+            Self::ChangeConfirmed { .. } => "change_confirmed",
+            Self::LocalIntended { .. } => "local_intended",
+            Self::LocalDone { .. } => "local_done",
+            Self::StepFailed { .. } => "step_failed",
+            Self::SoakBegun { .. } => "soak_begun",
+            Self::SoakEnded { .. } => "soak_ended",
+            Self::GuardBreached { .. } => "guard_breached",
+            Self::CriterionJudged(_) => "criterion_judged",
+            Self::ApprovalAsked { .. } => "approval_asked",
+            Self::Approved { .. } => "approved",
+            Self::RollbackBegun { .. } => "rollback_begun",
+            Self::RevertIntended { .. } => "revert_intended",
+            Self::Reverted { .. } => "reverted",
+            Self::RestoreIntended { .. } => "restore_intended",
+            Self::RestoreApplied { .. } => "restore_applied",
+            Self::RestoreConfirmIntended { .. } => "restore_confirm_intended",
+            Self::RestoreConfirmed { .. } => "restore_confirmed",
+            Self::RestoreVoid { .. } => "restore_void",
+            Self::UndoIntended { .. } => "undo_intended",
+            Self::Undone { .. } => "undone",
+            Self::NotUndone { .. } => "not_undone",
+            Self::ReadBack { .. } => "read_back",
+            Self::MilestoneReached { .. } => "milestone_reached",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Halted { .. } => "halted",
+            Self::RunEnded { .. } => "run_ended",
+            Self::Validated { .. } => "validated",
+            Self::BackupRestored { .. } => "backup_restored",
+        }
+    }
+}
+
+/// A fact with the run it belongs to and the time it was recorded, for display.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    pub seq: u64,
+    pub at_ms: crate::clock::WallMs,
+    pub run: Option<RunId>,
+    pub fact: Fact,
+}

@@ -1,0 +1,392 @@
+//! A plan after parsing: everything in it is valid, resolved and typed.
+//!
+//! The text of a plan is read once, by [`super::parse`]; nobody checks any of this again. A plan
+//! is plain data, and the phase that a run executes is stored in the ledger with the run, so that
+//! it can be rolled back when the file is long gone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::document::Assignment;
+use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, SuiteId};
+use crate::judge::{Limit, Metric};
+use crate::units::{Percent, duration};
+
+/// A migration, described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub name: PlanName,
+    pub title: String,
+    pub orchestrator: Orchestrator,
+    pub backup: BackupPolicy,
+    /// Hold from a phase's first step until it is confirmed.
+    pub guards: Vec<Guard>,
+    /// In the order in which they are migrated.
+    pub phases: Vec<Phase>,
+    /// Of the migration as a whole; phases name those that they need too.
+    pub criteria: Vec<Criterion>,
+    pub milestones: Vec<Milestone>,
+    pub risks: Vec<Risk>,
+    pub suites: Vec<Suite>,
+}
+
+/// Where the orchestrator is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orchestrator {
+    pub url: String,
+    /// A reference, `env:NAME` or `file:PATH`; never the token itself.
+    pub token: Option<String>,
+}
+
+/// What a backup holds besides the orchestrator's own configuration, database and cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupPolicy {
+    /// SQLite databases of the service, as paths relative to the plan's folder.
+    pub databases: Vec<String>,
+}
+
+/// A condition that must hold all the time while a phase is in flight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    pub id: GuardId,
+    pub metric: Metric,
+    pub limit: Limit,
+    /// Consecutive breaches, on disjoint samples, that make it fail.
+    pub breaches: u32,
+    /// Fewer observations than this are inconclusive.
+    pub min_samples: u64,
+    /// Time from one look to the next; also the least width of a sample.
+    #[serde(with = "duration")]
+    pub every: Duration,
+    /// What a guard without data does when `patience` has passed.
+    pub on_no_data: OnNoData,
+    /// How long a guard may stay inconclusive.
+    #[serde(with = "duration")]
+    pub patience: Duration,
+}
+
+/// What to do about a guard that cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNoData {
+    /// Treat it as failed.
+    Fail,
+    /// Go on without it.
+    Ignore,
+}
+
+/// The unit that an operator migrates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub id: PhaseId,
+    /// From 1, by position in the plan.
+    pub number: u32,
+    pub title: String,
+    pub objective: Option<String>,
+    /// First and last day of the timeline, from 1.
+    pub days: Option<(u32, u32)>,
+    pub on_failure: OnFailure,
+    pub steps: Vec<Step>,
+    /// Must all pass before the phase is confirmed: the phase's own, and those of the plan that
+    /// it names.
+    pub criteria: Vec<Criterion>,
+    /// Ids of guards of the plan that do not hold in this phase.
+    pub without_guards: Vec<GuardId>,
+    /// The line of the plan file that it begins on.
+    pub line: u32,
+}
+
+/// What to do when a phase fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Undo this phase.
+    #[default]
+    RollbackPhase,
+    /// Undo this phase and every phase before it.
+    RollbackAll,
+    /// Revert what is provisional and stop.
+    Hold,
+}
+
+/// One change with its inverse.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub id: StepId,
+    pub title: Option<String>,
+    pub action: Action,
+    /// Criteria that must pass at this moment, or the step is not begun and the phase fails.
+    pub require: Vec<Criterion>,
+    /// How long the guards are watched after the step, or after each part of it.
+    #[serde(with = "duration")]
+    pub soak: Duration,
+    /// The line of the plan file that it begins on.
+    pub line: u32,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Assigns values of the configuration. Inverse: the document before.
+    Set { assignments: Vec<Assignment> },
+    /// Raises a flag's percentage part by part. Inverse: the document before.
+    Ramp { flag: String, to: Vec<Percent> },
+    /// Gives a second upstream a growing share and compares both. Inverse: the document before.
+    Canary { upstream: String, url: Option<String>, to: Vec<Percent>, compare: Compare },
+    /// Installs an extension. Inverse: the document before.
+    Install { assignment: Assignment },
+    /// Removes an extension. Inverse: the document before.
+    Uninstall { assignment: Assignment },
+    /// Runs test suites. Changes nothing.
+    Test { suites: Vec<SuiteId> },
+    /// Runs a program. Inverse: `undo`, or none when the step is irreversible.
+    Run {
+        command: Argv,
+        undo: Option<Argv>,
+        #[serde(with = "duration")]
+        timeout: Duration,
+    },
+    /// Sends an HTTP request. Inverse: `undo`, or none when the step is irreversible.
+    Call {
+        request: Request,
+        undo: Option<Request>,
+        #[serde(with = "duration")]
+        timeout: Duration,
+    },
+    /// Takes and verifies a backup, besides the one that every phase begins with.
+    Backup,
+    /// Waits for a person. The phase stops with exit code 12 until it was approved.
+    Approve { prompt: String },
+    /// Only watches the guards, for the step's `soak`.
+    Soak,
+}
+
+/// A program and its arguments; never a shell line.
+pub type Argv = Vec<String>;
+
+/// How a canary is compared with the legacy upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compare {
+    /// How much higher than the control's the canary's error rate may be, as a ratio in 0..=1.
+    pub max_error_increase: f64,
+    /// How many times the control's p95 the canary's may be.
+    pub max_p95_ratio: f64,
+    /// Fewer requests per arm are inconclusive.
+    pub min_samples: u64,
+}
+
+/// An HTTP request of a `call` step or a suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub method: String,
+    /// Absolute; or a path, which is taken relative to the orchestrator's data plane. A path
+    /// that begins with `control:` goes to the control API, with its token.
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+}
+
+/// A condition that must be true for a phase, or the migration, to count as done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Criterion {
+    pub id: CriterionId,
+    pub title: Option<String>,
+    pub category: Category,
+    pub check: CriterionCheck,
+}
+
+/// What a criterion is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    Performance,
+    Reliability,
+    Functionality,
+}
+
+impl Category {
+    pub const ALL: [Self; 3] = [Self::Performance, Self::Reliability, Self::Functionality];
+
+    /// The name as in plans and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Performance => "performance",
+            Self::Reliability => "reliability",
+            Self::Functionality => "functionality",
+        }
+    }
+}
+
+/// How a criterion is decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CriterionCheck {
+    /// A metric keeps a limit over a window that ends now.
+    Metric {
+        metric: Metric,
+        limit: Limit,
+        min_samples: u64,
+        #[serde(with = "duration")]
+        window: Duration,
+    },
+    /// Every case of a suite passes.
+    Suite { suite: SuiteId },
+}
+
+/// A named sign of progress.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Milestone {
+    pub id: MilestoneId,
+    pub title: String,
+    /// The phase that it belongs to.
+    pub phase: PhaseId,
+    /// First and last day of the timeline.
+    pub days: Option<(u32, u32)>,
+    /// Reached when this step of its phase is confirmed; at the end of the phase if absent.
+    pub after: Option<StepId>,
+    /// And when these criteria hold at that moment.
+    pub when: Vec<Criterion>,
+}
+
+/// Something that may go wrong, and what the plan does about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Risk {
+    pub id: String,
+    pub title: String,
+    pub severity: Severity,
+    pub mitigations: Vec<String>,
+}
+
+/// How bad a risk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+}
+
+/// Test cases that are run together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    pub id: SuiteId,
+    pub kind: SuiteKind,
+    pub cases: Vec<Case>,
+    /// The load that a performance or load suite applies.
+    pub load: Option<Load>,
+}
+
+/// What a suite is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuiteKind {
+    Functional,
+    Performance,
+    Integration,
+    Load,
+}
+
+/// One request and what must come back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    pub name: String,
+    pub request: Request,
+    /// Sign the body as this platform does, with the secret of its route where there is one, and
+    /// give the request a fresh delivery id.
+    pub sign_as: Option<crate::control::config::Platform>,
+    pub expect: Expect,
+}
+
+/// What must come back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expect {
+    pub status: u16,
+    /// Texts that the body must contain.
+    pub contains: Vec<String>,
+    /// Headers by name and the text that their value must contain.
+    pub headers: Vec<(String, String)>,
+    /// JSON pointers and the values that must stand there.
+    pub json: Vec<(String, serde_json::Value)>,
+}
+
+/// Load at a constant arrival rate, drawn from the suite's cases in turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Requests a second.
+    pub rate: f64,
+    #[serde(with = "duration")]
+    pub lasts: Duration,
+    /// Thresholds on what the load generator itself saw.
+    pub thresholds: Vec<(Metric, Limit)>,
+}
+
+impl Plan {
+    /// The phase with this number (from 1) or id.
+    pub fn phase(&self, number_or_id: &str) -> Option<&Phase> {
+        let by_number = number_or_id.parse::<u32>().ok();
+        self.phases.iter().find(|p| Some(p.number) == by_number || p.id.as_str() == number_or_id)
+    }
+
+    /// The guards that hold in `phase`.
+    pub fn guards_of(&self, phase: &Phase) -> Vec<Guard> {
+        let holds = |guard: &&Guard| !phase.without_guards.contains(&guard.id);
+        self.guards.iter().filter(holds).cloned().collect()
+    }
+
+    /// All criteria once: those of the plan, then those that only a phase has.
+    pub fn all_criteria(&self) -> Vec<&Criterion> {
+        let mut all: Vec<&Criterion> = self.criteria.iter().collect();
+        for criterion in self.phases.iter().flat_map(|p| &p.criteria) {
+            if !all.iter().any(|seen| seen.id == criterion.id) {
+                all.push(criterion);
+            }
+        }
+        all
+    }
+
+    /// How long all soaks take together, as the plan says.
+    pub fn soak_total(&self) -> Duration {
+        self.phases.iter().map(Phase::soak_total).sum()
+    }
+}
+
+impl Phase {
+    /// How long the soaks of this phase take together, as the plan says.
+    pub fn soak_total(&self) -> Duration {
+        self.steps.iter().map(|s| s.soak * u32::try_from(s.parts()).unwrap_or(u32::MAX)).sum()
+    }
+
+    /// The steps that cannot be undone.
+    pub fn irreversible(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|s| s.is_irreversible())
+    }
+}
+
+impl Step {
+    /// In how many parts the step is done, each with its own soak: at least 1.
+    pub fn parts(&self) -> usize {
+        match &self.action {
+            Action::Ramp { to, .. } | Action::Canary { to, .. } => to.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether nothing can undo the step.
+    pub fn is_irreversible(&self) -> bool {
+        matches!(&self.action, Action::Run { undo: None, .. } | Action::Call { undo: None, .. })
+    }
+
+    /// Whether the step changes the configuration, whose inverse is always known.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            &self.action,
+            Action::Set { .. }
+                | Action::Ramp { .. }
+                | Action::Canary { .. }
+                | Action::Install { .. }
+                | Action::Uninstall { .. }
+        )
+    }
+}

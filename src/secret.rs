@@ -1,0 +1,122 @@
+//! Secrets, by reference only.
+//!
+//! A plan, a setting and a configuration name where a secret is, never the secret: `env:NAME` or
+//! `file:PATH`. The value lives in [`Secret`], which has no `Display`, no `Serialize`, and a
+//! `Debug` that shows nothing.
+
+use std::fmt;
+use std::fs;
+use std::str::FromStr;
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    Env(String),
+    File(String),
+}
+
+/// A secret's value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// Why a secret cannot be had. Never contains the secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("`{0}` is not a reference to a secret; write `env:NAME` or `file:PATH`")]
+    NotAReference(String),
+    #[error("the environment variable `{0}` is not set")]
+    NotSet(String),
+    #[error("failed to read the secret in `{0}`")]
+    Unreadable(String, #[source] std::io::Error),
+    #[error("the secret in `{0}` is empty")]
+    Empty(String),
+}
+
+impl FromStr for SecretRef {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.to_owned())),
+            // The text may be the secret itself, put there by mistake: do not repeat all of it.
+            _ => {
+                Err(SecretError::NotAReference(text.chars().take(4).chain("...".chars()).collect()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+impl SecretRef {
+    /// Reads the secret. Surrounding white space of a file is dropped.
+    ///
+    /// # Errors
+    /// When it is not set, not readable, or empty.
+    pub fn resolve(&self) -> Result<Secret, SecretError> {
+        let value = match self {
+            #[expect(clippy::disallowed_methods, reason = "secrets are never kept in settings")]
+            Self::Env(name) => {
+                std::env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?
+            }
+            Self::File(path) => fs::read_to_string(path)
+                .map_err(|error| SecretError::Unreadable(path.clone(), error))?,
+        };
+        match value.trim() {
+            "" => Err(SecretError::Empty(self.to_string())),
+            value => Ok(Secret(value.to_owned())),
+        }
+    }
+}
+
+impl Secret {
+    /// Wraps a value that was made here, such as a fresh token.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, at the one place that sends or compares it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_and_never_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hush\n").unwrap();
+        let reference: SecretRef = format!("file:{}", file.path().display()).parse().unwrap();
+        let secret = reference.resolve().unwrap();
+        assert_eq!(secret.expose(), "hush");
+        assert!(!format!("{secret:?}").contains("hush"));
+        let error = "hush-hush-secret".parse::<SecretRef>().unwrap_err();
+        assert!(!error.to_string().contains("hush-hush"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_or_missing_secret_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reference = SecretRef::File(file.path().display().to_string());
+        assert!(matches!(reference.resolve(), Err(SecretError::Empty(_))));
+        let nowhere = SecretRef::Env("CTX_TEST_SURELY_NOT_SET".to_owned());
+        assert!(matches!(nowhere.resolve(), Err(SecretError::NotSet(_))));
+    }
+}

@@ -1,0 +1,179 @@
+//! Everything that ctx prints goes through here.
+//!
+//! stdout is the result, stderr is everything else. A reader that went away (`| head`) ends the
+//! output quietly: the ledger is the record, the terminal is a view.
+
+use std::io::{IsTerminal, Write};
+
+use crate::error::Failure;
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// How to print.
+#[derive(Clone, Debug)]
+pub struct Ui {
+    /// Machine-readable output on stdout.
+    pub json: bool,
+    pub quiet: bool,
+    /// Colour on stdout, and on stderr.
+    pub color_out: bool,
+    pub color_err: bool,
+    /// Whether somebody watches stderr, so that bars may move.
+    pub live: bool,
+    /// Columns to fit into.
+    pub width: usize,
+}
+
+impl Ui {
+    /// Decides from the flags, the environment and the terminal.
+    pub fn new(json: bool, quiet: bool, color: Color) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the terminal's own conventions, not settings"
+        )]
+        let env = |name: &str| std::env::var(name).unwrap_or_default();
+        let dumb = env("TERM") == "dumb" || !env("NO_COLOR").is_empty();
+        let forced = !env("CLICOLOR_FORCE").is_empty() || !env("FORCE_COLOR").is_empty();
+        let colored = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => !json && !dumb && (terminal || forced),
+        };
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let columns = env("COLUMNS").parse().ok().filter(|n| *n >= 40);
+        Self {
+            json,
+            quiet,
+            color_out: colored(out),
+            color_err: colored(err),
+            live: err && !json && env("TERM") != "dumb" && env("CI").is_empty(),
+            width: columns.unwrap_or_else(terminal_width),
+        }
+    }
+
+    /// Prints a line of the result to stdout.
+    pub fn out(&self, line: impl AsRef<str>) {
+        // A closed pipe is not an error of ours.
+        let _ = writeln!(std::io::stdout().lock(), "{}", line.as_ref());
+    }
+
+    /// Prints text of the result to stdout as it is.
+    pub fn out_raw(&self, text: impl AsRef<str>) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_ref().as_bytes());
+        let _ = out.flush();
+    }
+
+    /// Prints one JSON document, or one record of a stream, to stdout.
+    pub fn json(&self, value: &impl serde::Serialize) {
+        self.out(serde_json::to_string(value).expect("output is plain data"));
+    }
+
+    /// Prints a line of progress or advice to stderr, unless quiet.
+    pub fn note(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr().lock(), "{}", line.as_ref());
+        }
+    }
+
+    /// Prints a failure to stderr: what, why, what next.
+    pub fn fail(&self, failure: &Failure) {
+        let _ = write!(std::io::stderr().lock(), "{}", self.render(failure));
+    }
+
+    /// A failure as text.
+    pub fn render(&self, failure: &Failure) -> String {
+        let line = |paint, label: &str, text: &str| {
+            format!("{} {}\n", self.paint(paint, label), indent(text))
+        };
+        let what = line(Paint::Bad, "error:", &failure.what);
+        let whys = failure.why.iter().map(|why| line(Paint::Strong, "why:  ", why));
+        let hints = failure.hints.iter().map(|hint| line(Paint::Good, "hint: ", hint));
+        std::iter::once(what).chain(whys).chain(hints).collect()
+    }
+
+    /// Colours text for stderr, where colour is on.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        paint.apply(self.color_err, text)
+    }
+
+    /// Colours text for stdout, where colour is on.
+    pub fn paint_out(&self, paint: Paint, text: &str) -> String {
+        paint.apply(self.color_out, text)
+    }
+}
+
+/// What a colour means. Never the only sign: the words say it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    Good,
+    Bad,
+    Warn,
+    Strong,
+    Faint,
+}
+
+impl Paint {
+    /// Wraps `text` in the escape sequence, if `on`.
+    pub fn apply(self, on: bool, text: &str) -> String {
+        let code = match self {
+            Self::Good => "32",
+            Self::Bad => "1;31",
+            Self::Warn => "33",
+            Self::Strong => "1",
+            Self::Faint => "2",
+        };
+        if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Continuation lines stand under the first one.
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n       ")
+}
+
+/// The width of the terminal on stderr or stdout; 80 where there is none.
+fn terminal_width() -> usize {
+    let sized = |fd: std::os::fd::BorrowedFd<'_>| {
+        rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col))
+    };
+    let (out, err) = (std::io::stdout(), std::io::stderr());
+    let width = sized(std::os::fd::AsFd::as_fd(&out))
+        .or_else(|| sized(std::os::fd::AsFd::as_fd(&err)))
+        .filter(|columns| *columns >= 40);
+    width.unwrap_or(80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn a_failure_says_what_why_and_what_next() {
+        let ui = Ui {
+            json: false,
+            quiet: false,
+            color_out: false,
+            color_err: false,
+            live: false,
+            width: 80,
+        };
+        let failure = Failure::new(Code::Unreachable, "the orchestrator does not answer")
+            .why("connection refused\n(os error 111)")
+            .hint("start it with `ctx serve`");
+        assert_eq!(
+            ui.render(&failure),
+            "error: the orchestrator does not answer\n\
+             why:   connection refused\n       (os error 111)\n\
+             hint:  start it with `ctx serve`\n"
+        );
+    }
+}
