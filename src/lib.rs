@@ -10,6 +10,8 @@
 //! - [`engine`]: `state = facts.fold(evolve)`, `action = decide(state, now)`, and the one small
 //!   loop that acts.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
+//! - [`load`]: open-loop load, realistic webhooks, test suites.
+//! - [`rehearsal`]: the legacy app and the traffic that a plan is rehearsed with.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
 pub mod cli;
@@ -20,8 +22,10 @@ pub mod error;
 pub mod ids;
 pub mod judge;
 pub mod ledger;
+pub mod load;
 pub mod orchestrator;
 pub mod plan;
+pub mod rehearsal;
 pub mod secret;
 pub mod settings;
 pub mod ui;
