@@ -9,6 +9,7 @@
 //! - [`control`]: the types both sides of the control API share, and its client.
 //! - [`engine`]: `state = facts.fold(evolve)`, `action = decide(state, now)`, and the one small
 //!   loop that acts.
+//! - [`progress`]: how a run is shown while it happens.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
@@ -22,6 +23,7 @@ pub mod judge;
 pub mod ledger;
 pub mod orchestrator;
 pub mod plan;
+pub mod progress;
 pub mod secret;
 pub mod settings;
 pub mod ui;
