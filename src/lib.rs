@@ -9,6 +9,7 @@
 //! - [`control`]: the types both sides of the control API share, and its client.
 //! - [`engine`]: `state = facts.fold(evolve)`, `action = decide(state, now)`, and the one small
 //!   loop that acts.
+//! - [`report`]: what is told about a migration: status, history, report.
 //! - [`progress`]: how a run is shown while it happens.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
@@ -24,6 +25,7 @@ pub mod ledger;
 pub mod orchestrator;
 pub mod plan;
 pub mod progress;
+pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod ui;
