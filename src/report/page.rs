@@ -74,21 +74,21 @@ impl Page {
     /// Adds rows of a label and a value, none higher than `height` lines.
     pub fn fields(&mut self, rows: Vec<(&str, Cell)>, height: usize) {
         let row = |(label, value)| vec![Cell::painted(label, Paint::Faint), value];
-        self.rows(rows.into_iter().map(row).collect(), height);
+        self.rows(&rows.into_iter().map(row).collect::<Vec<_>>(), height);
     }
 
     /// Adds a table. Columns that are empty in every row are left out with their heads.
-    pub fn table(&mut self, head: &[&str], rows: Vec<Vec<Cell>>) {
+    pub fn table(&mut self, head: &[&str], rows: &[Vec<Cell>]) {
         let used = |column: &usize| rows.iter().any(|row| !row[*column].text.is_empty());
         let columns: Vec<usize> = (0..head.len()).filter(used).collect();
-        let pick = |row: Vec<Cell>| columns.iter().map(|column| row[*column].clone()).collect();
+        let pick = |row: &Vec<Cell>| columns.iter().map(|column| row[*column].clone()).collect();
         let head = head.iter().map(|title| Cell::painted(*title, Paint::Faint)).collect();
-        let rows = std::iter::once(head).chain(rows.iter().cloned()).map(pick).collect();
-        self.rows(rows, usize::MAX);
+        let rows: Vec<Vec<Cell>> = std::iter::once(&head).chain(rows).map(pick).collect();
+        self.rows(&rows, usize::MAX);
     }
 
     /// Adds rows of as many cells each, in aligned columns.
-    fn rows(&mut self, rows: Vec<Vec<Cell>>, height: usize) {
+    fn rows(&mut self, rows: &[Vec<Cell>], height: usize) {
         let columns = rows.first().map_or(0, Vec::len);
         let natural = (0..columns).map(|column| {
             rows.iter().map(|row| width_of(&clean(&row[column].text))).max().unwrap_or(0)
@@ -107,7 +107,7 @@ impl Page {
                     let fill = " ".repeat(width + GAP - width_of(text));
                     [Cell::painted(text, cell.paint), Cell::from(fill)]
                 };
-                cells.iter().zip(&widths).zip(&row).flat_map(piece).collect()
+                cells.iter().zip(&widths).zip(row).flat_map(piece).collect()
             }));
         }
     }
@@ -200,7 +200,9 @@ fn shorten(mut lines: Vec<String>, height: usize, width: usize) -> Vec<String> {
 /// Shrinks the widest columns until all fit into `width` with the gaps between them.
 fn fit(mut widths: Vec<usize>, width: usize) -> Vec<usize> {
     let room = width.saturating_sub(GAP * widths.len().saturating_sub(1));
-    widths.iter_mut().for_each(|column| *column = (*column).min(room));
+    for column in &mut widths {
+        *column = (*column).min(room);
+    }
     while widths.iter().sum::<usize>() > room {
         let widest = widths.iter_mut().max().expect("a sum above zero has a part");
         *widest -= 1;
@@ -224,7 +226,7 @@ mod tests {
         let row = |(n, id, word): (&str, &str, &str)| {
             vec![n.into(), id.into(), word.into(), Cell::from(""), long.into()]
         };
-        page.table(&["#", "id", "status", "empty", "why"], rows.map(row).to_vec());
+        page.table(&["#", "id", "status", "empty", "why"], &rows.map(row));
         assert_snapshot!(page.render(false), @"");
     }
 
@@ -255,7 +257,7 @@ mod tests {
             let row = |(a, b, c): &(String, String, String)| {
                 [a, b, c].map(|text| Cell::from(text.as_str())).to_vec()
             };
-            page.table(&["one", "two", "three"], rows.iter().map(row).collect());
+            page.table(&["one", "two", "three"], &rows.iter().map(row).collect::<Vec<_>>());
             for line in page.render(false).lines() {
                 prop_assert!(width_of(line) <= width, "{line:?}");
             }

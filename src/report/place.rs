@@ -69,7 +69,9 @@ impl Place {
     pub fn of(facts: &[Recorded]) -> Option<Self> {
         let (first, rest) = facts.split_first()?;
         let mut place = Self::begin(first)?;
-        rest.iter().for_each(|recorded| place.see(recorded));
+        for recorded in rest {
+            place.see(recorded);
+        }
         Some(place)
     }
 
