@@ -76,7 +76,9 @@ pub(super) fn begun(kind: RunKind, number: u32) -> Fact {
         phase: phase(number),
         guards: Vec::new(),
         suites: Vec::new(),
+        milestones: Vec::new(),
         base: Base {
+            token: None,
             orchestrator: "http://127.0.0.1:7700".to_owned(),
             state_uuid: "5eed".repeat(8),
             rev: 41,
@@ -147,10 +149,7 @@ fn opening(number: u32) -> Vec<Fact> {
 
 fn local(id: &str) -> Vec<Fact> {
     let detail = "exit status 0".to_owned();
-    vec![
-        Fact::LocalIntended { at: part(id, 1, 1) },
-        Fact::LocalDone { at: part(id, 1, 1), detail },
-    ]
+    vec![Fact::LocalIntended { at: part(id, 1, 1) }, Fact::LocalDone { at: part(id, 1, 1), detail }]
 }
 
 pub(super) fn judged(criterion: &str) -> Fact {
