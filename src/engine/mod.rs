@@ -16,3 +16,6 @@ pub mod key;
 pub mod moves;
 pub mod recover;
 pub mod state;
+
+#[cfg(test)]
+mod story;
