@@ -17,6 +17,16 @@ impl Dice {
         Self(seed)
     }
 
+    /// Begins with a seed that nobody else has.
+    ///
+    /// # Panics
+    /// When the operating system has no randomness to give.
+    pub fn fresh() -> Self {
+        let mut seed = [0u8; 8];
+        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
+        Self(u64::from_le_bytes(seed))
+    }
+
     /// The next 64 bits.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -3,6 +3,7 @@
 //! - [`source`]: what is sent next, as a trait; [`webhooks`] is the realistic one.
 //! - [`run`]: sends at a constant arrival rate and measures from the intended start.
 //! - [`counters`]: what happened so far, readable while it runs.
+//! - [`suites`]: a plan's test cases, and what came of them.
 //! - [`sign`]: signatures and delivery ids as each platform makes them.
 
 pub mod client;
@@ -11,6 +12,7 @@ pub mod dice;
 pub mod generator;
 pub mod sign;
 pub mod source;
+pub mod suites;
 pub mod webhooks;
 
 pub use client::Address;

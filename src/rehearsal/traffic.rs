@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::legacy::Handled;
 use crate::clock::SystemClock;
 use crate::control::observe::Latency;
+use crate::load::dice::Dice;
 use crate::load::sign::Secrets;
 use crate::load::webhooks::{Mix, Webhooks};
 use crate::load::{Address, Counters, FailureKind, Observer, Outcome, Rate, Scenario};
@@ -74,7 +75,7 @@ impl Traffic {
     /// # Errors
     /// When there is no thread or runtime to be had.
     pub fn start(target: Address, rate: Rate, mix: Mix, secrets: Secrets) -> std::io::Result<Self> {
-        let source = Webhooks::new(mix, secrets, Arc::new(SystemClock), fresh_seed());
+        let source = Webhooks::new(mix, secrets, Arc::new(SystemClock), Dice::fresh());
         let acknowledged = Arc::new(Acknowledged::default());
         let mut scenario = Scenario::new(target, rate, Box::new(source));
         scenario.observer = Some(Arc::clone(&acknowledged) as Arc<dyn Observer>);
@@ -123,13 +124,6 @@ impl Drop for Traffic {
     fn drop(&mut self) {
         self.shut();
     }
-}
-
-/// A seed that no other traffic has, so that no delivery id comes twice.
-fn fresh_seed() -> u64 {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    u64::from_le_bytes(bytes)
 }
 
 #[cfg(test)]

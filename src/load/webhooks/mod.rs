@@ -79,9 +79,9 @@ pub struct Webhooks {
 
 impl Webhooks {
     /// Makes a source. Two sources with the same seed send the same delivery ids: where a
-    /// service remembers deliveries, take a fresh seed.
-    pub fn new(mix: Mix, secrets: Secrets, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self { mix, secrets, clock, dice: Dice::new(seed) }
+    /// service remembers deliveries, take [`Dice::fresh`].
+    pub fn new(mix: Mix, secrets: Secrets, clock: Arc<dyn Clock>, dice: Dice) -> Self {
+        Self { mix, secrets, clock, dice }
     }
 }
 
@@ -176,7 +176,8 @@ mod tests {
     fn traffic(mix: Mix, seed: u64, n: usize) -> Vec<Outgoing> {
         let secret = || Some(Secret::new("hush"));
         let secrets = Secrets { linear: secret(), github: secret(), slack: secret() };
-        let mut source = Webhooks::new(mix, secrets, Arc::new(ManualClock::default()), seed);
+        let mut source =
+            Webhooks::new(mix, secrets, Arc::new(ManualClock::default()), Dice::new(seed));
         (0..n).map(|_| source.next()).collect()
     }
 
