@@ -1,4 +1,22 @@
 //! The ledger: an append-only, hash-chained SQLite record of everything ctx intended and did.
+//!
+//! - [`fact`]: what is recorded; [`chain`] (pure): the hash over it; [`view`]: what it comes to.
+//! - [`store`]: the one writer; [`reader`]: any number of readers, which change nothing.
+//! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain.
+//! - [`schema`], [`lock`], [`error`]: migrations, the writer's lock, what can go wrong.
 
+pub mod chain;
+pub mod error;
 pub mod fact;
+pub mod lock;
+pub mod projection;
+pub mod reader;
+mod rows;
+pub mod schema;
+pub mod store;
+pub mod verify;
 pub mod view;
+
+pub use error::LedgerError;
+pub use reader::Reader;
+pub use store::Ledger;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::Outcome;
 use crate::clock::WallMs;
+use crate::control::wire::Anchor;
 use crate::ids::{BackupId, CriterionId, MilestoneId, PhaseId, PlanName, RunId, StepId};
 use crate::judge::Verdict;
 use crate::plan::model::Category;
@@ -44,6 +45,8 @@ pub struct PhaseRow {
     pub status: PhaseStatus,
     /// The run that brought it here.
     pub run: RunId,
+    /// The run that last migrated it; its steps are the phase's steps.
+    pub migrated: RunId,
     /// The hash of the phase as it was run.
     pub phase_hash: String,
     pub begun_ms: WallMs,
@@ -140,4 +143,43 @@ pub struct IssueRow {
     pub kind: String,
     pub what: String,
     pub at_ms: WallMs,
+}
+
+/// What was last seen of an orchestrator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrchestratorRow {
+    pub state_uuid: String,
+    pub url: String,
+    /// The largest counter of a fence of ours; 0 before the first one.
+    pub fence: u64,
+    pub anchor: Anchor,
+}
+
+/// One entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub seq: u64,
+    pub at_ms: WallMs,
+    pub run: Option<RunId>,
+    pub kind: String,
+    /// The fact; printed without white space, these are the bytes that the hash covers.
+    pub body: serde_json::Value,
+    /// 64 hex digits.
+    pub hash: String,
+}
+
+/// Who a ledger is, and how far it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// 32 hex digits.
+    pub uuid: String,
+    pub format: i64,
+    pub entries: u64,
+    /// The hash of the newest entry, 64 hex digits. A copy of it kept elsewhere proves that
+    /// nothing before it was rewritten.
+    pub head: String,
+    pub first_ms: Option<WallMs>,
+    pub last_ms: Option<WallMs>,
+    /// The size of the file.
+    pub bytes: u64,
 }

@@ -1,0 +1,118 @@
+//! What can go wrong with a ledger, and what to do then.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::lock::Holder;
+use super::verify::Fault;
+use crate::error::{Code, Failure};
+
+/// Why the ledger could not be opened, read or appended to.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("there is no ledger at `{}`", .0.display())]
+    Missing(PathBuf),
+    #[error("the ledger `{}` is in use{}", .path.display(), by(.holder.as_ref()))]
+    Locked { path: PathBuf, holder: Option<Holder> },
+    #[error(
+        "the ledger `{}` has format {found}, and this ctx knows formats up to {known}",
+        .path.display()
+    )]
+    TooNew { path: PathBuf, found: i64, known: i64 },
+    #[error("`{}` is not a ledger: {why}", .path.display())]
+    NotALedger { path: PathBuf, why: String },
+    #[error("the ledger `{}` is damaged: {fault}", .path.display())]
+    Damaged { path: PathBuf, fault: Fault },
+    #[error("no space is left for the ledger `{}`", .path.display())]
+    Full { path: PathBuf, source: rusqlite::Error },
+    #[error("failed to {doing} in `{}`", .path.display())]
+    Io { path: PathBuf, doing: &'static str, source: io::Error },
+    #[error("failed to {doing} in the ledger `{}`", .path.display())]
+    Sqlite { path: PathBuf, doing: &'static str, source: rusqlite::Error },
+    /// A write failed before; what reached the disk is unknown until the ledger is opened again.
+    #[error("the ledger `{}` takes no more entries after a failed write", .0.display())]
+    Stopped(PathBuf),
+    #[error("no run begins with `{0}`")]
+    NoSuchRun(String),
+    #[error("{count} runs begin with `{prefix}`")]
+    Ambiguous { prefix: String, count: usize },
+}
+
+fn by(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!(" by {holder}")).unwrap_or_default()
+}
+
+impl LedgerError {
+    /// Classifies what SQLite said while `doing` something with the ledger at `path`.
+    pub(super) fn sqlite(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
+        use rusqlite::ErrorCode;
+        let path = path.to_path_buf();
+        let code = source.sqlite_error_code();
+        let unreadable = matches!(
+            source,
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+        );
+        match code {
+            Some(ErrorCode::DiskFull) => Self::Full { path, source },
+            Some(ErrorCode::NotADatabase) => {
+                Self::NotALedger { path, why: "it is not an SQLite database".to_owned() }
+            }
+            Some(ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged { path, fault: Fault::Storage { detail: source.to_string() } }
+            }
+            _ if unreadable => {
+                Self::Damaged { path, fault: Fault::Storage { detail: source.to_string() } }
+            }
+            _ => Self::Sqlite { path, doing, source },
+        }
+    }
+
+    /// The exit code that goes with the error.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) | Self::Full { .. } | Self::Io { .. } | Self::Sqlite { .. } => {
+                Code::Failure
+            }
+            Self::Stopped(_) => Code::Failure,
+            Self::NoSuchRun(_) | Self::Ambiguous { .. } => Code::Usage,
+            Self::Locked { .. } => Code::Locked,
+            Self::TooNew { .. } | Self::NotALedger { .. } | Self::Damaged { .. } => {
+                Code::LedgerDamaged
+            }
+        }
+    }
+
+    fn hint(&self) -> String {
+        let keep = "keep the file as it is: it is evidence; nothing is written to it any more";
+        match self {
+            Self::Missing(_) => "name another with `--ledger PATH`; the first `ctx migrate` \
+                                 makes one"
+                .to_owned(),
+            Self::Locked { .. } => "wait until that process has ended; `ctx status` reads the \
+                                    ledger meanwhile"
+                .to_owned(),
+            Self::TooNew { .. } => "use the ctx that wrote it, or a newer one".to_owned(),
+            Self::NotALedger { .. } => "name the ledger with `--ledger PATH`".to_owned(),
+            Self::Damaged { .. } => format!("{keep}; `ctx ledger verify` says more"),
+            Self::Full { .. } => "free some space, then `ctx resume`".to_owned(),
+            Self::Io { .. } | Self::Sqlite { .. } | Self::Stopped(_) => {
+                "see to the disk and the file's permissions, then `ctx resume`".to_owned()
+            }
+            Self::NoSuchRun(_) => "`ctx history` lists the runs".to_owned(),
+            Self::Ambiguous { .. } => "give more digits of its id".to_owned(),
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let failure = Self::new(error.code(), error.to_string()).hint(error.hint());
+        match std::error::Error::source(&error) {
+            Some(source) => failure.because(source),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The writer's lock: an exclusive `flock` on a file beside the ledger.
+//!
+//! The kernel gives the lock back when its holder dies, however it dies, so there is nothing to
+//! clean up. The file says who holds it, for the message that a second writer gets.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use serde::{Deserialize, Serialize};
+
+use super::error::LedgerError;
+use crate::settings::environment;
+
+/// Who holds the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub pid: u32,
+    pub user: String,
+    pub host: String,
+}
+
+impl Holder {
+    /// This process.
+    pub fn this() -> Self {
+        let unknown = || "unknown".to_owned();
+        Self {
+            pid: std::process::id(),
+            user: environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(unknown),
+            host: sysinfo::System::host_name().unwrap_or_else(|_| unknown()),
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} of {}@{}", self.pid, self.user, self.host)
+    }
+}
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the ledger at `path`, or says who has it.
+    pub(super) fn take(path: &Path) -> Result<Self, LedgerError> {
+        let lock_path = beside(path, ".lock");
+        let failed =
+            |source| LedgerError::Io { path: lock_path.clone(), doing: "lock the ledger", source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&lock_path)
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let read = file.read_to_string(&mut text).ok();
+                let holder = read.and_then(|_| serde_json::from_str(&text).ok());
+                return Err(LedgerError::Locked { path: path.to_path_buf(), holder });
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        let holder = serde_json::to_string(&Holder::this()).expect("a holder is plain data");
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        writeln!(file, "{holder}").map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The path with `suffix` after its file name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

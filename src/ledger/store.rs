@@ -1,0 +1,222 @@
+//! The ledger's one writer: opens or makes the file, and appends facts.
+//!
+//! An append is one `IMMEDIATE` transaction: the entry, the head, and the tables derived from it,
+//! in WAL mode with `synchronous = FULL`, so that it is on the disk when [`Ledger::append`]
+//! returns. A new file is made under another name and moved into place whole; a ledger is never
+//! half there. After a write that failed nothing more is written: what reached the disk is only
+//! known when the file is opened again.
+
+use std::fs::{self, DirBuilder, File};
+use std::ops::Deref;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+
+use super::chain::{self, Hash, Link};
+use super::error::LedgerError;
+use super::fact::{Fact, Recorded};
+use super::lock::{Lock, beside};
+use super::projection;
+use super::reader::{Reader, head_of};
+use super::schema;
+use super::verify::{self, Fault};
+use crate::ids::RunId;
+
+/// How many entries are checked before anything is written.
+const TAIL: u64 = 1000;
+
+/// The ledger, open for writing. Also a [`Reader`].
+#[derive(Debug)]
+pub struct Ledger {
+    reader: Reader,
+    head: (u64, Hash),
+    stopped: bool,
+    // Given back last, after the connection is closed.
+    _lock: Lock,
+}
+
+impl Deref for Ledger {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger at `path` for writing, or makes a new one.
+    ///
+    /// # Errors
+    /// When another process writes to it, or it is damaged, newer than this ctx, or no ledger.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let io = |doing| move |source| LedgerError::Io { path: path.to_path_buf(), doing, source };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(io("make the folder"))?;
+        }
+        let lock = Lock::take(path)?;
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_file() => {}
+            Ok(_) => {
+                let why = "it is not a regular file".to_owned();
+                return Err(LedgerError::NotALedger { path: path.to_path_buf(), why });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
+            Err(error) => return Err(io("open the ledger")(error)),
+        }
+        let connection = connect(path)?;
+        schema::check(&connection, path)?;
+        let head = head_of(&connection).map_err(failed(path, "read the head"))?;
+        if let Some(fault) = verify::tail(&connection, TAIL).map_err(failed(path, "check"))? {
+            return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
+        }
+        let reader = Reader::over(path, connection);
+        Ok(Self { reader, head, stopped: false, _lock: lock })
+    }
+
+    /// Opens the ledger at `path` for reading only. Nothing is locked and nothing is changed.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged, newer than this ctx, or no ledger.
+    pub fn read(path: &Path) -> Result<Reader, LedgerError> {
+        Reader::open(path)
+    }
+
+    /// Appends a fact and brings the derived tables up to date. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When the disk is full or fails, or the file was changed by somebody else meanwhile. After
+    /// an error the fact may or may not be there, and every further append is refused.
+    pub fn append(
+        &mut self,
+        run: Option<&RunId>,
+        fact: &Fact,
+        at: DateTime<Utc>,
+    ) -> Result<Recorded, LedgerError> {
+        let path = self.reader.path().to_path_buf();
+        if self.stopped {
+            return Err(LedgerError::Stopped(path));
+        }
+        let (seq, at_ms) = (self.head.0 + 1, at.timestamp_millis());
+        let recorded = Recorded { seq, at_ms, run: run.cloned(), fact: fact.clone() };
+        let appended = self.reader.connection(|connection| {
+            let transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+                    .map_err(failed(&path, "begin a transaction"))?;
+            let head = head_of(&transaction).map_err(failed(&path, "read the head"))?;
+            if head != self.head {
+                let fault = Fault::Head { says: head.0, found: self.head.0 };
+                return Err(LedgerError::Damaged { path: path.clone(), fault });
+            }
+            let hash = insert(&transaction, head.1, &recorded)
+                .and_then(|hash| transaction.commit().map(|()| hash))
+                .map_err(failed(&path, "append an entry"))?;
+            Ok(hash)
+        });
+        match appended {
+            Ok(hash) => self.head = (seq, hash),
+            Err(error) => {
+                self.stopped = true;
+                return Err(error);
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// Makes the derived tables again from the entries.
+    ///
+    /// # Errors
+    /// When an entry cannot be read, or the disk fails; the tables are then as before.
+    pub fn rebuild(&mut self) -> Result<(), LedgerError> {
+        let path = self.reader.path();
+        self.reader.connection(|connection| {
+            let transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+                    .map_err(failed(path, "begin a transaction"))?;
+            projection::clear(&transaction).map_err(failed(path, "empty the derived tables"))?;
+            verify::replay(&transaction, &transaction, path)?;
+            transaction.commit().map_err(failed(path, "rebuild the derived tables"))
+        })
+    }
+}
+
+/// Writes an entry, moves the head, and updates the derived tables.
+fn insert(transaction: &Connection, previous: Hash, recorded: &Recorded) -> rusqlite::Result<Hash> {
+    let Recorded { seq, at_ms, run, fact } = recorded;
+    let (run, body) = (run.as_ref().map(RunId::as_str), chain::canonical(fact));
+    let link = Link {
+        seq: *seq,
+        at_ms: *at_ms,
+        run: run.map(str::as_bytes),
+        kind: fact.kind().as_bytes(),
+        body: body.as_bytes(),
+    };
+    let hash = chain::next(previous, &link);
+    let seq = projection::int(*seq)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO entry (seq, at_ms, run, kind, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![seq, at_ms, run, fact.kind(), body, hash.0])?;
+    transaction
+        .prepare_cached("UPDATE ledger SET head_seq = ?1, head_hash = ?2")?
+        .execute(params![seq, hash.0])?;
+    projection::apply(transaction, recorded)?;
+    Ok(hash)
+}
+
+/// Makes a ledger beside `path` and moves it there when it is whole and on the disk.
+fn create(path: &Path) -> Result<(), LedgerError> {
+    if beside(path, "-wal").exists() {
+        let detail = "its write-ahead log is there, but the ledger is not".to_owned();
+        let fault = Fault::Storage { detail };
+        return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
+    }
+    let new = beside(path, ".new");
+    let io = |source| LedgerError::Io { path: new.clone(), doing: "make the ledger", source };
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(beside(&new, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+    }
+    File::options().write(true).create_new(true).mode(0o600).open(&new).map_err(io)?;
+    let mut connection = connect(&new)?;
+    // Persists in the file; a database that somebody else made is never switched over.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL;")
+        .and_then(|()| schema::create(&mut connection))
+        .map_err(failed(&new, "make the tables"))?;
+    // Closing moves everything from the write-ahead log into the file.
+    connection.close().map_err(|(_, error)| failed(&new, "make the tables")(error))?;
+    File::open(&new).and_then(|file| file.sync_all()).map_err(io)?;
+    fs::rename(&new, path).map_err(io)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(io)?;
+    folder.sync_all().map_err(io)
+}
+
+/// Opens an existing database file for writing.
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(failed(path, "open the database"))?;
+    connection
+        .execute_batch(
+            "PRAGMA busy_timeout = 5000;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA cell_size_check = ON;
+             PRAGMA synchronous = FULL;",
+        )
+        .map_err(failed(path, "open the database"))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Turns what SQLite says into an error that names the file.
+pub(super) fn failed(path: &Path, doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+    let path = path.to_path_buf();
+    move |source| LedgerError::sqlite(&path, doing, source)
+}
