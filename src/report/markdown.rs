@@ -45,7 +45,11 @@ fn head(out: &mut Text, report: &Report) {
     out.line("");
     let name = report.plan.as_ref().map(|plan| format!("Plan {}, ", code(plan.as_str())));
     let at = words::second(report.generated_at.0);
-    out.line(&format!("{}as of {at}. **{}.**", name.unwrap_or_default(), progress(report)));
+    out.line(&format!(
+        "{}as of {at}. **{}.**",
+        name.unwrap_or_default(),
+        progress(&report.progress)
+    ));
     if let Some(orchestrator) = &report.orchestrator {
         out.line("");
         out.line(&format!(

@@ -7,6 +7,8 @@
 
 pub mod build;
 mod criteria;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod live;
 pub mod markdown;
 pub mod model;
@@ -14,7 +16,11 @@ mod next;
 pub mod page;
 pub mod place;
 pub mod records;
+pub mod screen;
 pub mod sentence;
+pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod words;
 
@@ -23,3 +29,4 @@ pub use live::Live;
 pub use model::Report;
 pub use place::Place;
 pub use records::Records;
+pub use status::Status;

@@ -45,6 +45,34 @@ impl Cell {
     }
 }
 
+/// A row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub cells: Vec<Cell>,
+    /// A sentence that stands below the row, over the whole width.
+    pub note: Option<Cell>,
+}
+
+/// A label and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    label: &'a str,
+    value: Cell,
+    height: usize,
+}
+
+impl<'a> Field<'a> {
+    /// A field that is as high as its value needs.
+    pub fn new(label: &'a str, value: impl Into<Cell>) -> Self {
+        Self { label, value: value.into(), height: usize::MAX }
+    }
+
+    /// A field of at most `height` lines.
+    pub fn at_most(height: usize, label: &'a str, value: impl Into<Cell>) -> Self {
+        Self { label, value: value.into(), height }
+    }
+}
+
 impl Page {
     /// An empty page. Less than 40 columns are taken as 40.
     pub fn new(width: usize) -> Self {
@@ -71,45 +99,71 @@ impl Page {
         self.lines.extend(wrapped.into_iter().map(|text| vec![Cell { text, paint: cell.paint }]));
     }
 
-    /// Adds rows of a label and a value, none higher than `height` lines.
-    pub fn fields(&mut self, rows: Vec<(&str, Cell)>, height: usize) {
-        let row = |(label, value)| vec![Cell::painted(label, Paint::Faint), value];
-        self.rows(&rows.into_iter().map(row).collect::<Vec<_>>(), height);
+    /// Adds rows of a label and a value.
+    pub fn fields(&mut self, fields: Vec<Field<'_>>) {
+        let heights: Vec<usize> = fields.iter().map(|field| field.height).collect();
+        let row = |field: Field<'_>| vec![Cell::painted(field.label, Paint::Faint), field.value];
+        let rows: Vec<Vec<Cell>> = fields.into_iter().map(row).collect();
+        let widths = self.widths(&rows);
+        for (row, height) in rows.iter().zip(heights) {
+            self.row(row, &widths, height);
+        }
     }
 
     /// Adds a table. Columns that are empty in every row are left out with their heads.
     pub fn table(&mut self, head: &[&str], rows: &[Vec<Cell>]) {
-        let used = |column: &usize| rows.iter().any(|row| !row[*column].text.is_empty());
-        let columns: Vec<usize> = (0..head.len()).filter(used).collect();
-        let pick = |row: &Vec<Cell>| columns.iter().map(|column| row[*column].clone()).collect();
-        let head = head.iter().map(|title| Cell::painted(*title, Paint::Faint)).collect();
-        let rows: Vec<Vec<Cell>> = std::iter::once(&head).chain(rows).map(pick).collect();
-        self.rows(&rows, usize::MAX);
+        let rows: Vec<Row> =
+            rows.iter().map(|cells| Row { cells: cells.clone(), note: None }).collect();
+        self.noted_table(head, &rows);
     }
 
-    /// Adds rows of as many cells each, in aligned columns.
-    fn rows(&mut self, rows: &[Vec<Cell>], height: usize) {
-        let columns = rows.first().map_or(0, Vec::len);
-        let natural = (0..columns).map(|column| {
-            rows.iter().map(|row| width_of(&clean(&row[column].text))).max().unwrap_or(0)
-        });
-        let widths = fit(natural.collect(), self.width);
-        for row in rows {
-            let cells: Vec<Vec<String>> = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| shorten(wrap(&cell.text, *width), height, *width))
-                .collect();
-            let high = cells.iter().map(Vec::len).max().unwrap_or(0);
-            self.lines.extend((0..high).map(|line| {
-                let piece = |((lines, width), cell): ((&Vec<String>, &usize), &Cell)| {
-                    let text = lines.get(line).map_or("", String::as_str);
-                    let fill = " ".repeat(width + GAP - width_of(text));
-                    [Cell::painted(text, cell.paint), Cell::from(fill)]
-                };
-                cells.iter().zip(&widths).zip(row).flat_map(piece).collect()
-            }));
+    /// Adds a table whose rows may have a sentence below them.
+    pub fn noted_table(&mut self, head: &[&str], rows: &[Row]) {
+        let used = |column: &usize| rows.iter().any(|row| !row.cells[*column].text.is_empty());
+        let columns: Vec<usize> = (0..head.len()).filter(used).collect();
+        let pick = |row: &[Cell]| columns.iter().map(|column| row[*column].clone()).collect();
+        let head: Vec<Cell> =
+            head.iter().map(|title| Cell::painted(*title, Paint::Faint)).collect();
+        let all =
+            std::iter::once(head.as_slice()).chain(rows.iter().map(|row| row.cells.as_slice()));
+        let cells: Vec<Vec<Cell>> = all.map(pick).collect();
+        let widths = self.widths(&cells);
+        self.row(&cells[0], &widths, usize::MAX);
+        for (row, cells) in rows.iter().zip(&cells[1..]) {
+            self.row(cells, &widths, usize::MAX);
+            if let Some(note) = &row.note {
+                self.row(&["".into(), note.clone()], &[0, self.width - GAP], usize::MAX);
+            }
         }
+    }
+
+    /// The widths of columns that hold these rows and fit the page.
+    fn widths(&self, rows: &[Vec<Cell>]) -> Vec<usize> {
+        let columns = rows.first().map_or(0, Vec::len);
+        let column = |column: usize| {
+            let texts = rows.iter().map(|row| clean(&row[column].text));
+            texts.fold((0, 0), |(natural, least), text| {
+                let word = text.split(' ').map(width_of).max().unwrap_or(0);
+                (natural.max(width_of(&text)), least.max(word))
+            })
+        };
+        fit((0..columns).map(column).collect(), self.width)
+    }
+
+    /// Adds one row of columns, at most `height` lines high.
+    fn row(&mut self, row: &[Cell], widths: &[usize], height: usize) {
+        let wrapped =
+            |(cell, width): (&Cell, &usize)| shorten(wrap(&cell.text, *width), height, *width);
+        let cells: Vec<Vec<String>> = row.iter().zip(widths).map(wrapped).collect();
+        let high = cells.iter().map(Vec::len).max().unwrap_or(0);
+        self.lines.extend((0..high).map(|line| {
+            let piece = |((lines, width), cell): ((&Vec<String>, &usize), &Cell)| {
+                let text = lines.get(line).map_or("", String::as_str);
+                let fill = " ".repeat((width + GAP).saturating_sub(width_of(text)));
+                [Cell::painted(text, cell.paint), Cell::from(fill)]
+            };
+            cells.iter().zip(widths).zip(row).flat_map(piece).collect()
+        }));
     }
 
     /// How many lines there are.
@@ -197,15 +251,19 @@ fn shorten(mut lines: Vec<String>, height: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// Shrinks the widest columns until all fit into `width` with the gaps between them.
-fn fit(mut widths: Vec<usize>, width: usize) -> Vec<usize> {
-    let room = width.saturating_sub(GAP * widths.len().saturating_sub(1));
-    for column in &mut widths {
-        *column = (*column).min(room);
-    }
+/// Chooses widths that fit into `width` with the gaps between them.
+///
+/// Columns are given as their natural width and their longest word. The widest column gives way
+/// first, down to its longest word; only when all are there, words are cut too.
+fn fit(columns: Vec<(usize, usize)>, width: usize) -> Vec<usize> {
+    let room = width.saturating_sub(GAP * columns.len().saturating_sub(1));
+    let mut widths: Vec<usize> = columns.iter().map(|(natural, _)| (*natural).min(room)).collect();
     while widths.iter().sum::<usize>() > room {
-        let widest = widths.iter_mut().max().expect("a sum above zero has a part");
-        *widest -= 1;
+        let spare = |column: &usize| widths[*column] > columns[*column].1;
+        let by_width = |column: &usize| widths[*column];
+        let all = 0..widths.len();
+        let widest = all.clone().filter(spare).max_by_key(by_width).or(all.max_by_key(by_width));
+        widths[widest.expect("a sum above zero has a part")] -= 1;
     }
     widths
 }
@@ -227,7 +285,20 @@ mod tests {
             vec![n.into(), id.into(), word.into(), Cell::from(""), long.into()]
         };
         page.table(&["#", "id", "status", "empty", "why"], &rows.map(row));
-        assert_snapshot!(page.render(false), @"");
+        assert_snapshot!(page.render(false), @"
+        Phases
+        #  id           status     why
+        1  foundation   confirmed  a sentence
+                                   that takes
+                                   more than one
+                                   line of the
+                                   page
+        2  performance  running    a sentence
+                                   that takes
+                                   more than one
+                                   line of the
+                                   page
+        ");
     }
 
     #[test]
@@ -240,8 +311,11 @@ mod tests {
         assert_eq!(cut("performance", 11), "performance");
         assert_eq!(cut("performance", 7), "perfor…");
         let mut page = Page::new(40);
-        page.fields(vec![("issue", "word ".repeat(40).into())], 2);
-        assert_snapshot!(page.render(false), @"");
+        page.fields(vec![Field::at_most(2, "issue", "word ".repeat(40))]);
+        assert_snapshot!(page.render(false), @"
+        issue  word word word word word word
+               word word word word word word…
+        ");
     }
 
     proptest! {
@@ -253,7 +327,7 @@ mod tests {
         ) {
             let mut page = Page::new(width);
             page.paragraph(rows[0].0.clone());
-            page.fields(vec![("label", rows[0].1.clone().into())], height);
+            page.fields(vec![Field::at_most(height, "label", rows[0].1.clone())]);
             let row = |(a, b, c): &(String, String, String)| {
                 [a, b, c].map(|text| Cell::from(text.as_str())).to_vec()
             };

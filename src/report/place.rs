@@ -25,7 +25,9 @@ pub struct Place {
     pub at_ms: WallMs,
     /// The newest revision that the run knows of.
     pub rev: u64,
-    /// The revision that is reverted unless it is confirmed.
+    /// The newest revision that is confirmed.
+    pub confirmed: u64,
+    /// The revision that is reverted to [`Self::confirmed`] unless it is confirmed.
     pub provisional: Option<u64>,
     /// Parts of steps that are confirmed or done.
     pub parts_done: usize,
@@ -89,6 +91,7 @@ impl Place {
             at: None,
             at_ms: first.at_ms,
             rev: begun.base.rev,
+            confirmed: begun.base.rev,
             provisional: None,
             parts_done: 0,
             rollback,
@@ -156,10 +159,11 @@ impl Place {
             Fact::ChangeApplied { rev, .. } | Fact::RestoreApplied { rev } => {
                 (self.rev, self.provisional) = (*rev, Some(*rev));
             }
-            Fact::ChangeConfirmed { rev, .. } | Fact::RestoreConfirmed { rev, .. } => {
-                (self.rev, self.provisional) = (*rev, None);
+            Fact::ChangeConfirmed { rev, .. }
+            | Fact::RestoreConfirmed { rev, .. }
+            | Fact::Reverted { head: rev, .. } => {
+                (self.rev, self.confirmed, self.provisional) = (*rev, *rev, None);
             }
-            Fact::Reverted { head, .. } => (self.rev, self.provisional) = (*head, None),
             Fact::ChangeVoid { .. } | Fact::RestoreVoid { .. } => self.provisional = None,
             Fact::ReadBack { rev, .. } => self.rev = *rev,
             _ => {}

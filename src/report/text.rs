@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::model::{
-    CategoryEntry, CriterionState, MilestoneEntry, Moment, PhaseEntry, PhaseState, Report,
-    RunEntry, StepEntry, StepState,
+    CategoryEntry, CriterionState, MilestoneEntry, Moment, PhaseEntry, PhaseState, Progress,
+    Report, RunEntry, StepEntry, StepState,
 };
-use super::page::{Cell, Page};
+use super::page::{Cell, Field, Page, Row};
 use super::sentence::outcome_words;
 use super::words;
 use crate::error::count;
@@ -25,7 +25,10 @@ pub fn render(report: &Report, width: usize, color: bool) -> String {
     issues(&mut page, report);
     risks(&mut page, report);
     backups(&mut page, report);
-    runs(&mut page, &report.runs);
+    if !report.runs.is_empty() {
+        page.heading("Runs");
+        runs(&mut page, &report.runs);
+    }
     page.render(color)
 }
 
@@ -33,32 +36,27 @@ fn head(page: &mut Page, report: &Report) {
     page.heading(&report.title);
     let mut fields = Vec::new();
     if let Some(plan) = &report.plan {
-        fields.push(("plan", plan.as_str().into()));
+        fields.push(Field::new("plan", plan.as_str()));
     }
-    fields.push(("as of", words::second(report.generated_at.0).into()));
-    fields.push(("progress", progress(report).into()));
+    fields.push(Field::new("as of", words::second(report.generated_at.0)));
+    fields.push(Field::new("progress", progress(&report.progress)));
     if let Some(orchestrator) = &report.orchestrator {
         let (revision, health) = (orchestrator.revision, orchestrator.health);
         let text = format!("{health}, revision {revision}, ctx {}", orchestrator.version);
-        fields.push(("service", text.into()));
-        fields.extend(
-            orchestrator
-                .failing
-                .iter()
-                .map(|check| ("", Cell::painted(check.as_str(), Paint::Bad))),
-        );
-        fields.extend(orchestrator.provisional.iter().map(|fate| ("", fate.as_str().into())));
+        fields.push(Field::new("service", text));
+        let failing = |check: &String| Field::new("", Cell::painted(check.as_str(), Paint::Bad));
+        fields.extend(orchestrator.failing.iter().map(failing));
+        fields.extend(orchestrator.provisional.iter().map(|fate| Field::new("", fate.as_str())));
     }
     if let Some(head) = &report.ledger {
-        fields.push(("ledger", format!("entry {}, {}", head.seq, head.hash).into()));
+        fields.push(Field::new("ledger", format!("{} {}", head.seq, head.hash)));
     }
-    fields.extend(report.notes.iter().map(|note| ("note", note.as_str().into())));
-    page.fields(fields, usize::MAX);
+    fields.extend(report.notes.iter().map(|note| Field::new("note", note.as_str())));
+    page.fields(fields);
 }
 
-/// `37 %: 1 of 4 phases, 3 of 9 steps, 7 of 20 parts`.
-pub(super) fn progress(report: &Report) -> String {
-    let progress = &report.progress;
+/// `37%: 1 of 4 phases confirmed, 3 of 9 steps and 7 of 20 parts done`.
+pub(super) fn progress(progress: &Progress) -> String {
     let of = |done: usize, all: usize, noun: &str| format!("{done} of {}", count(all, noun));
     let mut text = format!(
         "{}%: {} confirmed",
@@ -81,7 +79,7 @@ fn next_steps(page: &mut Page, report: &Report) {
         match &step.command {
             Some(command) => {
                 page.paragraph(Cell::painted(format!("$ {command}"), Paint::Good));
-                page.fields(vec![(" ", step.why.as_str().into())], usize::MAX);
+                page.fields(vec![Field::new("", step.why.as_str())]);
             }
             None => page.paragraph(step.why.as_str()),
         }
@@ -139,7 +137,7 @@ fn step(step: &StepEntry) -> Vec<Cell> {
             .into(),
         span_of(&revisions).into(),
         if soak.is_zero() { String::new() } else { words::span(soak) }.into(),
-        step.ended.map(|at| words::time_of_day(at.0)).unwrap_or_default().into(),
+        step.ended.map(|at| words::minute(at.0)).unwrap_or_default().into(),
         detail.join("; ").into(),
     ]
 }
@@ -187,7 +185,7 @@ fn criteria(page: &mut Page, categories: &[CategoryEntry]) {
                 entry.id.as_str().into(),
                 Cell::painted(entry.verdict.words(), verdict_paint(entry.verdict)),
                 entry.evidence.as_ref().unwrap_or(&entry.target).as_str().into(),
-                entry.judged.map(|at| words::minute(at.0)).unwrap_or_default().into(),
+                entry.judged.map(|at| words::day(at.0)).unwrap_or_default().into(),
             ]
         })
     });
@@ -213,15 +211,15 @@ fn issues(page: &mut Page, report: &Report) {
         page.paragraph("none");
         return;
     }
-    let rows = report.issues.iter().map(|issue| {
-        vec![
+    let rows = report.issues.iter().map(|issue| Row {
+        cells: vec![
             words::minute(issue.at.0).into(),
             issue.phase.as_str().into(),
             issue.run.short().into(),
-            issue.what.as_str().into(),
-        ]
+        ],
+        note: Some(issue.what.as_str().into()),
     });
-    page.table(&["time", "phase", "run", "what"], &rows.collect::<Vec<_>>());
+    page.noted_table(&["time", "phase", "run"], &rows.collect::<Vec<_>>());
 }
 
 fn risks(page: &mut Page, report: &Report) {
@@ -241,28 +239,24 @@ fn backups(page: &mut Page, report: &Report) {
         return;
     }
     page.heading("Backups");
-    let rows = report.backups.iter().map(|backup| {
-        vec![
+    let rows = report.backups.iter().map(|backup| Row {
+        cells: vec![
             backup.id.as_str().into(),
             words::minute(backup.at.0).into(),
             words::bytes(backup.bytes).into(),
             backup.run.as_ref().map(|run| run.short().to_owned()).unwrap_or_default().into(),
-            backup.path.as_str().into(),
-        ]
+        ],
+        note: Some(backup.path.as_str().into()),
     });
-    page.table(&["backup", "taken", "size", "run", "path"], &rows.collect::<Vec<_>>());
+    page.noted_table(&["backup", "taken", "size", "run"], &rows.collect::<Vec<_>>());
 }
 
 /// The table of runs; also what `ctx history` shows.
 pub fn runs(page: &mut Page, runs: &[RunEntry]) {
-    if runs.is_empty() {
-        return;
-    }
-    page.heading("Runs");
     let row = |run: &RunEntry| {
-        let what = run.reason.as_ref().map(|reason| format!("reason: {reason}"));
-        let what: Vec<String> = what.into_iter().chain(run.summary.clone()).collect();
-        vec![
+        let reason = run.reason.as_ref().map(|reason| format!("reason: {reason}"));
+        let why: Vec<String> = reason.into_iter().chain(run.summary.clone()).collect();
+        let cells = vec![
             words::minute(run.begun.0).into(),
             run.run.short().into(),
             run.kind.as_str().into(),
@@ -273,11 +267,11 @@ pub fn runs(page: &mut Page, runs: &[RunEntry]) {
             },
             words::span(Duration::from_millis(run.lasted_ms)).into(),
             run.user.as_str().into(),
-            what.join("; ").into(),
-        ]
+        ];
+        Row { cells, note: (!why.is_empty()).then(|| why.join("; ").into()) }
     };
-    let rows: Vec<Vec<Cell>> = runs.iter().map(row).collect();
-    page.table(&["time", "run", "kind", "phase", "outcome", "lasted", "user", "why"], &rows);
+    let rows: Vec<Row> = runs.iter().map(row).collect();
+    page.noted_table(&["time", "run", "kind", "phase", "outcome", "lasted", "user"], &rows);
 }
 
 /// An outcome in the fewest words, for a column.
