@@ -76,14 +76,14 @@ impl<'s> Faults<'s> {
     }
 
     pub(super) fn push(&self, at: Span, message: impl Into<String>) {
-        self.add(at, message.into(), None);
+        self.add(&at, &message.into(), None);
     }
 
     pub(super) fn hinted(&self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(at, message.into(), Some(hint.into()));
+        self.add(&at, &message.into(), Some(&hint.into()));
     }
 
-    /// A name that is none of `known`; suggests the nearest, or lists them.
+    /// A name that is none of `known`; suggests the nearest, or lists them, led by `known_as`.
     pub(super) fn unknown(
         &self,
         at: Span,
@@ -94,8 +94,8 @@ impl<'s> Faults<'s> {
     ) {
         let hint = match did_you_mean(given, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("there are no {known_as}"),
-            None => format!("{known_as}: {}", listed(known)),
+            None if known.is_empty() => "there is none".to_owned(),
+            None => format!("{known_as} {}", listed(known)),
         };
         self.hinted(at, format!("unknown {what} `{given}`"), hint);
     }
@@ -125,21 +125,21 @@ impl<'s> Faults<'s> {
     /// All of them, in the order of the text, each once.
     pub(super) fn into_sorted(self) -> Vec<Fault> {
         let mut found = self.found.into_inner();
-        found.sort_by(|a, b| (a.0, a.1.line, a.1.column).cmp(&(b.0, b.1.line, b.1.column)));
+        found.sort_by_key(|(at, fault)| (*at, fault.line, fault.column));
         let mut faults: Vec<Fault> = found.into_iter().map(|(_, fault)| fault).collect();
         faults.dedup();
         faults
     }
 
-    fn add(&self, at: Span, message: String, hint: Option<String>) {
-        let Excerpt { line, column, text, mark } = self.source.excerpt(&at);
+    fn add(&self, at: &Span, message: &str, hint: Option<&str>) {
+        let Excerpt { line, column, text, mark } = self.source.excerpt(at);
         let (excerpt, mark) = cover(text, mark);
         let fault = Fault {
             file: self.source.name.to_owned(),
             line,
             column,
-            message: printable(&message),
-            hint: hint.map(|hint| printable(&hint)),
+            message: printable(message),
+            hint: hint.map(printable),
             excerpt,
             mark,
         };

@@ -13,7 +13,6 @@ use super::fault::{At, Faults};
 use super::scalar;
 use super::shape::{Kind, Shape};
 use super::source::Span;
-use crate::error::did_you_mean;
 use crate::ids::{NameError, is_name};
 use crate::judge::Metric;
 use crate::units::Percent;
@@ -60,14 +59,8 @@ impl<'d> Table<'d> {
         for (key, _) in entries {
             let name: &str = key.get_ref();
             if shape.key(name).is_none() {
-                let hint = match did_you_mean(name, shape.names()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        let keys: Vec<&str> = shape.names().collect();
-                        format!("{} has {}", shape.what, super::fault::listed(&keys))
-                    }
-                };
-                faults.hinted(key.span(), format!("unknown key `{name}` in {}", shape.what), hint);
+                let keys: Vec<&str> = shape.names().collect();
+                faults.unknown(key.span(), "key", name, &keys, &format!("{} has", shape.what));
             }
         }
         for key in shape.keys.iter().filter(|key| key.required) {
@@ -200,13 +193,11 @@ impl<'d> Table<'d> {
     /// The values of an array; an absent key is an empty one.
     fn array(&self, key: &str, fits: fn(&Kind) -> bool, of: &str) -> Vec<&'d Value<'d>> {
         let Some(value) = self.get(key, fits) else { return Vec::new() };
-        match value.get_ref() {
-            DeValue::Array(items) => items.iter().collect(),
-            _ => {
-                scalar::wrong(value, key, &format!("an array of {of}"), self.faults);
-                Vec::new()
-            }
-        }
+        let Some(items) = value.get_ref().as_array() else {
+            scalar::wrong(value, key, &format!("an array of {of}"), self.faults);
+            return Vec::new();
+        };
+        items.iter().collect()
     }
 
     /// Whether `key` is there and is an array without entries.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 fn plans() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let folders = [root.clone(), root.join("examples")];
-    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let paths = files.map(|entry| entry.unwrap().path());
+    let files =
+        folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("the folder is there"));
+    let paths = files.map(|entry| entry.expect("an entry is readable").path());
     paths.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect()
 }
 

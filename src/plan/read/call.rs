@@ -57,7 +57,7 @@ fn request(table: &Table<'_>) -> Option<Request> {
     } else {
         absolute_http(&url, table.faults)?;
     }
-    Some(Request { method: method?, url: (*url.get_ref()).to_owned(), headers, body: body? })
+    Some(Request { method: method?, url: (*url.get_ref()).to_owned(), headers, body })
 }
 
 /// Reads `method`.
@@ -69,7 +69,7 @@ pub(super) fn method(table: &Table<'_>, usual: &str) -> Option<String> {
         return Some((*given.get_ref()).to_owned());
     }
     let upper = given.get_ref().to_uppercase();
-    table.faults.unknown(given.span(), "method", given.get_ref(), &METHODS, "methods");
+    table.faults.unknown(given.span(), "method", given.get_ref(), &METHODS, "methods are");
     METHODS.contains(&upper.as_str()).then_some(upper)
 }
 
@@ -100,11 +100,9 @@ pub(super) fn headers(table: &Table<'_>) -> Vec<(String, String)> {
     table.pairs("headers")
 }
 
-/// Reads `body`: a text as it is, anything else as JSON. `None` when it had a fault.
-pub(super) fn body(table: &Table<'_>) -> Option<Option<String>> {
-    let Some(value) = table.any("body") else { return Some(None) };
-    if let Some(text) = value.get_ref().as_str() {
-        return Some(Some(text.to_owned()));
-    }
-    scalar::json(value, table.faults).map(|json| Some(json.to_string()))
+/// Reads `body`: a text as it is, anything else as JSON.
+pub(super) fn body(table: &Table<'_>) -> Option<String> {
+    let value = table.any("body")?;
+    let text = value.get_ref().as_str().map(str::to_owned);
+    text.or_else(|| scalar::json(value, table.faults).map(|json| json.to_string()))
 }

@@ -5,13 +5,12 @@
 //! before. What an operator has added to a running orchestrator besides is not known here; the
 //! orchestrator checks each document again.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::control::config::Config;
 use crate::control::document::{Assignment, DocumentError, assign};
 use crate::error::did_you_mean;
+use crate::ids::ExtensionId;
 use crate::plan::draft::{Draft, DraftAction, Mark};
 use crate::plan::effect;
 use crate::plan::fault::Faults;
@@ -142,7 +141,7 @@ impl Check<'_, '_> {
 
     fn flag(&self, flag: &str, mark: &Mark) -> bool {
         let known: Vec<&str> = self.config.flags.keys().map(String::as_str).collect();
-        self.entry("flag", flag, mark, &known, "flags")
+        self.entry("flag", flag, mark, &known, "flags are")
     }
 
     fn upstream(&self, upstream: &str, mark: &Mark) -> bool {
@@ -157,9 +156,8 @@ impl Check<'_, '_> {
 
     fn extension(&self, assignment: &Assignment, mark: &Mark) -> bool {
         let id = assignment.path.trim_start_matches("extensions.");
-        let known: BTreeSet<&str> = self.config.extensions.keys().map(|id| id.as_str()).collect();
-        let known: Vec<&str> = known.into_iter().collect();
-        self.entry("extension", id, mark, &known, "extensions installed by then")
+        let known: Vec<&str> = self.config.extensions.keys().map(ExtensionId::as_str).collect();
+        self.entry("extension", id, mark, &known, "installed by then are")
     }
 
     /// Whether `name` is there; reports it if it is certain that it is not.
