@@ -1,5 +1,7 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod serve;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,7 +56,10 @@ pub struct Global {
 
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Run an orchestrator: the event gateway and the control API
+    Serve(serve::Args),
+}
 
 /// What every command gets.
 #[derive(Debug)]
@@ -91,6 +96,8 @@ impl Context {
 ///
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
-pub fn run(command: Command, _context: &Context) -> Result<Code> {
-    match command {}
+pub fn run(command: Command, context: &Context) -> Result<Code> {
+    match command {
+        Command::Serve(args) => serve::run(args, context),
+    }
 }
