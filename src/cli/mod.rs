@@ -1,6 +1,7 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
 pub mod plan;
+pub mod serve;
 
 use std::path::PathBuf;
 
@@ -58,6 +59,8 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Plan(plan::Args),
+    /// Run an orchestrator: the event gateway and the control API
+    Serve(serve::Args),
 }
 
 /// What every command gets.
@@ -98,5 +101,6 @@ impl Context {
 pub fn run(command: Command, context: &Context) -> Result<Code> {
     match command {
         Command::Plan(args) => plan::run(&args, context),
+        Command::Serve(args) => serve::run(args, context),
     }
 }

@@ -1,0 +1,35 @@
+//! `/livez`, `/readyz`, `/v1/audit`, `/openapi.json`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::header::CONTENT_TYPE;
+
+use crate::control::wire::{AuditRow, ProblemCode};
+use crate::orchestrator::control::core::Refusal;
+use crate::orchestrator::control::server::access::{Access, Operator};
+use crate::orchestrator::control::server::input::{After, Params};
+use crate::orchestrator::control::server::openapi;
+
+pub(in super::super) async fn live() -> &'static str {
+    "live"
+}
+
+pub(in super::super) async fn ready(State(access): State<Access>) -> Result<&'static str, Refusal> {
+    if access.ready() {
+        Ok("ready")
+    } else {
+        Err(Refusal::new(ProblemCode::NotReady, "the store does not answer"))
+    }
+}
+
+pub(in super::super) async fn audit(
+    operator: Operator,
+    Params(After { after }): Params<After>,
+) -> Result<Json<Vec<AuditRow>>, Refusal> {
+    operator.desk.audit(after).map(Json)
+}
+
+pub(in super::super) async fn openapi(_: Operator) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "application/json")], openapi::text())
+}
