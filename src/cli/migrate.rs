@@ -9,21 +9,23 @@ use super::session::{block_on, confirm, connect, listen_for_signals};
 use super::{Context, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
-use crate::engine::executor::{Executor, World};
+use crate::engine::executor::{Executor, Stop, World};
 use crate::engine::moves::unroll;
 use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::RunId;
 use crate::ledger::Ledger;
-use crate::ledger::fact::{Base, By, RunBegun, RunKind};
+use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
 use crate::ledger::view::PhaseStatus;
-use crate::plan::model::{Phase, Plan};
+use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
 use crate::progress;
 
 /// Arguments of `ctx migrate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\"")]
+#[command(
+    after_help = "Examples:\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\""
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -53,13 +55,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
     match &args.what {
         What::Phase { phase } => migrate(args, context, &loaded, find(&loaded.plan, phase)?),
-        What::Next => match next(context, &loaded)? {
-            Some(phase) => migrate(args, context, &loaded, phase),
-            None => {
-                context.ui.note("nothing to do: every phase is confirmed");
-                Ok(Code::Done)
+        What::Next => {
+            if let Some(phase) = next(context, &loaded)? {
+                return migrate(args, context, &loaded, phase);
             }
-        },
+            context.ui.note("nothing to do: every phase is confirmed");
+            Ok(Code::Done)
+        }
         What::All => {
             for phase in &loaded.plan.phases {
                 migrate(args, context, &loaded, phase)?;
@@ -73,8 +75,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
     plan.phase(named).ok_or_else(|| {
         let known: Vec<_> = plan.phases.iter().map(|p| format!("{} {}", p.number, p.id)).collect();
-        let failure = Failure::new(Code::Usage, format!("plan `{}` has no phase `{named}`", plan.name))
-            .why(format!("its phases are: {}", known.join(", ")));
+        let failure =
+            Failure::new(Code::Usage, format!("plan `{}` has no phase `{named}`", plan.name))
+                .why(format!("its phases are: {}", known.join(", ")));
         match did_you_mean(named, plan.phases.iter().map(|p| p.id.as_str())) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure,
@@ -93,8 +96,9 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
 
 fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
     if args.dry_run {
-        preview::dry_run(context, loaded, phase);
-        return Ok(Code::Done);
+        let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
+        context.ui.note("nothing was done (--dry-run)");
+        return shown;
     }
     let again = format!("ctx migrate phase {}", phase.number);
     let mut ledger = Ledger::open(&context.settings.ledger.value)?;
@@ -110,7 +114,10 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
     let client = connect(context, &loaded.plan.orchestrator)?;
     if begin.is_some() {
         preview::summary(context, loaded, phase);
-        confirm(context, &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()))?;
+        confirm(
+            context,
+            &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
+        )?;
     }
     let resume = match admit(&ledger, loaded, phase)? {
         Admission::Resume(run) => Some(run),
@@ -127,7 +134,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
             observer: &mut *observer,
             hands: &mut hands,
             clock: Arc::clone(&clock),
-            stopper,
+            stopper: stopper.clone(),
             rehearsal: false,
         };
         let executor = match (resume, begin) {
@@ -146,6 +153,25 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
             Ok(mut executor) => executor.work().await,
             Err(stop) => stop,
         };
+        if matches!(stop, Stop::Ended(Outcome::RolledBack, _))
+            && phase.on_failure == OnFailure::RollbackAll
+        {
+            let earlier = super::rollback::in_force(&ledger, &loaded.plan.name, 0)?;
+            if !earlier.is_empty() {
+                let world = World {
+                    ledger: &mut ledger,
+                    client: &client,
+                    observer: &mut *observer,
+                    hands: &mut hands,
+                    clock: Arc::clone(&clock),
+                    stopper,
+                    rehearsal: false,
+                };
+                super::rollback::all(context, world, &earlier)
+                    .await
+                    .into_result("ctx rollback", clock.wall())?;
+            }
+        }
         stop.into_result(&again, clock.wall())
     });
     observer.end(result.as_ref().copied());
@@ -187,7 +213,9 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
                 format!("run {run} of phase {number} `{id}` has not ended"),
             )
             .why("one phase is in flight at a time")
-            .hint(format!("finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`")));
+            .hint(format!(
+                "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
+            )));
         }
         if begun.phase_hash != phase_hash(phase, &plan.guards_of(phase), &plan.suites) {
             return Err(edited(phase, "while its run is in flight"));
@@ -196,7 +224,8 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
     }
     for row in rows.iter().filter(|row| row.status == PhaseStatus::Confirmed) {
         let now = plan.phases.iter().find(|p| p.id == row.phase);
-        let same = now.is_some_and(|p| phase_hash(p, &plan.guards_of(p), &plan.suites) == row.phase_hash);
+        let same =
+            now.is_some_and(|p| phase_hash(p, &plan.guards_of(p), &plan.suites) == row.phase_hash);
         if !same {
             let Some(now) = now else {
                 return Err(Failure::new(
@@ -208,9 +237,8 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
             return Err(edited(now, "after it was applied"));
         }
     }
-    let confirmed = |id| {
-        rows.iter().any(|row| row.phase == id && row.status == PhaseStatus::Confirmed)
-    };
+    let confirmed =
+        |id| rows.iter().any(|row| row.phase == id && row.status == PhaseStatus::Confirmed);
     if confirmed(phase.id.clone()) {
         return Ok(Admission::Complete);
     }
@@ -241,12 +269,7 @@ fn left_behind(ledger: &Ledger) -> Result<Option<String>> {
     let Some(last) = ledger.runs(1)?.into_iter().next() else { return Ok(None) };
     let facts = ledger.facts(&last.run)?;
     let state = RunState::fold(&last.run, facts.iter().map(|recorded| &recorded.fact));
-    let state = state.map_err(|error| {
-        Failure::new(Code::LedgerDamaged, "the ledger's facts do not fit together")
-            .because(&error)
-            .hint("check it with `ctx ledger verify`")
-    })?;
-    Ok(Some(state.expected().hash()))
+    Ok(Some(state?.expected().hash()))
 }
 
 fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {

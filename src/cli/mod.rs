@@ -1,7 +1,15 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod migrate;
 pub mod plan;
+pub mod rehearse;
+pub mod rollback;
 pub mod serve;
+pub mod validate;
+
+mod hands;
+mod preview;
+mod session;
 
 use std::path::PathBuf;
 
@@ -58,9 +66,18 @@ pub struct Global {
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check, preview and describe plans
     Plan(plan::Args),
+    /// Run a plan on an embedded orchestrator first, with real traffic and compressed time
+    Rehearse(rehearse::Args),
     /// Run an orchestrator: the event gateway and the control API
     Serve(serve::Args),
+    /// Run a phase, or take it up where it was left
+    Migrate(migrate::Args),
+    /// Undo the phase in flight, or the last one
+    Rollback(rollback::Args),
+    /// Judge the success criteria now
+    Validate(validate::Args),
 }
 
 /// What every command gets.
@@ -101,6 +118,10 @@ impl Context {
 pub fn run(command: Command, context: &Context) -> Result<Code> {
     match command {
         Command::Plan(args) => plan::run(&args, context),
+        Command::Rehearse(args) => rehearse::run(&args, context),
         Command::Serve(args) => serve::run(args, context),
+        Command::Migrate(args) => migrate::run(&args, context),
+        Command::Rollback(args) => rollback::run(&args, context),
+        Command::Validate(args) => validate::run(&args, context),
     }
 }

@@ -10,20 +10,21 @@ use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals};
 use crate::clock::{Clock, SystemClock};
-use crate::control::client::Client;
-use crate::engine::executor::{Executor, Stop, World};
+use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result};
-use crate::ids::RunId;
-use crate::ledger::fact::{RunBegun, RunKind, Undo};
+use crate::ids::{PlanName, RunId};
+use crate::ledger::Ledger;
+use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
-use crate::ledger::{Ledger, LedgerError};
 use crate::plan::model::Orchestrator;
 use crate::progress;
 
 /// Arguments of `ctx rollback`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ctx rollback\n  ctx rollback --to start --yes --reason \"customers complain\"")]
+#[command(
+    after_help = "Examples:\n  ctx rollback\n  ctx rollback --to start --yes --reason \"customers complain\""
+)]
 pub struct Args {
     /// Keep this phase and everything before it; `start` keeps none
     #[arg(long, value_name = "PHASE|start")]
@@ -43,7 +44,9 @@ enum Work {
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let path = &context.settings.ledger.value;
     if !path.exists() {
-        context.ui.note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
+        context
+            .ui
+            .note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
         return Ok(Code::Done);
     }
     let mut ledger = Ledger::open(path)?;
@@ -93,45 +96,47 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 }
 
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {
-    let client = world.client.clone();
-    let executor = match work {
-        Work::InFlight(run, _) => match Executor::resume(world, run).await {
-            Ok(mut executor) => {
-                executor.ask_for_rollback(&by(context)).map(|()| executor)
+    match work {
+        Work::Nothing(why) => Stop::Ended(Outcome::Done, why),
+        Work::Phases(states) => all(context, world, &states).await,
+        Work::InFlight(run, _) => {
+            let executor = match Executor::resume(world, run).await {
+                Ok(mut executor) => executor.ask_for_rollback(&by(context)).map(|()| executor),
+                Err(stop) => Err(stop),
+            };
+            match executor {
+                Ok(mut executor) => executor.work().await,
+                Err(stop) => stop,
             }
-            Err(stop) => Err(stop),
-        },
-        Work::Phases(states) => begin(context, world, &client, &states).await,
-        Work::Nothing(_) => return Stop::Ended(crate::ledger::fact::Outcome::Done, String::new()),
-    };
-    match executor {
-        Ok(mut executor) => executor.work().await,
-        Err(stop) => stop,
+        }
     }
 }
 
-/// Begins a run that undoes whole phases.
-pub(crate) async fn begin<'a, H: crate::engine::executor::Hands>(
+/// Undoes whole phases, last first, as one run: the configuration from before the first of them,
+/// then everything that they did outside the configuration.
+pub(crate) async fn all<H: Hands>(
     context: &Context,
-    world: World<'a, H>,
-    client: &Client,
+    world: World<'_, H>,
     states: &[RunState],
-) -> std::result::Result<Executor<'a, H>, Stop> {
-    let (last, first) = (&states[0], &states[states.len() - 1]);
-    let undo: Vec<Undo> =
-        states.iter().flat_map(|state| state.undo_list()).map(|(undo, _)| undo).collect();
+) -> Stop {
+    let [last, ..] = states else { return Stop::Ended(Outcome::Done, String::new()) };
+    let first = states.last().unwrap_or(last);
+    let undo = states.iter().flat_map(RunState::undo_list).map(|(undo, _)| undo).collect();
     let phases = states.iter().map(|state| state.begun.phase.id.clone()).collect();
     let kind = RunKind::Rollback { phases, to: Box::new(first.begun.base.config.clone()), undo };
-    let url = client.url().to_owned();
-    Executor::begin(world, |there| {
+    let url = world.client.url().to_owned();
+    let executor = Executor::begin(world, |there| {
         Ok(RunBegun {
             kind,
             base: base(there, &url, last.begun.base.token.clone()),
             by: by(context),
             ..last.begun.clone()
         })
-    })
-    .await
+    });
+    match executor.await {
+        Ok(mut executor) => executor.work().await,
+        Err(stop) => stop,
+    }
 }
 
 fn warn_irreversible(context: &Context, states: &[RunState]) {
@@ -155,36 +160,39 @@ fn find(ledger: &Ledger, to: Option<&str>) -> Result<Work> {
     let Some(last) = ledger.runs(1)?.into_iter().next() else {
         return Ok(Work::Nothing("nothing was migrated yet".to_owned()));
     };
-    let mut rows = ledger.phases(&last.plan)?;
-    rows.retain(|row| {
-        matches!(row.status, PhaseStatus::Confirmed | PhaseStatus::Failed | PhaseStatus::RollbackIncomplete)
-    });
-    rows.sort_by_key(|row| std::cmp::Reverse(row.number));
-    let keep = keep(&rows, to)?;
-    rows.retain(|row| row.number > keep);
-    if rows.is_empty() {
+    let keep = keep(&rows_in_force(ledger, &last.plan)?, to)?;
+    let mut states = in_force(ledger, &last.plan, keep)?;
+    if states.is_empty() {
         return Ok(Work::Nothing("no phase is in force".to_owned()));
     }
     if to.is_none() {
-        rows.truncate(1);
+        states.truncate(1);
     }
-    let fold = |row: &PhaseRow| -> Result<RunState> {
-        let run = migrated_by(ledger, row)?;
-        let facts = ledger.facts(&run)?;
-        RunState::fold(&run, facts.iter().map(|recorded| &recorded.fact)).map_err(|error| {
-            Failure::new(Code::LedgerDamaged, "the ledger's facts do not fit together")
-                .because(&error)
-                .hint("check it with `ctx ledger verify`")
-        })
-    };
-    Ok(Work::Phases(rows.iter().map(fold).collect::<Result<_>>()?))
+    Ok(Work::Phases(states))
 }
 
-/// The run that brought a phase into force: the row may name a later, failed rollback.
-fn migrated_by(ledger: &Ledger, row: &PhaseRow) -> Result<RunId, LedgerError> {
-    let runs = ledger.runs(usize::MAX)?;
-    let migrated = runs.into_iter().find(|run| run.phase == row.phase && run.kind == "migrate");
-    Ok(migrated.map_or_else(|| row.run.clone(), |run| run.run))
+/// What the runs of the phases after number `keep` recorded, last phase first.
+pub(crate) fn in_force(ledger: &Ledger, plan: &PlanName, keep: u32) -> Result<Vec<RunState>> {
+    let fold = |row: &PhaseRow| -> Result<RunState> {
+        let facts = ledger.facts(&row.migrated)?;
+        let state = RunState::fold(&row.migrated, facts.iter().map(|recorded| &recorded.fact));
+        Ok(state?)
+    };
+    let rows = rows_in_force(ledger, plan)?;
+    rows.iter().filter(|row| row.number > keep).map(fold).collect()
+}
+
+/// The phases that are in force, or that a failure has left half way, last first.
+fn rows_in_force(ledger: &Ledger, plan: &PlanName) -> Result<Vec<PhaseRow>> {
+    let mut rows = ledger.phases(plan)?;
+    rows.retain(|row| {
+        matches!(
+            row.status,
+            PhaseStatus::Confirmed | PhaseStatus::Failed | PhaseStatus::RollbackIncomplete
+        )
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(row.number));
+    Ok(rows)
 }
 
 /// The number of the last phase to keep; 0 for none.

@@ -296,7 +296,9 @@ mod tests {
 
     fn args(extra: &[&str]) -> Args {
         let line = ["ctx", "serve", "--legacy", "http://127.0.0.1:8000"];
-        let Command::Serve(args) = Cli::parse_from(line.iter().chain(extra)).command;
+        let Command::Serve(args) = Cli::parse_from(line.iter().chain(extra)).command else {
+            panic!("`serve` is a command")
+        };
         args
     }
 

@@ -103,7 +103,8 @@ pub(crate) fn listen_for_signals(context: &Context, again: &str) -> Result<Stopp
                 }
             } else {
                 ui.note(format!("stopped at once; go on with `{again}`"));
-                let code = if caught == Signal::Interrupt { Code::Interrupted } else { Code::Terminated };
+                let code =
+                    if caught == Signal::Interrupt { Code::Interrupted } else { Code::Terminated };
                 #[expect(clippy::exit, reason = "a person asked twice")]
                 std::process::exit(i32::from(code.number()));
             }

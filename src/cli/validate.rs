@@ -45,11 +45,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     if passed {
         return Ok(Code::Done);
     }
-    let missing: Vec<_> =
-        judged.iter().filter(|j| !j.verdict.passed()).map(|j| format!("`{}`", j.criterion)).collect();
-    Err(Failure::new(Code::CriteriaNotMet, format!("{} not met", count(missing.len(), "criterion")))
-        .why(missing.join(", "))
-        .hint("what cannot be known yet is not met: it may need load, or time"))
+    let missing: Vec<_> = judged
+        .iter()
+        .filter(|j| !j.verdict.passed())
+        .map(|j| format!("`{}`", j.criterion))
+        .collect();
+    Err(Failure::new(
+        Code::CriteriaNotMet,
+        format!("{} not met", count(missing.len(), "criterion")),
+    )
+    .why(missing.join(", "))
+    .hint("what cannot be known yet is not met: it may need load, or time"))
 }
 
 async fn judge_all(
@@ -64,14 +70,11 @@ async fn judge_all(
     let fence = Fence { counter: 0, id: "0".to_owned() };
     let mut judged = Vec::new();
     for criterion in criteria {
-        let target = Target {
-            data: format!("http://{}", there.data_addr),
-            client,
-            fence: &fence,
-            key: "",
-        };
+        let target =
+            Target { data: format!("http://{}", there.data_addr), client, fence: &fence, key: "" };
         let plan = &loaded.plan;
-        judged.push(judge_now(&plan.name, criterion, &plan.suites, &mut hands, target, None).await?);
+        judged
+            .push(judge_now(&plan.name, criterion, &plan.suites, &mut hands, target, None).await?);
     }
     Ok(judged)
 }

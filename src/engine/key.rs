@@ -20,6 +20,7 @@ pub fn key(
         OperationKind::Apply => "apply",
         OperationKind::Confirm => "confirm",
         OperationKind::Revert => "revert",
+        OperationKind::Cleanup => "cleanup",
     };
     let attempt = attempt.to_string();
     let mut hash = Sha256::new();

@@ -265,7 +265,8 @@ impl Process<'_> {
             }
             Next::BeginConfirm { index, rev } => {
                 let at = at(index, &self.state);
-                let key = self.key(&at.to_string(), rev as u32, OperationKind::Confirm);
+                let key =
+                    self.key(&at.to_string(), u32::try_from(rev).unwrap(), OperationKind::Confirm);
                 self.record(Fact::ConfirmIntended { at, rev, key })?;
             }
             Next::SendConfirm { index } => {
@@ -291,7 +292,7 @@ impl Process<'_> {
             Next::End { outcome, summary } => self.record(Fact::RunEnded { outcome, summary })?,
             Next::BeginRollback { cause } => self.record(Fact::RollbackBegun { cause })?,
             Next::BeginRevert { rev } => {
-                let key = self.key("(revert)", rev as u32, OperationKind::Revert);
+                let key = self.key("(revert)", u32::try_from(rev).unwrap(), OperationKind::Revert);
                 self.record(Fact::RevertIntended { rev, key })?;
             }
             Next::SendRevert { rev } => {
@@ -323,7 +324,8 @@ impl Process<'_> {
                 }
             }
             Next::BeginRestoreConfirm { rev } => {
-                let key = self.key("(restore)", rev as u32, OperationKind::Confirm);
+                let key =
+                    self.key("(restore)", u32::try_from(rev).unwrap(), OperationKind::Confirm);
                 self.record(Fact::RestoreConfirmIntended { rev, key })?;
             }
             Next::SendRestoreConfirm => {

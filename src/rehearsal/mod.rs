@@ -7,6 +7,7 @@
 //! rates and the time to detect a fault are real.
 
 pub mod legacy;
+pub mod stage;
 pub mod traffic;
 
 use std::time::Duration;

@@ -113,20 +113,13 @@ fn counts(plan: &Plan) -> String {
     all.map(|(n, noun)| count(n, noun)).join(", ")
 }
 
-fn show(plan: &Plan, phase: Option<&str>, ui: &Ui) -> Result<Code> {
+/// Previews a plan, or one phase of it.
+pub(super) fn show(plan: &Plan, phase: Option<&str>, ui: &Ui) -> Result<Code> {
     let mut preview = Preview::of(plan).map_err(|error| {
         Failure::new(Code::Bug, "failed to preview a plan that was checked").because(&error)
     })?;
     if let Some(wanted) = phase {
-        let number = plan.phase(wanted).map(|phase| phase.number).ok_or_else(|| {
-            let known: Vec<String> = plan
-                .phases
-                .iter()
-                .map(|phase| format!("{} `{}`", phase.number, phase.id))
-                .collect();
-            Failure::new(Code::Usage, format!("plan `{}` has no phase `{wanted}`", plan.name))
-                .hint(format!("its phases: {}", known.join(", ")))
-        })?;
+        let number = super::migrate::find(plan, wanted)?.number;
         preview.phases.retain(|phase| phase.number == number);
     }
     if ui.json {
