@@ -4,8 +4,14 @@
 //! [`Orchestrator::start`] is all there is to it, whether `ctx serve` calls it or a rehearsal
 //! does.
 
+pub mod cache;
 pub mod control;
+pub mod flags;
+pub mod gateway;
+pub mod metrics;
 pub mod plane;
+pub mod pool;
+pub mod split;
 mod start;
 pub mod store;
 
