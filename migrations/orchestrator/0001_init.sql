@@ -82,12 +82,15 @@ CREATE TABLE healing (
     performed   INTEGER NOT NULL CHECK (performed IN (0, 1))
 ) STRICT;
 
--- One row: how long health has been observed, how much of it without an incident, and the
--- incidents that began. Real milliseconds.
+-- One row: how long health has been observed, how much of it with an incident, how many began,
+-- and how many ended after how long altogether. Real milliseconds.
 CREATE TABLE observed (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     total_ms    INTEGER NOT NULL DEFAULT 0,
-    down_ms     INTEGER NOT NULL DEFAULT 0
+    down_ms     INTEGER NOT NULL DEFAULT 0,
+    failures    INTEGER NOT NULL DEFAULT 0,
+    repairs     INTEGER NOT NULL DEFAULT 0,
+    repair_ms   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO observed (id) VALUES (1);

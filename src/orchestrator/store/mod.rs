@@ -7,6 +7,7 @@
 //! SQL lives in this folder and in `migrations/orchestrator/`, nowhere else.
 
 mod folder;
+mod health;
 mod migrate;
 mod read;
 mod snapshot;
@@ -19,6 +20,7 @@ use rusqlite::Connection;
 
 use self::folder::Lock;
 pub use self::folder::prepare;
+pub use self::health::{Observed, Round};
 pub use self::snapshot::Snapshot;
 
 /// The name of the database within the state folder.
