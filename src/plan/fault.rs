@@ -12,6 +12,9 @@ use toml::Spanned;
 use super::source::{Excerpt, Source, Span};
 use crate::error::did_you_mean;
 
+/// The most names that a hint lists.
+const LISTED: usize = 24;
+
 /// One thing that is wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -83,19 +86,15 @@ impl<'s> Faults<'s> {
         self.add(&at, &message.into(), Some(&hint.into()));
     }
 
-    /// A name that is none of `known`; suggests the nearest, or lists them, led by `known_as`.
-    pub(super) fn unknown(
-        &self,
-        at: Span,
-        what: &str,
-        given: &str,
-        known: &[&str],
-        known_as: &str,
-    ) {
+    /// A name that is none of `known`; suggests the nearest, or lists them after `lead`.
+    pub(super) fn unknown(&self, at: Span, what: &str, given: &str, known: &[&str], lead: &str) {
         let hint = match did_you_mean(given, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "there is none".to_owned(),
-            None => format!("{known_as} {}", listed(known)),
+            None => {
+                let more = if known.len() > LISTED { ", ..." } else { "" };
+                format!("{lead}: {}{more}", listed(&known[..known.len().min(LISTED)]))
+            }
         };
         self.hinted(at, format!("unknown {what} `{given}`"), hint);
     }
@@ -174,14 +173,10 @@ fn printable(text: &str) -> String {
     text.chars().map(spell).collect()
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b`, `c`, in backticks.
 pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
-    match quoted.split_last() {
-        None => String::new(),
-        Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-    }
+    quoted.join(", ")
 }
 
 /// A value where it was read.

@@ -9,10 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::effect;
-use super::model::{Action, OnFailure, Phase, Plan, Request, Step};
+use super::model::{
+    Action, Criterion, CriterionCheck, Guard, OnFailure, Phase, Plan, Request, Step,
+};
 use crate::control::config::Config;
 use crate::control::document::{DocumentError, assign};
-use crate::ids::{CriterionId, GuardId, PhaseId, PlanName, StepId};
+use crate::error::count;
+use crate::ids::{PhaseId, PlanName, StepId};
 use crate::units::duration;
 
 /// What a plan would do.
@@ -32,8 +35,10 @@ pub struct PhasePreview {
     pub objective: Option<String>,
     pub days: Option<(u32, u32)>,
     pub on_failure: OnFailure,
-    pub guards: Vec<GuardId>,
-    pub criteria: Vec<CriterionId>,
+    /// Hold while the phase is in flight.
+    pub guards: Vec<Condition>,
+    /// Must pass before it is confirmed.
+    pub criteria: Vec<Condition>,
     pub steps: Vec<StepPreview>,
     /// Of all its steps and their parts.
     #[serde(with = "duration")]
@@ -52,9 +57,18 @@ pub struct StepPreview {
     /// After each part.
     #[serde(with = "duration")]
     pub soak: Duration,
-    pub require: Vec<CriterionId>,
+    /// Must pass before it begins.
+    pub require: Vec<Condition>,
     /// How it is undone; `None` where nothing can undo it.
     pub inverse: Option<String>,
+}
+
+/// A guard or a criterion.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Condition {
+    pub id: String,
+    /// Such as `latency_p95 at most 100ms`.
+    pub bound: String,
 }
 
 /// A value of the configuration that a step changes.
@@ -104,6 +118,23 @@ impl PhasePreview {
     }
 }
 
+impl Condition {
+    fn of_guard(guard: &Guard) -> Self {
+        let bound = format!("{} {}", guard.metric, guard.limit.describe(guard.metric));
+        Self { id: guard.id.to_string(), bound }
+    }
+
+    fn of_criterion(criterion: &Criterion) -> Self {
+        let bound = match &criterion.check {
+            CriterionCheck::Metric { metric, limit, .. } => {
+                format!("{metric} {}", limit.describe(*metric))
+            }
+            CriterionCheck::Suite { suite } => format!("suite `{suite}` passes"),
+        };
+        Self { id: criterion.id.to_string(), bound }
+    }
+}
+
 fn phase_preview(plan: &Plan, phase: &Phase, steps: Vec<StepPreview>) -> PhasePreview {
     PhasePreview {
         number: phase.number,
@@ -112,8 +143,8 @@ fn phase_preview(plan: &Plan, phase: &Phase, steps: Vec<StepPreview>) -> PhasePr
         objective: phase.objective.clone(),
         days: phase.days,
         on_failure: phase.on_failure,
-        guards: plan.guards_of(phase).into_iter().map(|guard| guard.id).collect(),
-        criteria: phase.criteria.iter().map(|criterion| criterion.id.clone()).collect(),
+        guards: plan.guards_of(phase).iter().map(Condition::of_guard).collect(),
+        criteria: phase.criteria.iter().map(Condition::of_criterion).collect(),
         steps,
         soak: phase.soak_total(),
     }
@@ -143,7 +174,7 @@ fn step_preview(step: &Step, config: &mut Config) -> Result<StepPreview, Documen
         changes,
         parts: step.parts(),
         soak: step.soak,
-        require: step.require.iter().map(|criterion| criterion.id.clone()).collect(),
+        require: step.require.iter().map(Condition::of_criterion).collect(),
         inverse: inverse(&step.action),
     })
 }
@@ -176,7 +207,7 @@ fn collect(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>)
 fn what(step: &Step) -> String {
     match &step.action {
         Action::Set { assignments } => {
-            format!("sets {}", crate::error::count(assignments.len(), "value"))
+            format!("sets {}", count(assignments.len(), "value"))
         }
         Action::Ramp { flag, to } => format!("raises flag `{flag}` to {}", joined(to)),
         Action::Canary { upstream, to, .. } => {
@@ -188,7 +219,10 @@ fn what(step: &Step) -> String {
         Action::Uninstall { assignment } => {
             format!("removes extension `{}`", assignment.path.trim_start_matches("extensions."))
         }
-        Action::Test { suites } => format!("runs {}", joined(suites)),
+        Action::Test { suites } => {
+            let noun = if suites.len() == 1 { "suite" } else { "suites" };
+            format!("runs {noun} {}", joined(suites))
+        }
         Action::Run { command, .. } => format!("runs `{}`", command.join(" ")),
         Action::Call { request, .. } => format!("sends {}", sent(request)),
         Action::Backup => "takes and verifies a backup".to_owned(),

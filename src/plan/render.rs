@@ -16,15 +16,17 @@ pub fn cause(fault: &Fault) -> String {
 
 fn render(fault: &Fault, level: Level<'_>, color: bool) -> String {
     let title = level.primary_title(&fault.message);
-    let mut group = if fault.excerpt.is_empty() {
-        let origin = Origin::path(&fault.file).line(fault.line).char_column(fault.column);
-        title.element(origin)
+    let snippet = Snippet::source(&fault.excerpt)
+        .line_start(fault.line)
+        .annotation(AnnotationKind::Primary.span(fault.mark.clone()));
+    let seen = fault.excerpt[..fault.mark.start].chars().count() + 1;
+    let mut group = if seen == fault.column && !fault.excerpt.is_empty() {
+        title.element(snippet.path(&fault.file))
     } else {
-        let snippet = Snippet::source(&fault.excerpt)
-            .line_start(fault.line)
-            .path(&fault.file)
-            .annotation(AnnotationKind::Primary.span(fault.mark.clone()));
-        title.element(snippet)
+        // A part of a long line, or nothing at all, does not know its own column.
+        let place = Origin::path(&fault.file).line(fault.line).char_column(fault.column);
+        let group = title.element(place);
+        if fault.excerpt.is_empty() { group } else { group.element(snippet) }
     };
     if let Some(hint) = &fault.hint {
         group = group.element(Level::HELP.with_name("hint").message(hint));

@@ -144,7 +144,7 @@ pub(super) fn metric(text: &Spanned<&str>, faults: &Faults<'_>) -> Option<Spanne
         return Some(text.with(metric));
     }
     let known: Vec<&str> = Metric::ALL.iter().map(|(_, name, _)| *name).collect();
-    faults.unknown(text.span(), "metric", text.get_ref(), &known, "metrics are");
+    faults.unknown(text.span(), "metric", text.get_ref(), &known, "known metrics");
     None
 }
 

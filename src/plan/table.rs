@@ -60,7 +60,7 @@ impl<'d> Table<'d> {
             let name: &str = key.get_ref();
             if shape.key(name).is_none() {
                 let keys: Vec<&str> = shape.names().collect();
-                faults.unknown(key.span(), "key", name, &keys, &format!("{} has", shape.what));
+                faults.unknown(key.span(), "key", name, &keys, "known keys");
             }
         }
         for key in shape.keys.iter().filter(|key| key.required) {
@@ -200,10 +200,13 @@ impl<'d> Table<'d> {
         items.iter().collect()
     }
 
-    /// Whether `key` is there and is an array without entries.
-    pub(super) fn is_empty_array(&self, key: &str) -> bool {
-        let value = self.entries.get(key).and_then(|value| value.get_ref().as_array());
-        value.is_some_and(|items| items.is_empty())
+    /// Whether `key` is there and is an array or a table without entries.
+    pub(super) fn is_empty(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| match value.get_ref() {
+            DeValue::Array(items) => items.is_empty(),
+            DeValue::Table(entries) => entries.is_empty(),
+            _ => false,
+        })
     }
 
     pub(super) fn texts(&self, key: &str) -> Vec<Spanned<&'d str>> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::count;
 use crate::plan::model::OnFailure;
-use crate::plan::preview::{Change, PhasePreview, Preview, StepPreview};
+use crate::plan::preview::{Change, Condition, PhasePreview, Preview, StepPreview};
 use crate::ui::{Paint, Ui};
 use crate::units::duration;
 
@@ -63,8 +63,8 @@ impl Page<'_> {
             self.plain(2, objective);
         }
         self.labelled(2, "soaks", &duration::format(phase.soak));
-        self.labelled(2, "guards", &names(&phase.guards));
-        self.labelled(2, "must meet", &names(&phase.criteria));
+        self.labelled(2, "guards", &bounds(&phase.guards));
+        self.labelled(2, "must meet", &bounds(&phase.criteria));
         let on_failure = match phase.on_failure {
             OnFailure::RollbackPhase => "this phase is rolled back",
             OnFailure::RollbackAll => "this phase and all before it are rolled back",
@@ -90,7 +90,7 @@ impl Page<'_> {
             self.labelled(5, "soaks", if step.parts > 1 { &each } else { &soak });
         }
         if !step.require.is_empty() {
-            self.labelled(5, "requires", &names(&step.require));
+            self.labelled(5, "requires", &bounds(&step.require));
         }
         match &step.inverse {
             Some(inverse) => self.labelled(5, "undo", inverse),
@@ -137,11 +137,11 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-fn names(ids: &[impl ToString]) -> String {
-    match ids {
-        [] => "none".to_owned(),
-        ids => ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+fn bounds(conditions: &[Condition]) -> String {
+    if conditions.is_empty() {
+        return "none".to_owned();
     }
+    conditions.iter().map(|condition| condition.bound.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Breaks a text between words; continuation lines stand two columns further in. A word that is

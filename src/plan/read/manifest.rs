@@ -12,7 +12,7 @@ use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::source::Source;
 use crate::plan::table::Table;
 
-pub(in crate::plan) static MANIFEST: Shape = Shape {
+static MANIFEST: Shape = Shape {
     what: "an extension",
     keys: &[
         need("id", Kind::Name, "the extension's name in the configuration"),

@@ -141,7 +141,7 @@ impl Check<'_, '_> {
 
     fn flag(&self, flag: &str, mark: &Mark) -> bool {
         let known: Vec<&str> = self.config.flags.keys().map(String::as_str).collect();
-        self.entry("flag", flag, mark, &known, "flags are")
+        self.entry("flag", flag, mark, &known, "known flags")
     }
 
     fn upstream(&self, upstream: &str, mark: &Mark) -> bool {
@@ -157,14 +157,14 @@ impl Check<'_, '_> {
     fn extension(&self, assignment: &Assignment, mark: &Mark) -> bool {
         let id = assignment.path.trim_start_matches("extensions.");
         let known: Vec<&str> = self.config.extensions.keys().map(ExtensionId::as_str).collect();
-        self.entry("extension", id, mark, &known, "installed by then are")
+        self.entry("extension", id, mark, &known, "installed by then")
     }
 
     /// Whether `name` is there; reports it if it is certain that it is not.
-    fn entry(&self, what: &str, name: &str, mark: &Mark, known: &[&str], known_as: &str) -> bool {
+    fn entry(&self, what: &str, name: &str, mark: &Mark, known: &[&str], lead: &str) -> bool {
         let there = known.contains(&name);
         if !there && !self.unsure {
-            self.faults.unknown(mark.name.clone(), what, name, known, known_as);
+            self.faults.unknown(mark.name.clone(), what, name, known, lead);
         }
         there
     }
