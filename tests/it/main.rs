@@ -1,1 +1,8 @@
 //! The integration tests: one binary, one module per story.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this crate is tests")]
+
+mod support;
+
+mod fastapi;
+mod load;
