@@ -10,6 +10,8 @@ pub mod validate;
 mod hands;
 mod preview;
 mod session;
+pub mod load;
+pub mod test;
 
 use std::path::PathBuf;
 
@@ -78,6 +80,7 @@ pub enum Command {
     Rollback(rollback::Args),
     /// Judge the success criteria now
     Validate(validate::Args),
+    Load(load::Args),
 }
 
 /// What every command gets.
@@ -123,5 +126,6 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
+        Command::Load(args) => load::run(&args, context),
     }
 }
