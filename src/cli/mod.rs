@@ -1,5 +1,7 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod ledger;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,7 +56,9 @@ pub struct Global {
 
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Ledger(ledger::Args),
+}
 
 /// What every command gets.
 #[derive(Debug)]
@@ -91,6 +95,8 @@ impl Context {
 ///
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
-pub fn run(command: Command, _context: &Context) -> Result<Code> {
-    match command {}
+pub fn run(command: &Command, context: &Context) -> Result<Code> {
+    match command {
+        Command::Ledger(args) => ledger::run(args, context),
+    }
 }
