@@ -12,6 +12,7 @@ mod preview;
 mod session;
 pub mod load;
 pub mod test;
+pub mod ledger;
 
 use std::path::PathBuf;
 
@@ -81,6 +82,7 @@ pub enum Command {
     /// Judge the success criteria now
     Validate(validate::Args),
     Load(load::Args),
+    Ledger(ledger::Args),
 }
 
 /// What every command gets.
@@ -127,5 +129,8 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
         Command::Load(args) => load::run(&args, context),
+pub fn run(command: &Command, context: &Context) -> Result<Code> {
+    match command {
+        Command::Ledger(args) => ledger::run(args, context),
     }
 }
