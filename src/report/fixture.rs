@@ -324,6 +324,7 @@ fn phase_row(
         title: phase.title.clone(),
         status,
         run: run(digit),
+        migrated: run(digit),
         phase_hash: "ef".repeat(32),
         begun_ms,
         ended_ms,
