@@ -1,5 +1,12 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod completions;
+pub mod history;
+mod known;
+pub mod report;
+pub mod show;
+pub mod status;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,7 +61,13 @@ pub struct Global {
 
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Status(status::Args),
+    Report(report::Args),
+    History(history::Args),
+    Show(show::Args),
+    Completions(completions::Args),
+}
 
 /// What every command gets.
 #[derive(Debug)]
@@ -91,6 +104,12 @@ impl Context {
 ///
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
-pub fn run(command: Command, _context: &Context) -> Result<Code> {
-    match command {}
+pub fn run(command: &Command, context: &Context) -> Result<Code> {
+    match command {
+        Command::Status(args) => status::run(args, context),
+        Command::Report(args) => report::run(args, context),
+        Command::History(args) => history::run(args, context),
+        Command::Show(args) => show::run(args, context),
+        Command::Completions(args) => completions::run(args, context),
+    }
 }
