@@ -13,6 +13,12 @@ mod session;
 pub mod load;
 pub mod test;
 pub mod ledger;
+pub mod completions;
+pub mod history;
+mod known;
+pub mod report;
+pub mod show;
+pub mod status;
 
 use std::path::PathBuf;
 
@@ -83,6 +89,11 @@ pub enum Command {
     Validate(validate::Args),
     Load(load::Args),
     Ledger(ledger::Args),
+    Status(status::Args),
+    Report(report::Args),
+    History(history::Args),
+    Show(show::Args),
+    Completions(completions::Args),
 }
 
 /// What every command gets.
@@ -132,5 +143,12 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
 pub fn run(command: &Command, context: &Context) -> Result<Code> {
     match command {
         Command::Ledger(args) => ledger::run(args, context),
+pub fn run(command: &Command, context: &Context) -> Result<Code> {
+    match command {
+        Command::Status(args) => status::run(args, context),
+        Command::Report(args) => report::run(args, context),
+        Command::History(args) => history::run(args, context),
+        Command::Show(args) => show::run(args, context),
+        Command::Completions(args) => completions::run(args, context),
     }
 }

@@ -2,23 +2,33 @@
 //!
 //! The engine tells an [`Observer`] what it has recorded and, in between, that time passes. An
 //! observer only looks: it cannot fail, it cannot stop a run, and nothing is decided by what it
-//! prints. The ledger is the record; every observer is a view of the same facts.
+//! prints. The ledger is the record; every observer is a view of the same facts, in the
+//! words of [`crate::report::sentence`].
 //!
 //! A run calls [`Observer::resumed`] once if there are facts from before, then
 //! [`Observer::fact`] after each append and [`Observer::tick`] about once a second, and at last
-//! [`Observer::end`].
+//! [`Observer::end`]; [`finish`] does that for a command.
 
+mod bars;
+mod json;
+mod lines;
+mod pulse;
 mod quiet;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::WallMs;
+use crate::clock::{Clock, WallMs};
 use crate::error::{Code, Failure};
 use crate::ids::GuardId;
 use crate::judge::guard::Look;
 use crate::ledger::fact::Recorded;
+use crate::ui::Ui;
 
+pub use bars::Bars;
+pub use json::JsonLines;
+pub use lines::Lines;
 pub use quiet::Quiet;
 
 /// Somebody who watches a run.
@@ -87,5 +97,34 @@ impl Observer for Temp {
     }
     fn end(&mut self, r: Result<Code, &Failure>) {
         eprintln!("END {r:?}");
+/// The observer that fits the terminal and the flags.
+pub fn observer(ui: &Ui, clock: Arc<dyn Clock>) -> Box<dyn Observer> {
+    match ui {
+        Ui { json: true, .. } => Box::new(JsonLines::new(std::io::stdout(), clock)),
+        Ui { quiet: true, .. } => Box::new(Quiet),
+        Ui { live: true, .. } => Box::new(Bars::new(ui.width, ui.color_err)),
+        _ => Box::new(Lines::new(std::io::stderr(), ui.color_err)),
+    }
+}
+
+/// Tells the observer how the command ends.
+///
+/// With `--json` the last record is `run_end`, also of a failure; so the failure is printed to
+/// stderr here, and only its exit code goes on to the caller, who would print it once more.
+///
+/// # Errors
+/// The failure, where it is still to be printed.
+pub fn finish(
+    observer: &mut dyn Observer,
+    ui: &Ui,
+    result: crate::error::Result<Code>,
+) -> crate::error::Result<Code> {
+    observer.end(result.as_ref().copied());
+    match result {
+        Err(failure) if ui.json => {
+            ui.fail(&failure);
+            Ok(failure.code)
+        }
+        result => result,
     }
 }

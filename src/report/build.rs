@@ -116,7 +116,7 @@ fn phase(
 ) -> PhaseEntry {
     let status = row.map_or(PhaseState::Pending, |row| row.status.into());
     let rows = &inputs.records.steps;
-    let run = row.map(|row| inputs.records.migration_of(row));
+    let run = row.map(|row| &row.migrated);
     let steps: Vec<StepEntry> = phase.map_or(Vec::new(), |phase| {
         let own = |row: &&StepRow| Some(&row.run) == run;
         let own: Vec<&StepRow> = rows.iter().filter(own).collect();
@@ -146,13 +146,11 @@ fn phase(
 
 fn step(step: &Step, rows: &[&StepRow], phase: PhaseState) -> StepEntry {
     let rows: Vec<&StepRow> = rows.iter().filter(|row| row.step == step.id).copied().collect();
-    let undone = phase == PhaseState::RolledBack;
-    let state = |row: &StepRow| match StepState::from(row.status) {
-        StepState::Done if undone => StepState::RolledBack,
-        state => state,
-    };
+    let state = |row: &StepRow| StepState::from(row.status);
     let parts = step.parts();
-    let parts_done = rows.iter().filter(|row| state(row) == StepState::Done).count();
+    // A test that passed in a phase that was rolled back is no progress.
+    let counts = |row: &&&StepRow| state(row) == StepState::Done && phase != PhaseState::RolledBack;
+    let parts_done = rows.iter().filter(counts).count();
     let latest = rows.iter().max_by_key(|row| row.part);
     // A failure of any part is the step's; otherwise the latest part says where the step is.
     let bad = rows
@@ -166,7 +164,7 @@ fn step(step: &Step, rows: &[&StepRow], phase: PhaseState) -> StepEntry {
         title: step.title.clone(),
         // One part done of several is not a step done.
         status: match status {
-            StepState::Done if parts_done < parts => StepState::Applied,
+            StepState::Done if rows.len() < parts => StepState::Applied,
             status => status,
         },
         parts_done,

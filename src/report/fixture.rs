@@ -34,8 +34,8 @@ pub(crate) fn at(step: &str, part: u32, parts: u32) -> At {
     At { step: step.parse().unwrap(), part, parts }
 }
 
-pub(crate) fn anchor() -> Option<Anchor> {
-    Some(Anchor { seq: 9, hash: "ab".repeat(32) })
+fn anchor() -> Anchor {
+    Anchor { seq: 9, hash: "ab".repeat(32) }
 }
 
 fn step(id: &str, action: Action, soak_minutes: u64) -> Step {
@@ -134,43 +134,51 @@ pub(crate) fn plan() -> Plan {
             performance,
         ],
         criteria: vec![response, uptime],
-        milestones: vec![
-            Milestone {
-                id: "foundation-ready".parse().unwrap(),
-                title: "Health is watched".to_owned(),
-                phase: "foundation".parse().unwrap(),
-                days: Some((11, 14)),
-                after: None,
-                when: Vec::new(),
-            },
-            Milestone {
-                id: "pooling-everywhere".parse().unwrap(),
-                title: "All traffic on pooled connections".to_owned(),
-                phase: "performance".parse().unwrap(),
-                days: Some((18, 18)),
-                after: Some("pool-ramp".parse().unwrap()),
-                when: Vec::new(),
-            },
-        ],
-        risks: vec![
-            Risk {
-                id: "configuration".to_owned(),
-                title: "Configuration issues".to_owned(),
-                severity: Severity::Medium,
-                mitigations: vec!["every document is checked before it is sent".to_owned()],
-            },
-            Risk {
-                id: "data-loss".to_owned(),
-                title: "Data loss".to_owned(),
-                severity: Severity::High,
-                mitigations: vec![
-                    "a verified backup before each phase".to_owned(),
-                    "restore is drilled".to_owned(),
-                ],
-            },
-        ],
+        milestones: milestones(),
+        risks: risks(),
         suites: Vec::new(),
     }
+}
+
+fn milestones() -> Vec<Milestone> {
+    vec![
+        Milestone {
+            id: "foundation-ready".parse().unwrap(),
+            title: "Health is watched".to_owned(),
+            phase: "foundation".parse().unwrap(),
+            days: Some((11, 14)),
+            after: None,
+            when: Vec::new(),
+        },
+        Milestone {
+            id: "pooling-everywhere".parse().unwrap(),
+            title: "All traffic on pooled connections".to_owned(),
+            phase: "performance".parse().unwrap(),
+            days: Some((18, 18)),
+            after: Some("pool-ramp".parse().unwrap()),
+            when: Vec::new(),
+        },
+    ]
+}
+
+fn risks() -> Vec<Risk> {
+    vec![
+        Risk {
+            id: "configuration".to_owned(),
+            title: "Configuration issues".to_owned(),
+            severity: Severity::Medium,
+            mitigations: vec!["every document is checked before it is sent".to_owned()],
+        },
+        Risk {
+            id: "data-loss".to_owned(),
+            title: "Data loss".to_owned(),
+            severity: Severity::High,
+            mitigations: vec![
+                "a verified backup before each phase".to_owned(),
+                "restore is drilled".to_owned(),
+            ],
+        },
+    ]
 }
 
 pub(crate) fn begun(number: u32) -> RunBegun {
@@ -196,7 +204,7 @@ pub(crate) fn begun(number: u32) -> RunBegun {
             rev: 41,
             config_hash: config.hash(),
             config,
-            anchor: anchor().unwrap(),
+            anchor: anchor(),
         },
         by: By {
             user: "ann".to_owned(),
@@ -230,13 +238,16 @@ pub(crate) fn soaking() -> Vec<Recorded> {
         if_match,
         target_hash: "12".repeat(32),
     };
-    let applied =
-        |part, rev| Fact::ChangeApplied { at: at("pool-ramp", part, 4), rev, anchor: anchor() };
+    let applied = |part, rev| Fact::ChangeApplied {
+        at: at("pool-ramp", part, 4),
+        rev,
+        anchor: Some(anchor()),
+    };
     let soaks =
         |part| Fact::SoakBegun { at: at("pool-ramp", part, 4), plan_ms: soak, real_ms: soak };
     story([
         (0, Fact::RunBegun(Box::new(begun(2)))),
-        (0, Fact::LeaseTaken { fence, anchor: anchor(), pid: 4711 }),
+        (0, Fact::LeaseTaken { fence, anchor: Some(anchor()), pid: 4711 }),
         (1, Fact::BackupIntended { backup: backup.clone() }),
         (
             3,
@@ -252,7 +263,7 @@ pub(crate) fn soaking() -> Vec<Recorded> {
         (0, soaks(1)),
         (1800, Fact::SoakEnded { at: at("pool-ramp", 1, 4), looks: 1800 }),
         (0, Fact::ConfirmIntended { at: at("pool-ramp", 1, 4), rev: 42, key: "key".to_owned() }),
-        (0, Fact::ChangeConfirmed { at: at("pool-ramp", 1, 4), rev: 42, anchor: anchor() }),
+        (0, Fact::ChangeConfirmed { at: at("pool-ramp", 1, 4), rev: 42, anchor: Some(anchor()) }),
         (1, intended(2, 42)),
         (0, applied(2, 43)),
         (0, soaks(2)),

@@ -3,7 +3,9 @@
 //! - [`page`], [`words`], [`sentence`]: text that fits, quantities, and every fact in words.
 //! - [`place`]: where one run stands.
 //! - [`records`], [`live`]: what the ledger knows, and what the orchestrator answered.
-//! - [`model`]: the report, built by [`build`] with [`criteria`] and [`next`].
+//! - [`model`]: the report, built by [`build`] with `criteria` and `next`; [`text`] and
+//!   [`markdown`] render it, JSON is the model itself.
+//! - [`status`]: one screen, rendered by [`screen`]. [`record`]: one fact for machines.
 
 pub mod build;
 mod criteria;
@@ -15,6 +17,7 @@ pub mod model;
 mod next;
 pub mod page;
 pub mod place;
+pub mod record;
 pub mod records;
 pub mod screen;
 pub mod sentence;

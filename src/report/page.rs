@@ -147,7 +147,7 @@ impl Page {
                 (natural.max(width_of(&text)), least.max(word))
             })
         };
-        fit((0..columns).map(column).collect(), self.width)
+        fit(&(0..columns).map(column).collect::<Vec<_>>(), self.width)
     }
 
     /// Adds one row of columns, at most `height` lines high.
@@ -255,7 +255,7 @@ fn shorten(mut lines: Vec<String>, height: usize, width: usize) -> Vec<String> {
 ///
 /// Columns are given as their natural width and their longest word. The widest column gives way
 /// first, down to its longest word; only when all are there, words are cut too.
-fn fit(columns: Vec<(usize, usize)>, width: usize) -> Vec<usize> {
+fn fit(columns: &[(usize, usize)], width: usize) -> Vec<usize> {
     let room = width.saturating_sub(GAP * columns.len().saturating_sub(1));
     let mut widths: Vec<usize> = columns.iter().map(|(natural, _)| (*natural).min(room)).collect();
     while widths.iter().sum::<usize>() > room {

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::sentence::{halt_reason, outcome_words};
+use super::words;
 use crate::clock::WallMs;
 use crate::ids::{RunId, StepId};
 use crate::ledger::fact::{At, Fact, HaltReason, Outcome, Recorded, RunBegun, RunKind};
@@ -151,6 +153,23 @@ impl Place {
                 to.get(part.checked_sub(1)?).map(ToString::to_string)
             }
             _ => None,
+        }
+    }
+
+    /// What the run does, in words.
+    pub fn activity(&self) -> String {
+        match &self.doing {
+            Doing::Between => "between two steps".to_owned(),
+            Doing::BackingUp => "takes a backup".to_owned(),
+            Doing::Changing => "does the step".to_owned(),
+            Doing::Soaking { lasts, .. } => format!("soaks for {}", words::span(*lasts)),
+            Doing::AwaitingApproval { prompt } => format!("waits for approval: {prompt}"),
+            Doing::RollingBack => {
+                format!("rolls back: {}", self.rollback.as_deref().unwrap_or("requested"))
+            }
+            Doing::Interrupted { by } => format!("interrupted by {by}; nobody drives it"),
+            Doing::Halted { reason, .. } => format!("halted: {}", halt_reason(*reason)),
+            Doing::Ended { outcome, .. } => outcome_words(*outcome).to_owned(),
         }
     }
 

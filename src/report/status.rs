@@ -14,7 +14,6 @@ use super::model::{
     BackupEntry, IssueEntry, LedgerHead, Moment, NextStep, PhaseState, Progress, Report, RunEntry,
 };
 use super::place::{Doing, Place};
-use super::sentence::{halt_reason, outcome_words};
 use super::words;
 use crate::clock::WallMs;
 use crate::control::wire::LeaseView;
@@ -172,29 +171,13 @@ fn in_flight(place: &Place, now_ms: WallMs) -> InFlight {
         phases: place.begun.phases,
         phase_title: phase.title.clone(),
         begun: Moment(place.begun_ms),
-        doing: doing(place),
+        doing: place.activity(),
         status: match &place.doing {
             Doing::Halted { .. } => PhaseState::Halted,
             _ if place.rollback.is_some() => PhaseState::RollingBack,
             _ => PhaseState::Running,
         },
         step: step(place, now_ms),
-    }
-}
-
-fn doing(place: &Place) -> String {
-    match &place.doing {
-        Doing::Between => "between two steps".to_owned(),
-        Doing::BackingUp => "takes a backup".to_owned(),
-        Doing::Changing => "applies the step".to_owned(),
-        Doing::Soaking { lasts, .. } => format!("soaks for {}", words::span(*lasts)),
-        Doing::AwaitingApproval { prompt } => format!("waits for approval: {prompt}"),
-        Doing::RollingBack => {
-            format!("rolls back: {}", place.rollback.as_deref().unwrap_or("requested"))
-        }
-        Doing::Interrupted { by } => format!("interrupted by {by}; nobody drives it"),
-        Doing::Halted { reason, .. } => format!("halted: {}", halt_reason(*reason)),
-        Doing::Ended { outcome, .. } => outcome_words(*outcome).to_owned(),
     }
 }
 
