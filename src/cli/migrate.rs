@@ -21,7 +21,7 @@ use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
 use crate::progress;
 
-/// Arguments of `ctx migrate`.
+/// Run a phase, or take it up where it was left
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\""
@@ -123,7 +123,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
         Admission::Resume(run) => Some(run),
         _ => None,
     };
-    let mut observer = progress::observer(&context.ui);
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
@@ -174,8 +174,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
         }
         stop.into_result(&again, clock.wall())
     });
-    observer.end(result.as_ref().copied());
-    result
+    progress::finish(&mut *observer, &context.ui, result)
 }
 
 /// Who does this, for the record.

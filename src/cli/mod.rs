@@ -1,24 +1,24 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod completions;
+pub mod history;
+pub mod ledger;
+pub mod load;
 pub mod migrate;
 pub mod plan;
 pub mod rehearse;
+pub mod report;
 pub mod rollback;
 pub mod serve;
+pub mod show;
+pub mod status;
+pub mod test;
 pub mod validate;
 
 mod hands;
+mod known;
 mod preview;
 mod session;
-pub mod load;
-pub mod test;
-pub mod ledger;
-pub mod completions;
-pub mod history;
-mod known;
-pub mod report;
-pub mod show;
-pub mod status;
 
 use std::path::PathBuf;
 
@@ -75,24 +75,18 @@ pub struct Global {
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check, preview and describe plans
     Plan(plan::Args),
-    /// Run a plan on an embedded orchestrator first, with real traffic and compressed time
     Rehearse(rehearse::Args),
-    /// Run an orchestrator: the event gateway and the control API
     Serve(serve::Args),
-    /// Run a phase, or take it up where it was left
     Migrate(migrate::Args),
-    /// Undo the phase in flight, or the last one
     Rollback(rollback::Args),
-    /// Judge the success criteria now
-    Validate(validate::Args),
-    Load(load::Args),
-    Ledger(ledger::Args),
     Status(status::Args),
+    Validate(validate::Args),
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
+    Ledger(ledger::Args),
+    Load(load::Args),
     Completions(completions::Args),
 }
 
@@ -138,17 +132,13 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Serve(args) => serve::run(args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Rollback(args) => rollback::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
+        Command::Report(args) => report::run(&args, context),
+        Command::History(args) => history::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Ledger(args) => ledger::run(&args, context),
         Command::Load(args) => load::run(&args, context),
-pub fn run(command: &Command, context: &Context) -> Result<Code> {
-    match command {
-        Command::Ledger(args) => ledger::run(args, context),
-pub fn run(command: &Command, context: &Context) -> Result<Code> {
-    match command {
-        Command::Status(args) => status::run(args, context),
-        Command::Report(args) => report::run(args, context),
-        Command::History(args) => history::run(args, context),
-        Command::Show(args) => show::run(args, context),
-        Command::Completions(args) => completions::run(args, context),
+        Command::Completions(args) => completions::run(&args, context),
     }
 }

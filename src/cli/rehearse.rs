@@ -23,7 +23,7 @@ use crate::rehearsal::tempo_for;
 use crate::rehearsal::traffic::TrafficReport;
 use crate::units::duration;
 
-/// Arguments of `ctx rehearse`.
+/// Run a plan on an embedded orchestrator first, with real traffic and compressed time
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx rehearse\n  ctx rehearse plans/contexten.toml --soaks 20s"
@@ -73,7 +73,7 @@ async fn perform(context: &Context, loaded: &Loaded, stage: &Stage, tempo: Tempo
     let stopper = listen_for_signals(context, again)?;
     let mut ledger = Ledger::open(&stage.ledger())?;
     for phase in &loaded.plan.phases {
-        let mut observer = progress::observer(&context.ui);
+        let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
         let stop = run_phase(
             context,
             loaded,

@@ -20,7 +20,7 @@ use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
 use crate::progress;
 
-/// Arguments of `ctx rollback`.
+/// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx rollback\n  ctx rollback --to start --yes --reason \"customers complain\""
@@ -69,7 +69,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     confirm(context, &question)?;
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
-    let mut observer = progress::observer(&context.ui);
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, "ctx rollback")?;
@@ -91,8 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),
         other => other,
     };
-    observer.end(result.as_ref().copied());
-    result
+    progress::finish(&mut *observer, &context.ui, result)
 }
 
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {

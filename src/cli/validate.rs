@@ -17,7 +17,7 @@ use crate::plan::Loaded;
 use crate::plan::model::{Category, Criterion};
 use crate::ui::Paint;
 
-/// Arguments of `ctx validate`.
+/// Judge the success criteria now
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ctx validate\n  ctx validate --phase 2 --json")]
 pub struct Args {

@@ -76,27 +76,6 @@ pub struct Glance {
     pub look: Look,
 }
 
-/// TEMP
-pub fn observer(_ui: &crate::ui::Ui) -> Box<dyn Observer> {
-    Box::new(Temp)
-}
-#[derive(Debug)]
-struct Temp;
-impl Observer for Temp {
-    fn resumed(&mut self, _: &[Recorded]) {}
-    fn fact(&mut self, r: &Recorded) {
-        eprintln!("{} {}", r.seq, crate::report::sentence::sentence(&r.fact));
-    }
-    fn tick(&mut self, t: &Tick) {
-        if let Some(w) = &t.waiting {
-            eprintln!("   ... {w}");
-        }
-        for g in &t.guards {
-            eprintln!("   {:?}", g.look);
-        }
-    }
-    fn end(&mut self, r: Result<Code, &Failure>) {
-        eprintln!("END {r:?}");
 /// The observer that fits the terminal and the flags.
 pub fn observer(ui: &Ui, clock: Arc<dyn Clock>) -> Box<dyn Observer> {
     match ui {

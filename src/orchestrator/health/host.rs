@@ -31,8 +31,7 @@ impl Meter {
         let ratio = |value: f64| value.clamp(0.0, 1.0);
         Host {
             cpu: long_enough.then(|| ratio(f64::from(self.system.global_cpu_usage()) / 100.0)),
-            memory: (total > 0)
-                .then(|| ratio(total.saturating_sub(free) as f64 / total as f64)),
+            memory: (total > 0).then(|| ratio(total.saturating_sub(free) as f64 / total as f64)),
         }
     }
 }

@@ -125,7 +125,8 @@ impl Watcher {
     /// Health is not watched (any more): what was open is over.
     fn forget(&self) {
         self.shared.vitals.set_checks(Vec::new(), None);
-        if let Err(error) = self.shared.desk.with_store(crate::orchestrator::store::Store::end_incidents)
+        if let Err(error) =
+            self.shared.desk.with_store(crate::orchestrator::store::Store::end_incidents)
         {
             tracing::error!(%error, "incidents could not be ended");
         }
