@@ -21,6 +21,7 @@ use crate::progress;
 use crate::rehearsal::stage::Stage;
 use crate::rehearsal::tempo_for;
 use crate::rehearsal::traffic::TrafficReport;
+use crate::report::Live;
 use crate::units::duration;
 
 /// Run a plan on an embedded orchestrator first, with real traffic and compressed time
@@ -63,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     leave_out_cpu(context, &mut loaded);
     let mut stage = Stage::set(tempo, rate, args.keep.as_deref())?;
     let result = block_on(perform(context, &loaded, &stage, tempo));
+    let live = block_on(ask(&stage)).ok();
     let traffic = stage.end_traffic();
+    if stage.ledger().exists() {
+        super::report::of_rehearsal(context, loaded.plan, &stage.ledger(), live.as_ref())?;
+    }
     settle(context, result, &traffic)
 }
 
@@ -131,6 +136,19 @@ async fn run_phase(
         Ok(mut executor) => executor.work().await,
         Err(stop) => stop,
     }
+}
+
+/// What the orchestrator says while the traffic still runs.
+async fn ask(stage: &Stage) -> Result<Live> {
+    let client = stage.client();
+    let (state, metrics, health) =
+        tokio::join!(client.state(), client.metrics(None), client.health());
+    Ok(Live {
+        at_ms: SystemClock.wall().timestamp_millis(),
+        state: state.ok().map(|reply| reply.body),
+        metrics: metrics.ok(),
+        health: health.ok(),
+    })
 }
 
 fn introduce(context: &Context, loaded: &Loaded, tempo: Tempo, rate: f64) {
