@@ -162,8 +162,7 @@ mod tests {
 
     #[test]
     fn an_absent_or_disabled_flag_includes_nobody() {
-        let flag =
-            Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
+        let flag = Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
         for share in [Share::of_flag("f", None), Share::of_flag("f", Some(&flag))] {
             assert!(!share.includes(Key::Sticky(b"user-1")));
             assert!(!share.includes(Key::Random));

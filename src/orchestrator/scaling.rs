@@ -64,15 +64,15 @@ mod tests {
     #[test]
     fn load_decides_and_the_bounds_hold() {
         for (utilisation, current, expect) in [
-            (0.7, 4, 4),   // on target
-            (0.8, 4, 4),   // within the slack
-            (0.6, 4, 4),   // likewise
-            (0.9, 4, 6),   // 4 * 0.9 / 0.7 = 5.1
-            (3.0, 2, 8),   // far beyond: as much as there is
-            (0.3, 4, 3),   // down by one
-            (0.5, 3, 3),   // two would be at 75 %
-            (0.0, 2, 2),   // never below the least
-            (0.0, 9, 8),   // never above the most
+            (0.7, 4, 4), // on target
+            (0.8, 4, 4), // within the slack
+            (0.6, 4, 4), // likewise
+            (0.9, 4, 6), // 4 * 0.9 / 0.7 = 5.1
+            (3.0, 2, 8), // far beyond: as much as there is
+            (0.3, 4, 3), // down by one
+            (0.5, 3, 3), // two would be at 75 %
+            (0.0, 2, 2), // never below the least
+            (0.0, 9, 8), // never above the most
             (f64::NAN, 4, 4),
             (f64::INFINITY, 4, 8),
         ] {

@@ -26,7 +26,9 @@ impl Refusal {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "the request is ambiguous\n"),
             Self::Stalled => (StatusCode::REQUEST_TIMEOUT, "the request's body did not arrive\n"),
             Self::Upstream => (StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n"),
-            Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n"),
+            Self::TimedOut => {
+                (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n")
+            }
         }
     }
 

@@ -133,12 +133,9 @@ mod tests {
     #[test]
     fn unknown_is_not_healthy() {
         let (good, bad, odd) = (Status::Healthy, Status::Unhealthy, Status::Unknown);
-        for (statuses, expect) in [
-            (&[][..], odd),
-            (&[good, good], good),
-            (&[good, odd], odd),
-            (&[good, odd, bad], bad),
-        ] {
+        for (statuses, expect) in
+            [(&[][..], odd), (&[good, good], good), (&[good, odd], odd), (&[good, odd, bad], bad)]
+        {
             let checks: Vec<Check> = statuses.iter().copied().map(check).collect();
             assert_eq!(overall(&checks), expect);
         }

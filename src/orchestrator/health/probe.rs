@@ -90,7 +90,8 @@ async fn ask(stream: TcpStream, authority: &str) -> hyper::Result<u16> {
         .header(CONNECTION, "close")
         .body(Body::empty())
         .expect("a checked upstream is a valid host");
-    let answer = async { sender.send_request(request).await.map(|answer| answer.status().as_u16()) };
+    let answer =
+        async { sender.send_request(request).await.map(|answer| answer.status().as_u16()) };
     tokio::pin!(answer);
     // The connection is driven here and dropped with the answer's head: the body is of no use.
     tokio::select! {

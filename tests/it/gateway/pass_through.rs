@@ -73,7 +73,10 @@ async fn an_error_of_the_upstream_passes_through_and_counts() {
     .await;
     let world = World::new(&upstream, |_| {});
     let answer = world.client.get(world.url("/")).send().await.unwrap();
-    assert_eq!((answer.status(), &answer.headers()["x-trace"]), (StatusCode::INTERNAL_SERVER_ERROR, &"7".parse().unwrap()));
+    assert_eq!(
+        (answer.status(), &answer.headers()["x-trace"]),
+        (StatusCode::INTERNAL_SERVER_ERROR, &"7".parse().unwrap())
+    );
     assert_eq!(answer.text().await.unwrap(), "the app's own words");
     assert_eq!(world.metrics().routes["home"].errors, 1);
 }
