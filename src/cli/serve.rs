@@ -72,17 +72,15 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     log();
     let initial = initial(&args, environment)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    // The state folder is made, locked and closed before the token goes into it.
     let token = match &args.token {
         Some(reference) => Some(resolve("--token", reference)?),
         None => environment("CTX_TOKEN").map(Secret::new),
     };
-    let (token, token_file) = match token {
-        Some(token) => (token, None),
-        None => {
-            let (token, path) = kept_token(&args.state)?;
-            (token, Some(path))
-        }
+    let (token, token_file) = if let Some(token) = token {
+        (token, None)
+    } else {
+        let (token, path) = kept_token(&args.state)?;
+        (token, Some(path))
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

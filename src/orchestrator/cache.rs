@@ -231,11 +231,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn config(capacity: u64, ttl_s: u64) -> config::Cache {
-        config::Cache { mode: CacheMode::Read, ttl: ttl_s * SECOND, capacity }
+    fn config(capacity: u64, ttl_s: u32) -> config::Cache {
+        config::Cache { mode: CacheMode::Read, ttl: SECOND * ttl_s, capacity }
     }
 
-    fn cache(capacity: u64, ttl_s: u64) -> (Arc<ManualClock>, Cache) {
+    fn cache(capacity: u64, ttl_s: u32) -> (Arc<ManualClock>, Cache) {
         let clock = Arc::new(ManualClock::default());
         (Arc::clone(&clock), Cache::new(clock, &config(capacity, ttl_s)))
     }

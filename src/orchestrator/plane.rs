@@ -1,6 +1,7 @@
 //! What the data plane and the control plane share: the configuration in force, what was measured,
 //! the answer cache, and the few numbers that self-healing and scaling turn.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,8 @@ pub struct Plane {
     /// The same revision, compiled for the gateway.
     table: ArcSwap<Table>,
     /// Held while a revision is put in force, so that both of the above end at the same one.
-    switching: Mutex<()>,
+    /// Holds the extensions that are left out for now.
+    switching: Mutex<BTreeSet<String>>,
     pub clock: Arc<dyn Clock>,
     /// Plan time per real time, for uptime, MTTR and MTBF.
     pub tempo: Tempo,
@@ -52,7 +54,7 @@ impl Plane {
         let config = &active.config;
         Self {
             table: ArcSwap::from_pointee(Table::compile(&active)),
-            switching: Mutex::new(()),
+            switching: Mutex::default(),
             tempo,
             started,
             metrics: Registry::default(),
@@ -81,8 +83,8 @@ impl Plane {
     /// it belongs on the control plane's thread.
     pub fn activate(&self, active: Active) {
         let active = Arc::new(active);
-        let table = Arc::new(Table::compile(&active));
-        let _one_at_a_time = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = Arc::new(compile(&active, &shunned));
         let config = &active.config;
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -91,6 +93,15 @@ impl Plane {
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
         self.table.store(table);
         self.active.store(active);
+    }
+
+    /// Leaves these extensions out, as if they were not installed, and takes all others back in.
+    ///
+    /// The configuration stays as it is: this is for the time that an extension is unhealthy.
+    pub fn shun(&self, extensions: &BTreeSet<String>) {
+        let mut shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        shunned.clone_from(extensions);
+        self.table.store(Arc::new(compile(&self.active.load(), &shunned)));
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -118,6 +129,15 @@ impl Plane {
     pub fn pool_generation(&self) -> u64 {
         self.pool_generation.load(Ordering::Relaxed)
     }
+}
+
+fn compile(active: &Active, shunned: &BTreeSet<String>) -> Table {
+    if shunned.is_empty() {
+        return Table::compile(active);
+    }
+    let mut config = active.config.clone();
+    config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
+    Table::compile(&Active { rev: active.rev, config })
 }
 
 impl fmt::Debug for Plane {

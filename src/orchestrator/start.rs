@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use super::control::core::{Core, Now, Transition};
 use super::control::desk::Desk;
 use super::control::server::{self, Shared};
+use super::gateway::{self, Gateway};
+use super::health::{self, Vitals};
 use super::plane::{Active, Plane};
 use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
@@ -75,9 +77,10 @@ pub enum StartError {
 /// A running orchestrator. Dropping it ends it at once, as a crash would; [`Orchestrator::stop`]
 /// lets requests in flight finish.
 pub struct Orchestrator {
-    data_addr: SocketAddr,
     control_addr: SocketAddr,
     shared: Arc<Shared>,
+    /// There until it is stopped.
+    gateway: Option<Gateway>,
     stop: watch::Sender<Option<Duration>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -96,24 +99,46 @@ impl Orchestrator {
         }
         document::check(&Config::legacy(&legacy)).map_err(StartError::Legacy)?;
         let (control, control_addr) = bind("the control API", control)?;
-        let (data, data_addr) = bind("events", listen)?;
+        // The gateway's listeners share their port with each other, and so would not notice
+        // that somebody else has it.
+        drop(bind("events", listen)?);
         let (core, store) = open(&state_dir, &legacy, &initial, Now::of(&*clock))
             .map_err(|source| StartError::Store { folder: state_dir, source })?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         let plane = Arc::new(Plane::new(active, clock, tempo));
-        let _ = (data, workers);
+        let gateway = gateway::start(Arc::clone(&plane), listen, workers)
+            .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
         let desk = Desk::new(core, store, Arc::clone(&plane));
-        let shared = Arc::new(Shared { desk, plane, data_addr });
+        let vitals = Vitals::default();
+        let shared = Arc::new(Shared { desk, plane, vitals, data_addr: gateway.addr });
         let (stop, stopped) = watch::channel(None);
-        let server = Arc::clone(&shared);
-        let control = spawn("ctx-control", move || serve(control, &server, token, stopped))?;
-        Ok(Self { data_addr, control_addr, shared, stop, threads: vec![control] })
+        let mut orchestrator =
+            Self { control_addr, shared, stop, gateway: Some(gateway), threads: Vec::new() };
+        orchestrator.spawn("ctx-control", {
+            let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
+            move || serve(control, &shared, token, stopped)
+        })?;
+        orchestrator.spawn("ctx-health", {
+            let shared = Arc::clone(&orchestrator.shared);
+            move || look_after(shared, stopped)
+        })?;
+        Ok(orchestrator)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let thread = thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(body).map_err(StartError::Thread)?);
+        Ok(())
     }
 
     /// Where events are received.
     pub fn data_addr(&self) -> SocketAddr {
-        self.data_addr
+        self.shared.data_addr
     }
 
     /// Where the control API listens.
@@ -133,6 +158,9 @@ impl Orchestrator {
 
     fn end(&mut self, drain: Duration) {
         self.stop.send_replace(Some(drain));
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop(drain);
+        }
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so itself.
             let _ = thread.join();
@@ -149,7 +177,7 @@ impl Drop for Orchestrator {
 impl fmt::Debug for Orchestrator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Orchestrator")
-            .field("data", &self.data_addr)
+            .field("data", &self.data_addr())
             .field("control", &self.control_addr)
             .finish_non_exhaustive()
     }
@@ -163,22 +191,13 @@ fn bind(what: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr
     Ok((listener, addr))
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
-}
-
 fn serve(
     listener: TcpListener,
     shared: &Arc<Shared>,
     token: Secret,
     stopped: watch::Receiver<Option<Duration>>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "the control API has no runtime"),
-    };
-    runtime.block_on(async {
+    run("the control API", async {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the control API has no listener"),
@@ -188,8 +207,27 @@ fn serve(
             () = shared.desk.watch() => {}
         }
     });
-    // A copy of the database that is under way is not waited for.
-    runtime.shutdown_background();
+}
+
+fn look_after(shared: Arc<Shared>, mut stopped: watch::Receiver<Option<Duration>>) {
+    run("health", async move {
+        tokio::select! {
+            _ = stopped.wait_for(Option::is_some) => {}
+            () = health::watch(shared) => {}
+        }
+    });
+}
+
+/// Runs on this thread, with a runtime of its own.
+fn run(what: &'static str, body: impl Future<Output = ()>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            runtime.block_on(body);
+            // A copy of the database that is under way is not waited for.
+            runtime.shutdown_background();
+        }
+        Err(error) => tracing::error!(%error, what, "there is no runtime for it"),
+    }
 }
 
 /// Opens the store and settles what an earlier run has left.
@@ -212,7 +250,7 @@ fn open(
                 reason = format!("{reason}; {origin}");
             }
             let config = first_config(legacy, initial);
-            take(&mut store, Core::birth(now, random_hex::<16>(), config, &reason))?
+            take(&mut store, Core::birth(now, &random_hex::<16>(), config, &reason))?
         }
         Some(durable) => {
             let core = take(&mut store, Core::boot(now, durable))?;

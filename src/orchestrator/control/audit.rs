@@ -19,6 +19,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::control::wire::{Anchor, AuditRow};
+use crate::ids::RunId;
 
 /// The anchor before the first row.
 pub fn genesis() -> Anchor {
@@ -38,7 +39,7 @@ pub fn hash(previous: &str, row: &AuditRow) -> String {
     let (rev, fence) = (row.rev.to_string(), row.fence.map(|fence| fence.to_string()));
     let fields = [
         Some(row.kind.name()),
-        row.run.as_ref().map(|run| run.as_str()),
+        row.run.as_ref().map(RunId::as_str),
         Some(rev.as_str()),
         Some(row.config_hash.as_str()),
         fence.as_deref(),
@@ -75,7 +76,6 @@ pub fn verify(from: Anchor, rows: impl IntoIterator<Item = AuditRow>) -> Result<
 mod tests {
     use super::*;
     use crate::control::wire::AuditKind;
-    use crate::ids::RunId;
 
     fn chain(length: u64) -> Vec<AuditRow> {
         let mut before = genesis().hash;

@@ -13,13 +13,14 @@ use super::core::{
     Acquire, Caller, Content, Core, KnownOperation, Now, Proposal, Refusal, Transition,
 };
 use crate::control::config::Config;
+use crate::control::observe::{HealingAction, Incident};
 use crate::control::wire::{
     Anchor, AuditRow, Fence, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
     RevisionRequest, RevisionResult, State,
 };
 use crate::ids::random_hex;
 use crate::orchestrator::plane::{Active, Plane};
-use crate::orchestrator::store::{Snapshot, Store, StoreError};
+use crate::orchestrator::store::{Observed, Snapshot, Store, StoreError};
 
 /// Longest time between two looks at the clock while a lease or a deadline runs.
 const LOOK: Duration = Duration::from_millis(200);
@@ -61,14 +62,14 @@ impl Desk {
         fence: Option<&Fence>,
         request: &LeaseRequest,
     ) -> Result<LeaseGrant, Refusal> {
-        self.transact(|core, store, now| match fence {
-            Some(fence) => core.renew(now, fence, request),
-            None => {
-                let known = request.last_anchor.as_ref().map(|anchor| store.is_ancestor(anchor));
-                let anchor_known = known.transpose().map_err(failed)?.unwrap_or(true);
-                let id = random_hex::<8>();
-                core.acquire(now, Acquire { request, id: &id, anchor_known })
+        self.transact(|core, store, now| {
+            if let Some(fence) = fence {
+                return core.renew(now, fence, request);
             }
+            let known = request.last_anchor.as_ref().map(|anchor| store.is_ancestor(anchor));
+            let anchor_known = known.transpose().map_err(failed)?.unwrap_or(true);
+            let id = random_hex::<8>();
+            core.acquire(now, Acquire { request, id: &id, anchor_known })
         })
     }
 
@@ -116,7 +117,7 @@ impl Desk {
     /// # Errors
     /// As [`Core::cleanup`].
     pub fn cleanup(&self, keyed: Keyed<'_>) -> Result<RevisionResult, Refusal> {
-        self.keyed(keyed, |core, now, caller| core.cleanup(now, caller))
+        self.keyed(keyed, Core::cleanup)
     }
 
     /// Records that the cache is about to be filled from a snapshot.
@@ -195,6 +196,17 @@ impl Desk {
     /// When the store fails.
     pub fn audit(&self, after: u64) -> Result<Vec<AuditRow>, Refusal> {
         self.read(None, |inner, _| inner.store.audit(after))
+    }
+
+    /// What the store knows about health: incidents, self-healing, and the sums of both.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn health(&self) -> Result<(Vec<Incident>, Vec<HealingAction>, Observed), Refusal> {
+        self.read(None, |inner, _| {
+            let store = &inner.store;
+            Ok((store.incidents()?, store.healing()?, store.observed()?))
+        })
     }
 
     /// The end of the audit chain.
@@ -317,6 +329,7 @@ impl Desk {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it ends here, and reads well in `map_err`")]
 fn failed(error: StoreError) -> Refusal {
     let mut chain = error.to_string();
     let mut next = std::error::Error::source(&error);

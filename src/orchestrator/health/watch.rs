@@ -1,6 +1,5 @@
 //! The loop behind health, self-healing and scaling: looks at what is due, and does it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use crate::clock::rfc3339;
 use crate::control::config::{Config, HealingMode, flag};
 use crate::control::observe::Check;
 use crate::orchestrator::control::server::Shared;
-use crate::orchestrator::healing::{self, Action};
+use crate::orchestrator::healing::{self, Memory};
 use crate::orchestrator::scaling;
-use crate::orchestrator::store::Round;
+use crate::orchestrator::store::{Round, Store};
 
 /// Time between two looks at what is due; health that was just switched on is checked this soon.
 const LOOK: Duration = Duration::from_millis(100);
@@ -35,14 +34,14 @@ struct Watcher {
     read: Option<Duration>,
     /// When the last round of checks ended, while health is on.
     checked: Option<Duration>,
-    /// When self-healing last did each thing.
-    healed: BTreeMap<Action, Duration>,
+    /// What self-healing did before.
+    healed: Memory,
 }
 
 impl Watcher {
     fn new(shared: Arc<Shared>) -> Self {
         let meter = Meter::new(&*shared.plane.clock);
-        Self { shared, meter, read: None, checked: None, healed: BTreeMap::new() }
+        Self { shared, meter, read: None, checked: None, healed: Memory::default() }
     }
 
     async fn look(&mut self) {
@@ -54,7 +53,7 @@ impl Watcher {
         if due(self.read, EVERY_SECOND) {
             self.read = Some(now);
             self.shared.vitals.set_host(self.meter.read(&*plane.clock));
-            self.scale(config);
+            scaling::run(config, &plane);
         }
         if !config.health.enabled {
             if self.checked.take().is_some() {
@@ -95,39 +94,33 @@ impl Watcher {
     /// Does, or says, what the checks ask for.
     fn heal(&mut self, config: &Config, checks: &[Check]) {
         let on = config.flags.get(flag::SELF_HEALING).is_some_and(|flag| flag.enabled);
-        if !on || config.healing.mode == HealingMode::Off {
-            return;
-        }
         let plane = Arc::clone(&self.shared.plane);
+        if !on || config.healing.mode == HealingMode::Off {
+            return self.healed.forget(&plane);
+        }
+        let perform = config.healing.mode == HealingMode::Recover;
         let now = plane.clock.boot();
         let cooldown = plane.tempo.to_real(config.healing.cooldown);
         for (action, because) in healing::decide(now, cooldown, checks, &self.healed) {
-            let performed =
-                config.healing.mode == HealingMode::Recover && healing::perform(&action, &plane);
             let text = action.to_string();
-            tracing::warn!(action = text, because, performed, "self-healing");
+            tracing::warn!(action = text, because, performed = perform, "self-healing");
+            self.healed.take(now, action, perform, &plane);
             let at_ms = plane.clock.wall().timestamp_millis();
             let recorded = self
                 .shared
                 .desk
-                .with_store(|store| store.record_healing(at_ms, &text, &because, performed));
+                .with_store(|store| store.record_healing(at_ms, &text, &because, perform));
             if let Err(error) = recorded {
                 tracing::error!(%error, "an action of self-healing is not on record");
             }
-            self.healed.insert(action, now);
         }
     }
 
-    fn scale(&self, config: &Config) {
-        scaling::run(config, &self.shared.plane);
-    }
-
     /// Health is not watched (any more): what was open is over.
-    fn forget(&self) {
+    fn forget(&mut self) {
         self.shared.vitals.set_checks(Vec::new(), None);
-        if let Err(error) =
-            self.shared.desk.with_store(crate::orchestrator::store::Store::end_incidents)
-        {
+        self.healed.forget(&self.shared.plane);
+        if let Err(error) = self.shared.desk.with_store(Store::end_incidents) {
             tracing::error!(%error, "incidents could not be ended");
         }
     }

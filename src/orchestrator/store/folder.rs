@@ -45,7 +45,8 @@ pub fn prepare(folder: &Path) -> Result<(), StoreError> {
         .map_err(|source| failed("create", folder, source))?;
     let about = fs::metadata(folder).map_err(|source| failed("inspect", folder, source))?;
     let mode = about.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     let mut entries = fs::read_dir(folder).map_err(|source| failed("read", folder, source))?;

@@ -22,7 +22,7 @@ fn lived_in(folder: &TempDir) -> (Core, Store) {
     let mut store = Store::open(folder.path()).unwrap();
     assert!(store.load().unwrap().is_none());
     let config = Config::legacy("http://127.0.0.1:8000");
-    let birth = Core::birth(now(), "uuid".to_owned(), config.clone(), "first start");
+    let birth = Core::birth(now(), "uuid", config.clone(), "first start");
     store.commit(&birth.writes).unwrap();
     let request = LeaseRequest {
         run: RunId::random(),

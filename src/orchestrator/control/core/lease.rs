@@ -34,7 +34,7 @@ impl Core {
             return Err(Refusal {
                 code: ProblemCode::LeaseHeld,
                 detail: format!("held by {}@{}, run {}", lease.holder, lease.host, lease.run),
-                lease: draft.core.lease(now),
+                lease: draft.core.lease(now).map(Box::new),
             });
         }
         if !anchor_known {

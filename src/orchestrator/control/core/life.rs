@@ -30,10 +30,10 @@ pub struct Interrupted {
 
 impl Core {
     /// The first state of all: `config` as revision 1, confirmed.
-    pub fn birth(now: Now, uuid: String, config: Config, reason: &str) -> Transition<()> {
+    pub fn birth(now: Now, uuid: &str, config: Config, reason: &str) -> Transition<()> {
         let content = Content::new(1, Arc::new(config));
         let core = Self {
-            uuid: uuid.clone(),
+            uuid: uuid.to_owned(),
             fence: 0,
             tip: audit::genesis(),
             confirmed: content.clone(),
@@ -42,7 +42,7 @@ impl Core {
             lease: None,
         };
         let mut draft = Draft::untimed(&core, now);
-        draft.write(Write::Birth { uuid: uuid.clone() });
+        draft.write(Write::Birth { uuid: uuid.to_owned() });
         draft.confirm_content(content, None, reason.to_owned());
         draft.core.predecessor = None;
         draft.audit(AuditKind::Birth, &About::default(), format!("state {uuid}: {reason}"));

@@ -178,7 +178,7 @@ pub struct Refusal {
     pub code: ProblemCode,
     pub detail: String,
     /// Who holds the lease, where that is the reason.
-    pub lease: Option<LeaseView>,
+    pub lease: Option<Box<LeaseView>>,
 }
 
 impl Refusal {
@@ -262,7 +262,7 @@ impl Core {
         self.live_lease(now).filter(|lease| lease.fence == *fence).ok_or_else(|| Refusal {
             code: ProblemCode::StaleFence,
             detail: format!("fence {} is not that of the current lease", fence.counter),
-            lease: self.lease(now),
+            lease: self.lease(now).map(Box::new),
         })
     }
 }

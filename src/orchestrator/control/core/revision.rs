@@ -15,6 +15,7 @@ use crate::control::wire::{
     AuditKind, Fence, Operation, OperationKind, ProblemCode, RevisionRequest, RevisionResult,
     RevisionStatus,
 };
+use crate::error::count;
 use crate::ids::RunId;
 
 /// A revision that is proposed on top of `if_match`.
@@ -45,7 +46,7 @@ struct Admitted {
 /// Either the write goes on, or its key was used for it before and the answer stands.
 enum Admission {
     New(Box<Admitted>),
-    Replay(Transition<RevisionResult>),
+    Replay(Box<Transition<RevisionResult>>),
 }
 
 impl Core {
@@ -71,7 +72,7 @@ impl Core {
             request.reason.as_bytes(),
         ];
         let admitted = match self.admit(now, caller, &parts)? {
-            Admission::Replay(transition) => return Ok(transition),
+            Admission::Replay(transition) => return Ok(*transition),
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
@@ -114,7 +115,7 @@ impl Core {
         rev: u64,
     ) -> Result<Transition<RevisionResult>, Refusal> {
         let admitted = match self.admit(now, caller, &[b"confirm", &rev.to_be_bytes()])? {
-            Admission::Replay(transition) => return Ok(transition),
+            Admission::Replay(transition) => return Ok(*transition),
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
@@ -137,7 +138,7 @@ impl Core {
         rev: u64,
     ) -> Result<Transition<RevisionResult>, Refusal> {
         let admitted = match self.admit(now, caller, &[b"revert", &rev.to_be_bytes()])? {
-            Admission::Replay(transition) => return Ok(transition),
+            Admission::Replay(transition) => return Ok(*transition),
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
@@ -158,7 +159,7 @@ impl Core {
         caller: Caller<'_>,
     ) -> Result<Transition<RevisionResult>, Refusal> {
         let admitted = match self.admit(now, caller, &[b"cleanup"])? {
-            Admission::Replay(transition) => return Ok(transition),
+            Admission::Replay(transition) => return Ok(*transition),
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
@@ -183,7 +184,7 @@ impl Core {
         let run = self.holder(now, fence)?.run.clone();
         let mut draft = Draft::new(self, now);
         let about = About { run: Some(&run), fence: Some(fence.counter), key: None };
-        let detail = format!("cache restored: {}", crate::error::count(entries, "entry"));
+        let detail = format!("accepted a cache snapshot of {}", count(entries, "answer"));
         draft.audit(AuditKind::CacheRestore, &about, detail);
         Ok(draft.finish(()))
     }
@@ -198,7 +199,7 @@ impl Core {
         match caller.known {
             Some(known) if known.fingerprint == fingerprint => {
                 let result = RevisionResult { replayed: true, ..known.operation.result.clone() };
-                Ok(Admission::Replay(draft.finish(result)))
+                Ok(Admission::Replay(Box::new(draft.finish(result))))
             }
             Some(known) => Err(Refusal::new(
                 ProblemCode::KeyReused,

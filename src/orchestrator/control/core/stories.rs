@@ -7,6 +7,7 @@ use crate::control::config::Config;
 use crate::control::wire::{AuditKind, Fence, ProblemCode, RevisionRequest, RevisionStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
+const ALMOST_TTL: Duration = Duration::from_secs(29);
 
 fn in_force(world: &World) -> Config {
     Config::clone(&world.core.head().config)
@@ -152,10 +153,10 @@ fn an_attended_change_lives_and_dies_with_its_lease() {
     let fence = world.lease('a').unwrap();
     world.apply(&fence, "k1", 1, 7, None).unwrap();
     for _ in 0..10 {
-        world.wait(TTL - SECOND).renew('a', &fence).unwrap();
+        world.wait(ALMOST_TTL).renew('a', &fence).unwrap();
     }
     assert_eq!(in_force(&world), document(7));
-    world.wait(TTL - SECOND).tick();
+    world.wait(ALMOST_TTL).tick();
     assert_eq!(in_force(&world), document(7), "a second is left");
     world.wait(SECOND).tick();
     assert_eq!(in_force(&world), in_force(&World::new()));
@@ -183,7 +184,7 @@ fn a_detached_change_survives_its_lease_but_not_its_deadline() {
     world.wait(Duration::from_hours(47)).tick();
     assert_eq!(in_force(&world), document(7));
     let resumed = world.lease('a').unwrap();
-    world.wait(TTL - SECOND).renew('a', &resumed).unwrap();
+    world.wait(ALMOST_TTL).renew('a', &resumed).unwrap();
     let left = world.core.provisional(world.now()).unwrap().deadline_in_ms;
     assert_eq!(left, Some(3_600_000 - 29_000), "a renewal does not move the deadline");
     world.wait(Duration::from_hours(1)).tick();

@@ -56,7 +56,7 @@ impl World {
     pub(super) fn new() -> Self {
         let clock = ManualClock::default();
         let config = Config::legacy("http://127.0.0.1:8000");
-        let birth = Core::birth(Now::of(&clock), "uuid".to_owned(), config, "first start");
+        let birth = Core::birth(Now::of(&clock), "uuid", config, "first start");
         let core = birth.next.clone();
         let mut world = Self { core, book: Book::default(), clock, broken: false, leases: 0 };
         world.take(birth);

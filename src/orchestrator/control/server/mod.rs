@@ -8,6 +8,7 @@ mod handlers;
 mod input;
 pub mod openapi;
 mod problem;
+mod prometheus;
 pub mod routes;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use self::access::{Access, Operator};
 use super::core::Refusal;
 use super::desk::Desk;
 use crate::control::wire::ProblemCode;
+use crate::orchestrator::health::Vitals;
 use crate::orchestrator::plane::Plane;
 use crate::secret::Secret;
 
@@ -31,6 +33,7 @@ use crate::secret::Secret;
 pub struct Shared {
     pub desk: Desk,
     pub plane: Arc<Plane>,
+    pub vitals: Vitals,
     /// Where events are received.
     pub data_addr: SocketAddr,
 }

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::access::Access;
 use super::handlers::{lease, maintenance, observe, revisions};
+use crate::control::observe::{CacheSnapshot, Health, Metrics};
 use crate::control::wire::{
     AuditRow, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
     RevisionRequest, RevisionResult, State,
@@ -218,6 +219,46 @@ pub static ROUTES: &[Route] = &[
         replies: &[(200, Content::Json(shape::<Operation>))],
         problems: &[ProblemCode::NotFound, ProblemCode::StaleFence],
         handler: || get(revisions::operation),
+        ..READ
+    },
+    Route {
+        path: "/v1/metrics",
+        summary: "What was measured since `from`; without it, in the last 5 seconds",
+        parameters: &[Parameter::From],
+        replies: &[(200, Content::Json(shape::<Metrics>))],
+        handler: || get(observe::metrics),
+        ..READ
+    },
+    Route {
+        path: "/metrics",
+        summary: "Totals for Prometheus",
+        replies: &[(200, Content::Text("text/plain"))],
+        handler: || get(observe::prometheus),
+        ..READ
+    },
+    Route {
+        path: "/v1/health",
+        summary: "Checks, incidents, self-healing and reliability",
+        replies: &[(200, Content::Json(shape::<Health>))],
+        handler: || get(observe::health),
+        ..READ
+    },
+    Route {
+        path: "/v1/cache",
+        summary: "What the cache holds",
+        replies: &[(200, Content::Json(shape::<CacheSnapshot>))],
+        handler: || get(maintenance::cache),
+        ..READ
+    },
+    Route {
+        method: "put",
+        path: "/v1/cache",
+        summary: "Fills the cache from a snapshot of at most 64 MiB",
+        parameters: &[Parameter::Fence],
+        body: Some(shape::<CacheSnapshot>),
+        replies: &[(204, Content::Nothing)],
+        problems: &[ProblemCode::StaleFence],
+        handler: || put(maintenance::restore_cache),
         ..READ
     },
     Route {
