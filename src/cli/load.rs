@@ -230,7 +230,7 @@ fn rows(outcome: &Outcome) -> Vec<(String, String)> {
 
 fn rate(text: &str) -> Result<Rate, String> {
     let rate = text.parse().ok().and_then(Rate::per_second);
-    rate.ok_or_else(|| "write a number above 0 and at most 1000000".to_owned())
+    rate.ok_or_else(|| "write a number from 0.001 to 1000000".to_owned())
 }
 
 fn lasts(text: &str) -> Result<Duration, String> {

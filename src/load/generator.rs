@@ -13,23 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::client::{Address, Client};
 use super::counters::{Counters, FailureKind, Outcome};
+use super::pacer::Pacer;
 use super::source::Source;
 
 /// How late a request may begin before it is dropped.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Requests a second: more than 0, at most a million.
+/// Requests a second: between one in a thousand seconds and a million.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Rate(f64);
 
 impl Rate {
-    /// Makes a rate; `None` when it is not above 0 and at most a million.
+    /// Makes a rate; `None` outside 0.001..=1,000,000.
     pub fn per_second(rate: f64) -> Option<Self> {
-        (rate > 0.0 && rate <= 1e6).then_some(Self(rate))
+        (0.001..=1e6).contains(&rate).then_some(Self(rate))
     }
 
     /// Requests a second.
@@ -92,21 +93,22 @@ impl fmt::Debug for Scenario {
 
 /// Applies load until its time is over or `stop` says true, then waits for what is in flight.
 ///
-/// Not cancel safe: dropped half way, requests in flight go on uncounted by anybody. A `stop`
-/// whose sender is gone counts as told to stop.
+/// Dropped half way, it sends nothing more, and what is in flight ends by itself. A `stop` whose
+/// sender is gone counts as told to stop.
 pub async fn run(mut scenario: Scenario, mut stop: watch::Receiver<bool>) -> Outcome {
     let in_flight = Arc::new(Semaphore::new(scenario.max_in_flight as usize));
     let client = Arc::new(Client::new(&scenario.address, scenario.timeout));
     let counters = Arc::clone(&scenario.counters);
+    let pacer = Pacer::new();
     let start = Instant::now();
     for n in 0.. {
         let offset = scenario.rate.due(n);
         if scenario.lasts.is_some_and(|lasts| offset >= lasts) {
-            sleep_until_or_stopped(start + scenario.lasts.unwrap_or_default(), &mut stop).await;
+            stopped_before(&pacer, start + scenario.lasts.unwrap_or_default(), &mut stop).await;
             break;
         }
         let due = start + offset;
-        if sleep_until_or_stopped(due, &mut stop).await {
+        if stopped_before(&pacer, due, &mut stop).await {
             break;
         }
         let Some(permit) = begin(&in_flight, due).await else {
@@ -135,7 +137,7 @@ pub async fn run(mut scenario: Scenario, mut stop: watch::Receiver<bool>) -> Out
 }
 
 /// Waits for `due`; true when told to stop before.
-async fn sleep_until_or_stopped(due: Instant, stop: &mut watch::Receiver<bool>) -> bool {
+async fn stopped_before(pacer: &Pacer, due: Instant, stop: &mut watch::Receiver<bool>) -> bool {
     if due <= Instant::now() {
         // Behind schedule: let the requests in flight have the thread now and then.
         tokio::task::yield_now().await;
@@ -144,7 +146,7 @@ async fn sleep_until_or_stopped(due: Instant, stop: &mut watch::Receiver<bool>) 
     tokio::select! {
         biased;
         _ = stop.wait_for(|stopped| *stopped) => true,
-        () = sleep_until(due) => false,
+        () = pacer.until(due) => false,
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_positive_and_keeps_its_schedule() {
-        for nonsense in [0.0, -1.0, f64::NAN, f64::INFINITY, 2e6] {
+        for nonsense in [0.0, 1e-9, -1.0, f64::NAN, f64::INFINITY, 2e6] {
             assert_eq!(Rate::per_second(nonsense), None, "{nonsense}");
         }
         let rate = Rate::per_second(250.0).unwrap();

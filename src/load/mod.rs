@@ -10,6 +10,7 @@ pub mod client;
 pub mod counters;
 pub mod dice;
 pub mod generator;
+mod pacer;
 pub mod sign;
 pub mod source;
 pub mod suites;
@@ -19,3 +20,6 @@ pub use client::Address;
 pub use counters::{Counters, FailureKind, Outcome};
 pub use generator::{Observer, Rate, Scenario, run};
 pub use source::{Outgoing, Source};
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ use toml::Spanned;
 use super::source::{Excerpt, Source, Span};
 use crate::error::did_you_mean;
 
+/// What stands for a value that is not shown.
+const COVER: &str = "\"...\"";
+
 /// The most names that a hint lists.
 const LISTED: usize = 24;
 
@@ -61,11 +64,26 @@ impl Fault {
 pub(super) struct Faults<'s> {
     source: &'s Source<'s>,
     found: RefCell<Vec<(usize, Fault)>>,
+    /// Whether the text is broken, so that what is missing may be what could not be recovered.
+    broken: bool,
 }
 
 impl<'s> Faults<'s> {
     pub(super) fn new(source: &'s Source<'s>) -> Self {
-        Self { source, found: RefCell::default() }
+        Self { source, found: RefCell::default(), broken: false }
+    }
+
+    /// Reports what is no TOML.
+    pub(super) fn syntax(&mut self, errors: &[toml::de::Error]) {
+        for error in errors {
+            let message = error.message().trim_end_matches('.').replace('\n', ", ");
+            self.push(error.span().unwrap_or(0..0), message);
+        }
+        self.broken = !errors.is_empty();
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The line that `span` begins on, from 1.
@@ -104,11 +122,19 @@ impl<'s> Faults<'s> {
     pub(super) fn covered(&self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.hinted(at, message, hint);
         if let Some((_, fault)) = self.found.borrow_mut().last_mut() {
-            let mark = fault.mark.clone();
-            let mut excerpt = fault.excerpt[..mark.start].to_owned();
-            excerpt.push_str("\"...\"");
-            fault.mark = mark.start..excerpt.len();
-            fault.excerpt = excerpt;
+            fault.excerpt.truncate(fault.mark.start);
+            fault.excerpt.push_str(COVER);
+            fault.mark.end = fault.excerpt.len();
+        }
+    }
+
+    /// An unknown key of a table. Its value is covered: the key may be a misspelt `token`.
+    pub(super) fn unknown_key(&self, at: Span, key: &str, known: &[&str]) {
+        self.unknown(at, "key", key, known, "known keys");
+        if let Some((_, fault)) = self.found.borrow_mut().last_mut() {
+            fault.excerpt.truncate(fault.mark.end);
+            fault.excerpt.push_str(" = ");
+            fault.excerpt.push_str(COVER);
         }
     }
 
@@ -146,11 +172,11 @@ impl<'s> Faults<'s> {
     }
 }
 
-/// Covers what follows a key that sounds like a secret, unless it is a reference to one. A line
-/// may be shown for any fault on it, a misspelt `token` among them.
+/// Covers what follows a key that sounds like a secret, unless it is a reference to one: a line
+/// may be shown for any fault on it.
 fn cover(text: String, mark: Span) -> (String, Span) {
     let lower = text.to_ascii_lowercase();
-    let key = ["tok", "secret", "passw"].iter().filter_map(|word| lower.find(word)).min();
+    let key = ["token", "secret", "passw"].iter().filter_map(|word| lower.find(word)).min();
     let Some(equals) = key.and_then(|key| lower[key..].find('=').map(|at| key + at + 1)) else {
         return (text, mark);
     };
@@ -158,7 +184,7 @@ fn cover(text: String, mark: Span) -> (String, Span) {
     if value.starts_with("env:") || value.starts_with("file:") {
         return (text, mark);
     }
-    let covered = format!("{} \"...\"", &text[..equals]);
+    let covered = format!("{} {COVER}", &text[..equals]);
     let end = mark.end.min(covered.len());
     (covered, mark.start.min(end)..end)
 }

@@ -170,7 +170,7 @@ fn step_preview(step: &Step, config: &mut Config) -> Result<StepPreview, Documen
     Ok(StepPreview {
         id: step.id.clone(),
         title: step.title.clone(),
-        what: what(step),
+        what: what(step, &changes),
         changes,
         parts: step.parts(),
         soak: step.soak,
@@ -204,10 +204,13 @@ fn collect(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>)
 }
 
 /// What a step does, in one line.
-fn what(step: &Step) -> String {
+fn what(step: &Step, changes: &[Change]) -> String {
     match &step.action {
         Action::Set { assignments } => {
-            format!("sets {}", count(assignments.len(), "value"))
+            let moves = |path: &str| changes.iter().any(|change| change.path.starts_with(path));
+            let same = assignments.iter().filter(|a| !moves(&a.path)).count();
+            let same = if same > 0 { format!(", {same} as before") } else { String::new() };
+            format!("sets {}{same}", count(assignments.len(), "value"))
         }
         Action::Ramp { flag, to } => format!("raises flag `{flag}` to {}", joined(to)),
         Action::Canary { upstream, to, .. } => {

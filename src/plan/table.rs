@@ -60,11 +60,11 @@ impl<'d> Table<'d> {
             let name: &str = key.get_ref();
             if shape.key(name).is_none() {
                 let keys: Vec<&str> = shape.names().collect();
-                faults.unknown(key.span(), "key", name, &keys, "known keys");
+                faults.unknown_key(key.span(), name, &keys);
             }
         }
         for key in shape.keys.iter().filter(|key| key.required) {
-            if !entries.contains_key(key.name) {
+            if !entries.contains_key(key.name) && !faults.is_broken() {
                 let message = format!("{} needs `{}`", shape.what, key.name);
                 faults.hinted(span.clone(), message, format!("`{}`: {}", key.name, key.doc));
             }

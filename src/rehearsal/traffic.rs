@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::legacy::Handled;
 use crate::clock::SystemClock;
@@ -23,6 +24,7 @@ use crate::load::{Address, Counters, FailureKind, Observer, Outcome, Rate, Scena
 /// Traffic that is running. It stops when dropped.
 #[derive(Debug)]
 pub struct Traffic {
+    started: Instant,
     counters: Arc<Counters>,
     acknowledged: Arc<Acknowledged>,
     stop: watch::Sender<bool>,
@@ -85,13 +87,12 @@ impl Traffic {
         let thread = Builder::new()
             .name("traffic".to_owned())
             .spawn(move || runtime.block_on(crate::load::run(scenario, stopped)))?;
-        Ok(Self { counters, acknowledged, stop, thread: Some(thread) })
+        Ok(Self { started: Instant::now(), counters, acknowledged, stop, thread: Some(thread) })
     }
 
-    /// Everything so far, without the latencies' exactness of the end: requests in flight are not
-    /// in it.
+    /// Everything so far; requests in flight are sent and not yet answered.
     pub fn counts(&self) -> Outcome {
-        self.counters.outcome(Duration::ZERO)
+        self.counters.outcome(self.started.elapsed())
     }
 
     /// Stops sending, waits for what is in flight, then up to `patience` for events that were

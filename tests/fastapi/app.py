@@ -5,10 +5,13 @@ that the real one uses. Events of known and of unknown types are acknowledged wi
 that a model refuses raises in the handler, and so becomes a 500. `GET /_handled` lists the
 delivery id of every event that was acknowledged, with how often it came.
 
-Run it with `uvicorn app:app`, one worker: the record is in the memory of the process.
+Run it with `uvicorn app:app`, one worker: the record is in the memory of the process. With
+`APP_DATABASE=FILE` it is in that SQLite database too, which a migration can back up.
 """
 
 import json
+import os
+import sqlite3
 from collections import Counter
 from typing import Any, TypeVar
 
@@ -18,6 +21,11 @@ from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 
 app = FastAPI(title="Contexten")
 handled: Counter[str] = Counter()
+
+database = None
+if path := os.environ.get("APP_DATABASE"):
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("CREATE TABLE IF NOT EXISTS events (delivery TEXT, source TEXT, kind TEXT)")
 
 HOME = """<!DOCTYPE html>
 <html>
@@ -79,6 +87,8 @@ async def parse(request: Request, model: type[Model]) -> Model:
 def taken(source: str, kind: str, known: bool, delivery: Any) -> dict[str, str]:
     if isinstance(delivery, str):
         handled[delivery] += 1
+        if database:
+            database.execute("INSERT INTO events VALUES (?, ?, ?)", (delivery, source, kind))
     if known:
         return {"message": f"{source} event {kind} handled"}
     return {"message": f"no handler for {source} event {kind}"}

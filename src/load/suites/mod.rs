@@ -1,12 +1,12 @@
 //! A plan's test suites: cases one after the other, then load drawn from the same cases.
 //!
-//! - [`prepare`]: a case becomes a request: where it goes, its signature, its fresh delivery id.
+//! - [`request`]: a case becomes a request: where it goes, its signature, its fresh delivery id.
 //! - [`compare`] (pure): what came back against what was expected.
 //! - [`outcome`]: what came of it, and the sentence that says so.
 
 pub mod compare;
 pub mod outcome;
-pub mod prepare;
+pub mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::plan::model::{Case, Load, Suite};
 use crate::secret::Secret;
 use compare::{Answer, differences};
 pub use outcome::{CaseOutcome, LoadOutcome, SuiteOutcome};
-use prepare::{CaseSource, Prepared, prepare};
+use request::{CaseSource, Prepared, prepare};
 
 /// How long one case may take.
 const CASE_TIMEOUT: Duration = Duration::from_secs(10);

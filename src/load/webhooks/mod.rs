@@ -214,6 +214,18 @@ mod tests {
     }
 
     #[test]
+    fn every_signature_is_over_the_bytes_that_are_sent() {
+        let (now, hush) = (ManualClock::default().wall(), Secret::new("hush"));
+        for platform in Platform::ALL {
+            for request in traffic(only(platform), 4, 50) {
+                let proof = sign::headers(platform, Some(&hush), &request.body, now);
+                assert!(proof.iter().all(|(name, value)| request.headers[*name] == **value));
+                assert!(!proof.is_empty());
+            }
+        }
+    }
+
+    #[test]
     fn refused_payloads_come_only_when_asked_for() {
         let mix = Mix { refused: Percent::whole(5), ..Mix::default() };
         let refused = traffic(mix, 6, 4000).iter().filter(|r| r.expect == 500).count();

@@ -97,6 +97,7 @@ pub(super) fn action(step: &Table<'_>, key: &str, read: ReadFile<'_>) -> Read {
         "run" => plain(run(step)),
         "call" => plain(call(step)),
         "approve" => plain(step.string("approve").map(|prompt| Action::Approve { prompt })),
+        // The one that is left of `ACTIONS`.
         _ => plain(backup(step)),
     }
 }

@@ -107,12 +107,14 @@ impl Check<'_, '_> {
                 self.faults.hinted(mark.name.clone(), error.to_string(), hint);
             }
             DocumentError::BadValue { path, value, why } => {
-                let unquoted = assignment.value.is_object() && !path.contains('.');
-                if unquoted {
+                let is_table = assignment.value.is_object();
+                if is_table && !path.contains('.') {
                     let message = format!("`{path}` is a table; assign single values of it");
                     let hint = format!("quote the whole path: `\"{path}.KEY\" = VALUE`");
                     self.faults.hinted(mark.name.clone(), message, hint);
                 } else {
+                    // A table may hold a secret that was put there by mistake.
+                    let value = if is_table { "this table" } else { value };
                     let message = format!("`{path}` cannot be {value}");
                     self.faults.hinted(mark.value.clone(), message, why.clone());
                 }

@@ -1,6 +1,6 @@
 //! The small app that stands for the service as it was: a webhook receiver, in the process.
 //!
-//! It runs on its own thread and a port of its own, answers as [`surface`] says, records the
+//! It runs on its own thread and a port of its own, answers as `surface` says, records the
 //! delivery id of every event it handled, and misbehaves on demand as [`Faults`] says.
 
 mod faults;
@@ -127,16 +127,15 @@ async fn serve(
     let mut listener = Some(TcpListener::from_std(listener)?);
     loop {
         let refuse = app.faults.borrow_and_update().refuse;
-        // Only without a listener does the system refuse connections.
-        listener = match listener {
-            _ if refuse => None,
-            Some(listener) => Some(listener),
-            None => Some(bind_again(address).await),
-        };
+        if refuse {
+            // Only without a listener does the system refuse connections.
+            listener = None;
+        }
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             changed = app.faults.changed() => if changed.is_err() { return Ok(()) },
+            again = bind_again(address), if listener.is_none() && !refuse => listener = Some(again),
             stream = accept(listener.as_ref()) => {
                 tokio::spawn(converse(stream, app.clone()));
             }
