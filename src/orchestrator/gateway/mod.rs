@@ -76,7 +76,7 @@ pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Resul
     let gateway = Gateway { addr, workers: threads, stop };
     // Each worker reports once, when it is ready or has failed. Returning early drops the gateway
     // and with it the sender of `stop`, which ends the others.
-    for started in reports {
+    for started in reports.iter().take(gateway.workers.len()) {
         started?;
     }
     Ok(gateway)
