@@ -10,8 +10,10 @@
 //! - [`engine`]: `state = facts.fold(evolve)`, `action = decide(state, now)`, and the one small
 //!   loop that acts.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
+//! - [`backup`]: configuration, databases and cache at one instant, verified by restoring them.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod control;
