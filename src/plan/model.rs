@@ -364,13 +364,20 @@ impl Phase {
     }
 }
 
+impl Action {
+    /// In how many parts it is done: at least 1.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Ramp { to, .. } | Self::Canary { to, .. } => to.len(),
+            _ => 1,
+        }
+    }
+}
+
 impl Step {
     /// In how many parts the step is done, each with its own soak: at least 1.
     pub fn parts(&self) -> usize {
-        match &self.action {
-            Action::Ramp { to, .. } | Action::Canary { to, .. } => to.len(),
-            _ => 1,
-        }
+        self.action.parts()
     }
 
     /// Whether nothing can undo the step.

@@ -76,7 +76,9 @@ pub(super) fn begun(kind: RunKind, number: u32) -> Fact {
         phase: phase(number),
         guards: Vec::new(),
         suites: Vec::new(),
+        milestones: Vec::new(),
         base: Base {
+            token: None,
             orchestrator: "http://127.0.0.1:7700".to_owned(),
             state_uuid: "5eed".repeat(8),
             rev: 41,

@@ -1,0 +1,104 @@
+//! What the read commands start from: the plan, if it is at hand, and what the ledger knows.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Context;
+use super::session::{block_on, connect};
+use crate::clock::{Clock, SystemClock};
+use crate::error::Result;
+use crate::ledger::{Ledger, LedgerError, Reader};
+use crate::plan::model::Orchestrator;
+use crate::plan::{self, Plan};
+use crate::report::{Live, Records};
+use crate::settings::{Origin, Sourced};
+
+/// How long a read command waits for the orchestrator.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known without asking the orchestrator.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) plan: Option<Plan>,
+    pub(super) records: Records,
+    /// Whether there is a ledger at all.
+    pub(super) ledger: bool,
+}
+
+/// Reads the plan and the ledger; neither has to be there.
+///
+/// # Errors
+/// When the ledger cannot be read, or the plan that `--plan` names.
+pub(super) fn known(context: &Context) -> Result<Known> {
+    let plan = match &context.settings.plan {
+        Some(Sourced { value, origin: Origin::Flag(_) }) => Some(plan::load(value)?.plan),
+        Some(Sourced { value, .. }) => plan_if_readable(context, value),
+        None => None,
+    };
+    let reader = reader(context)?;
+    let name = plan.as_ref().map(|plan| &plan.name);
+    let records = reader.as_ref().map(|reader| Records::read(reader, name)).transpose()?;
+    Ok(Known { plan, ledger: records.is_some(), records: records.unwrap_or_default() })
+}
+
+/// Asks the orchestrator where it stands; `None` if it does not say within a second.
+///
+/// Its address is the settings', the plan's, or that of the last run, in this order. Whatever goes
+/// wrong is told as a note: what the ledger knows must be shown all the same.
+pub(super) fn live(context: &Context, known: &Known) -> Option<Live> {
+    let there = known.plan.as_ref().map(|plan| plan.orchestrator.clone());
+    let there = there.or_else(|| {
+        let base = &known.records.begun.last()?.base;
+        Some(Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() })
+    })?;
+    let client = match connect(context, &there) {
+        Ok(client) => client,
+        Err(failure) => {
+            context.ui.note(format!("note: the orchestrator was not asked: {failure}"));
+            return None;
+        }
+    };
+    let asked = block_on(async {
+        let all = async { tokio::join!(client.state(), client.metrics(None), client.health()) };
+        Ok(tokio::time::timeout(PATIENCE, all).await)
+    });
+    let at_ms = SystemClock.wall().timestamp_millis();
+    match asked {
+        Ok(Ok((Ok(state), metrics, health))) => Some(Live {
+            at_ms,
+            state: Some(state.body),
+            metrics: metrics.ok(),
+            health: health.ok(),
+        }),
+        Ok(Ok((Err(error), ..))) => {
+            context.ui.note(format!("note: {error}"));
+            None
+        }
+        Ok(Err(_)) | Err(_) => {
+            context.ui.note(format!("note: the orchestrator at {} is silent", client.url()));
+            None
+        }
+    }
+}
+
+/// The ledger, open for reading; `None` if there is none yet.
+///
+/// # Errors
+/// When there is one and it cannot be read.
+pub(super) fn reader(context: &Context) -> Result<Option<Reader>> {
+    match Ledger::read(&context.settings.ledger.value) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(LedgerError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A plan with faults must not hide what the ledger knows.
+fn plan_if_readable(context: &Context, path: &Path) -> Option<Plan> {
+    if let Ok(loaded) = plan::load(path) {
+        return Some(loaded.plan);
+    }
+    context.ui.note(format!("note: `{}` is left out: it is not a valid plan", path.display()));
+    context.ui.note("hint: `ctx plan check` says why");
+    None
+}

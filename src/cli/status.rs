@@ -1,0 +1,75 @@
+//! `ctx status`
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::Context;
+use super::known::{known, live};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Code, Failure, Result};
+use crate::report::{Inputs, Status, screen};
+
+/// The columns of one screen; wider is not easier to read.
+const WIDEST: usize = 100;
+
+/// Shows where the migration stands, on one screen
+///
+/// Reads the ledger and changes nothing. Never waits for a lock or for a service that hangs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show it again every second until no run is in flight
+    #[arg(long)]
+    pub watch: bool,
+    /// Ask the orchestrator too, for at most a second
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    if !args.watch {
+        return show(args, context).map(|_| Code::Done);
+    }
+    if context.ui.json || !std::io::stdout().is_terminal() {
+        return Err(Failure::new(Code::Usage, "`--watch` needs a terminal")
+            .hint("follow a run in a script with `ctx migrate ... --json`, or ask again later"));
+    }
+    loop {
+        // Home, and then clear what is left of the screen before: no flicker.
+        context.ui.out_raw("\x1b[H\x1b[J");
+        if show(args, context)?.run.is_none() {
+            return Ok(Code::Done);
+        }
+        #[expect(clippy::disallowed_methods, reason = "a person watches; no test waits for this")]
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn show(args: &Args, context: &Context) -> Result<Status> {
+    let known = known(context)?;
+    let live = if args.live { live(context, &known) } else { None };
+    let inputs = Inputs {
+        now_ms: SystemClock.wall().timestamp_millis(),
+        records: &known.records,
+        plan: known.plan.as_ref(),
+        live: live.as_ref(),
+    };
+    let target = context.settings.orchestrator.as_ref().map(|url| url.value.as_str());
+    let status = Status::build(&inputs, target);
+    if context.ui.json {
+        context.ui.json(&status);
+        return Ok(status);
+    }
+    if !known.ledger {
+        let path = context.settings.ledger.value.display();
+        context
+            .ui
+            .note(format!("note: there is no ledger at `{path}` yet; the first run makes it"));
+    }
+    let width = context.ui.width.min(WIDEST);
+    context.ui.out_raw(screen::render(&status, width, context.ui.color_out));
+    Ok(status)
+}

@@ -1,0 +1,249 @@
+//! The one action of a step.
+//!
+//! How to add one: its variant in `model::Action`, its key in `step::STEP` and in [`ACTIONS`],
+//! and its reader in [`action`].
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::call::call;
+use super::plan::{absolute_http, inside};
+use super::{ReadFile, manifest};
+use crate::control::document::Assignment;
+use crate::ids::{ExtensionId, SuiteId};
+use crate::plan::draft::{DraftAction, Mark};
+use crate::plan::model::{Action, Argv, Compare};
+use crate::plan::scalar;
+use crate::plan::shape::{Kind, Shape, may, need};
+use crate::plan::source::Span;
+use crate::plan::table::Table;
+use crate::units::Percent;
+
+/// The keys of a step that are actions. `soak` is one too, where there is no other.
+pub(super) const ACTIONS: [&str; 10] =
+    ["set", "ramp", "canary", "install", "uninstall", "test", "run", "call", "backup", "approve"];
+
+/// How long a program or a request may take unless it says so.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+pub(super) static RAMP: Shape = Shape {
+    what: "`ramp`",
+    keys: &[
+        need("flag", Kind::Text, "the feature flag; it is enabled too"),
+        need("to", Kind::Shares, "its percentages, rising"),
+        may("soak", Kind::Duration, "how long the guards are watched after each; 0s"),
+    ],
+};
+
+pub(super) static CANARY: Shape = Shape {
+    what: "`canary`",
+    keys: &[
+        need("upstream", Kind::Name, "the name of the second upstream"),
+        may("url", Kind::Text, "its URL, where the configuration has none of this name"),
+        need("to", Kind::Shares, "its share of the traffic, rising"),
+        may("soak", Kind::Duration, "how long both are compared after each; 0s"),
+        may("max_error_increase", Kind::Share, "how much higher its error rate may be; 1%"),
+        may("max_p95_ratio", Kind::Number, "how many times the other's p95 its own may be; 1.5"),
+        may("min_samples", Kind::Count, "fewer requests per side are inconclusive; 100"),
+    ],
+};
+
+pub(super) static RUN: Shape = Shape {
+    what: "`run`",
+    keys: &[
+        need("do", Kind::Texts, "the program and its arguments"),
+        may("undo", Kind::Texts, "the program that reverses it"),
+        may("timeout", Kind::Duration, "how long each may take; 5m"),
+    ],
+};
+
+/// An action, and the soak that it says itself.
+type Read = (Option<DraftAction>, Option<Duration>);
+
+/// Reads the action `key` of a step.
+pub(super) fn action(step: &Table<'_>, key: &str, read: ReadFile<'_>) -> Read {
+    let span = step.entry_span(key);
+    let made = |action, marks| Some(DraftAction { action, span: span.clone(), marks });
+    let plain = |action: Option<Action>| (action.and_then(|action| made(action, Vec::new())), None);
+    match key {
+        "set" => {
+            let (action, marks) = set(step);
+            (action.and_then(|action| made(action, marks)), None)
+        }
+        "ramp" => ramp(step, span),
+        "canary" => canary(step, span),
+        "install" => {
+            let Some(file) = step.text("install") else { return (None, None) };
+            let assignment = install(&file, step, read);
+            let marks = vec![Mark::of(file.span())];
+            (assignment.and_then(|a| made(Action::Install { assignment: a }, marks)), None)
+        }
+        "uninstall" => {
+            let Some(id) = step.name::<ExtensionId>("uninstall") else { return (None, None) };
+            let path = format!("extensions.{}", id.get_ref());
+            let assignment = Assignment { path, value: serde_json::Value::Null };
+            (made(Action::Uninstall { assignment }, vec![Mark::of(id.span())]), None)
+        }
+        "test" => {
+            let suites = step.names::<SuiteId>("test");
+            let marks = suites.iter().map(|suite| Mark::of(suite.span())).collect();
+            if step.is_empty("test") {
+                step.faults.push(span.clone(), "`test` names no suite");
+            }
+            let suites = suites.into_iter().map(Spanned::into_inner).collect();
+            (made(Action::Test { suites }, marks), None)
+        }
+        "run" => plain(run(step)),
+        "call" => plain(call(step)),
+        "approve" => plain(step.string("approve").map(|prompt| Action::Approve { prompt })),
+        // The one that is left of `ACTIONS`.
+        _ => plain(backup(step)),
+    }
+}
+
+fn set(step: &Table<'_>) -> (Option<Action>, Vec<Mark>) {
+    let (mut assignments, mut marks) = (Vec::new(), Vec::new());
+    let entries = step.map("set");
+    let count = entries.len();
+    for (path, value) in entries {
+        let Some(json) = scalar::json(value, step.faults) else { continue };
+        assignments.push(Assignment { path: (*path.get_ref()).to_owned(), value: json });
+        marks.push(Mark { name: path.span(), value: value.span() });
+    }
+    if step.is_empty("set") {
+        step.faults.push(step.entry_span("set"), "`set` assigns nothing");
+    }
+    let whole = count > 0 && assignments.len() == count;
+    (whole.then_some(Action::Set { assignments }), marks)
+}
+
+fn ramp(step: &Table<'_>, span: Span) -> Read {
+    let Some(table) = step.table("ramp") else { return (None, None) };
+    let soak = table.duration("soak").map(Spanned::into_inner);
+    let (flag, to) = (table.text("flag"), rising(&table));
+    let action = flag.zip(to).map(|(flag, to)| {
+        let action = Action::Ramp { flag: (*flag.get_ref()).to_owned(), to };
+        DraftAction { action, span, marks: vec![Mark::of(flag.span())] }
+    });
+    (action, soak)
+}
+
+fn canary(step: &Table<'_>, span: Span) -> Read {
+    let Some(table) = step.table("canary") else { return (None, None) };
+    let soak = table.duration("soak").map(Spanned::into_inner);
+    let max_p95_ratio = table.number("max_p95_ratio").map_or(Some(1.5), |given| {
+        let fair = *given.get_ref() >= 1.0;
+        if !fair {
+            let hint = "1.5 lets the canary's p95 be half as long again";
+            table.faults.hinted(given.span(), "`max_p95_ratio` must be at least 1", hint);
+        }
+        fair.then_some(*given.get_ref())
+    });
+    let increase = table.share("max_error_increase").map_or(Percent::whole(1), Spanned::into_inner);
+    let min_samples = table.count("min_samples").map_or(100, Spanned::into_inner);
+    let url = table.text("url");
+    let url_is_good = url.as_ref().is_none_or(|url| absolute_http(url, table.faults).is_some());
+    let upstream = table.word("upstream");
+    let to = rising(&table);
+    let action = || {
+        let (upstream, to) = (upstream?, to?);
+        let compare = Compare {
+            max_error_increase: increase.ratio(),
+            max_p95_ratio: max_p95_ratio?,
+            min_samples,
+        };
+        let marks = vec![Mark::of(upstream.span())];
+        let upstream = upstream.into_inner();
+        let url = url.map(|url| url.get_ref().trim_end_matches('/').to_owned());
+        let action = Action::Canary { upstream, url, to, compare };
+        url_is_good.then_some(DraftAction { action, span, marks })
+    };
+    (action(), soak)
+}
+
+/// Reads `to`: percentages that rise.
+fn rising(table: &Table<'_>) -> Option<Vec<Percent>> {
+    if !table.has("to") {
+        return None;
+    }
+    let shares = table.shares("to");
+    if table.is_empty("to") {
+        table.faults.push(table.entry_span("to"), "`to` has no percentages");
+    }
+    for pair in shares.windows(2) {
+        let (before, after) = (pair[0].get_ref(), pair[1].get_ref());
+        if after <= before {
+            let message = format!("{after} does not rise above the {before} before it");
+            let hint = "each part exposes more than the last; going back is what a rollback does";
+            table.faults.hinted(pair[1].span(), message, hint);
+        }
+    }
+    let zero = shares.first().filter(|share| *share.get_ref() == Percent::ZERO);
+    if let Some(zero) = zero {
+        table.faults.push(zero.span(), "a first part of 0% changes nothing");
+    }
+    Some(shares.into_iter().map(Spanned::into_inner).collect())
+}
+
+fn install(file: &Spanned<&str>, step: &Table<'_>, read: ReadFile<'_>) -> Option<Assignment> {
+    inside(file, step.faults)?;
+    let text = match read(file.get_ref()) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("failed to read the manifest `{}`: {error}", file.get_ref());
+            step.faults.push(file.span(), message);
+            return None;
+        }
+    };
+    manifest::manifest(file, &text, step.faults)
+}
+
+fn run(step: &Table<'_>) -> Option<Action> {
+    let table = step.table("run")?;
+    let timeout = timeout(&table);
+    let command = argv(&table, "do");
+    let undo = if table.has("undo") { Some(argv(&table, "undo")?) } else { None };
+    Some(Action::Run { command: command?, undo, timeout: timeout? })
+}
+
+fn argv(table: &Table<'_>, key: &str) -> Option<Argv> {
+    if !table.has(key) {
+        return None;
+    }
+    let given = table.texts(key);
+    if table.is_empty(key) {
+        let hint = "name the program first, then each argument: `[\"alembic\", \"upgrade\"]`";
+        table.faults.hinted(table.entry_span(key), format!("`{key}` names no program"), hint);
+        return None;
+    }
+    if let Some(program) = given.first().filter(|program| program.get_ref().trim().is_empty()) {
+        table.faults.push(program.span(), "the program's name is empty");
+        return None;
+    }
+    if let Some(odd) = given.iter().find(|text| text.get_ref().contains('\0')) {
+        table.faults.push(odd.span(), "an argument cannot hold a zero byte");
+        return None;
+    }
+    Some(given.into_iter().map(|text| (*text.get_ref()).to_owned()).collect())
+}
+
+/// Reads `timeout`, which must leave some time.
+pub(super) fn timeout(table: &Table<'_>) -> Option<Duration> {
+    table.duration("timeout").map_or(Some(TIMEOUT), |given| {
+        let timeout = *given.get_ref();
+        if timeout.is_zero() {
+            table.faults.push(given.span(), "a timeout of zero leaves no time");
+        }
+        (!timeout.is_zero()).then_some(timeout)
+    })
+}
+
+fn backup(step: &Table<'_>) -> Option<Action> {
+    let wanted = step.bool("backup")?;
+    if !*wanted.get_ref() {
+        let hint = "leave the step out to take no backup; every phase begins with its own";
+        step.faults.hinted(wanted.span(), "`backup = false` does nothing", hint);
+    }
+    wanted.get_ref().then_some(Action::Backup)
+}

@@ -1,0 +1,85 @@
+//! What the orchestrator answered, if it was asked and did; every part of it may be missing.
+
+use super::model::{Measured, Orchestrator};
+use super::words;
+use crate::clock::WallMs;
+use crate::control::observe::{Health, Metrics, Status};
+use crate::control::wire::{Provisional, State};
+use crate::judge::Metric;
+
+/// What the orchestrator answered.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// When it answered, on the caller's wall clock.
+    pub at_ms: WallMs,
+    pub state: Option<State>,
+    pub metrics: Option<Metrics>,
+    pub health: Option<Health>,
+}
+
+impl Live {
+    /// The orchestrator for the report; `None` if it did not say where it stands.
+    pub fn orchestrator(&self) -> Option<Orchestrator> {
+        let state = self.state.as_ref()?;
+        Some(Orchestrator {
+            version: state.version.clone(),
+            revision: state.head,
+            confirmed: state.confirmed,
+            provisional: self.fate(),
+            health: self.health_word(),
+            failing: self.failing(),
+        })
+    }
+
+    /// `healthy`, `unhealthy` or `unknown`.
+    pub fn health_word(&self) -> &'static str {
+        match self.health.as_ref().map(|health| health.status) {
+            Some(Status::Healthy) => "healthy",
+            Some(Status::Unhealthy) => "unhealthy",
+            Some(Status::Unknown) | None => "unknown",
+        }
+    }
+
+    /// The checks that do not pass, with what they say.
+    pub fn failing(&self) -> Vec<String> {
+        let checks = self.health.iter().flat_map(|health| &health.checks);
+        let failing = checks.filter(|check| check.status == Status::Unhealthy);
+        failing.map(|check| format!("{}: {}", check.name, check.detail)).collect()
+    }
+
+    /// Every metric that has a value now.
+    pub fn performance(&self) -> Vec<Measured> {
+        let (Some(metrics), Some(health)) = (&self.metrics, &self.health) else {
+            return Vec::new();
+        };
+        let measured = |(metric, name, unit): (Metric, &'static str, crate::judge::Unit)| {
+            let reading = metric.read(metrics, health);
+            let value = reading.value.filter(|value| value.is_finite())?;
+            Some(Measured {
+                metric: name,
+                value,
+                text: unit.format(value),
+                samples: reading.samples,
+            })
+        };
+        Metric::ALL.into_iter().filter_map(measured).collect()
+    }
+
+    /// What becomes of the provisional revision, in one sentence.
+    pub fn fate(&self) -> Option<String> {
+        let state = self.state.as_ref()?;
+        let Provisional { rev, reverts_to, deadline_in_ms, .. } = state.provisional.as_ref()?;
+        let lease = state.lease.as_ref().map(|lease| lease.expires_in_ms);
+        let at = |ms: u64| {
+            words::time_of_day(self.at_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
+        };
+        let revision = format!("revision {rev} reverts to revision {reverts_to}");
+        Some(match (deadline_in_ms, lease) {
+            (Some(ms), _) => format!("{revision} at {} unless confirmed", at(*ms)),
+            (None, Some(ms)) => {
+                format!("{revision} at {} unless the lease is renewed", at(ms))
+            }
+            (None, None) => format!("{revision} unless confirmed; nobody holds the lease"),
+        })
+    }
+}
