@@ -13,8 +13,10 @@
 //! - [`load`]: the open-loop load generator, signed webhooks, test suites.
 //! - [`rehearsal`]: a whole plan against an embedded orchestrator, in compressed time.
 //! - [`progress`], [`report`]: how a run is shown while it happens, and afterwards.
+//! - [`backup`]: configuration, databases and cache at one instant, verified by restoring them.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod control;

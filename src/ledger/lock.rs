@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::error::LedgerError;
-use crate::settings::environment;
+use crate::settings;
 
 /// Who holds the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +25,8 @@ pub struct Holder {
 impl Holder {
     /// This process.
     pub fn this() -> Self {
-        let unknown = || "unknown".to_owned();
-        Self {
-            pid: std::process::id(),
-            user: environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(unknown),
-            host: sysinfo::System::host_name().unwrap_or_else(|_| unknown()),
-        }
+        Self { pid: std::process::id(), user: settings::user(), host: settings::host() }
+    }
     }
 }
 

@@ -1,8 +1,6 @@
 //! The ledger, told as stories: what is appended comes back, in order and proven, and whatever is
 //! done to the file afterwards is found.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod command;
 mod durable;
 mod projections;
