@@ -176,6 +176,18 @@ pub fn level(fact: &Fact) -> Level {
     }
 }
 
+/// An issue in words: what kind it is, and what it was about.
+pub fn issue(kind: &str, what: &str) -> String {
+    let kind = match kind {
+        "guard_breached" => "guard breached",
+        "step_failed" => "step failed",
+        "not_undone" => "step NOT undone",
+        "read_back" => "configuration NOT as before",
+        other => other,
+    };
+    format!("{kind}, {what}")
+}
+
 /// An outcome in words.
 pub const fn outcome_words(outcome: Outcome) -> &'static str {
     match outcome {

@@ -58,7 +58,7 @@ fn the_report_of_a_migration_on_its_way() {
     Issues
     time               phase       run
     2029-12-31 12:01Z  foundation  11111111
-      step health is not in force: the lease ran out
+      step failed, health: the orchestrator refused it
 
     Risks
     severity  risk                  mitigation
@@ -120,8 +120,8 @@ fn the_report_of_a_phase_that_was_rolled_back() {
     Issues
     time               phase        run
     2030-01-01 12:42Z  performance  22222222
-      guard `error-rate` breached at step pool-ramp 2/4: error_rate 6.2% (n=124),
-      limit at most 5%, breach 3 of 3
+      guard breached, error-rate: error_rate 6.2% (n=124), limit at most 5%, breach
+      3 of 3
 
     Risks
     severity  risk                  mitigation
@@ -189,7 +189,7 @@ fn the_report_without_a_plan_file() {
     Issues
     time               phase       run
     2029-12-31 12:01Z  foundation  11111111
-      step health is not in force: the lease ran out
+      step failed, health: the orchestrator refused it
 
     Backups
     backup                taken              size     run
@@ -258,8 +258,8 @@ fn the_report_in_markdown() {
 
     | time | phase | run | what |
     | --- | --- | --- | --- |
-    | 2030-01-01 12:42Z | `performance` | `22222222` | guard \`error-rate\` breached at step pool-ramp 2/4: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3 |
-    | 2029-12-31 12:01Z | `foundation` | `11111111` | step health is not in force: the lease ran out |
+    | 2030-01-01 12:42Z | `performance` | `22222222` | guard breached, error-rate: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3 |
+    | 2029-12-31 12:01Z | `foundation` | `11111111` | step failed, health: the orchestrator refused it |
 
     ## Risks
 
@@ -301,8 +301,8 @@ fn the_status_of_a_run_in_flight() {
               latency not read: latency_p95 at most 500ms
               cpu not read: cpu at most 95%
     backup    b-20300101-1200-a1b2 2030-01-01 12:00Z, 1.2 MiB
-    issue     2029-12-31 12:01Z foundation: step health is not in force: the lease
-              ran out
+    issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
+              refused it
     next      `ctx migrate phase 2`: resumes the run at step pool-ramp 2/4
     or        `ctx abort`: undoes the phase instead
     ");

@@ -32,8 +32,8 @@ fn after_a_rollback_the_next_command_is_named() {
     progress  50%: 1 of 2 phases confirmed, 1 of 2 steps and 2 of 3 parts done
     last run  22222222 migrate of caching rolled back 2026-01-06 00:00Z: guard
               `error-rate` breached: error_rate 6.2% (n=124), limit at most 5%,…
-    issue     2026-01-06 00:00Z caching: error-rate: error_rate 6.2% (n=124), limit
-              at most 5%, breach 3 of 3
+    issue     2026-01-06 00:00Z caching: guard breached, error-rate: error_rate 6.2%
+              (n=124), limit at most 5%, breach 3 of 3
     next      `ctx show 22222222`: shows why it was rolled back
     or        `ctx migrate phase 2`: tries again, once that is mended
     ");
