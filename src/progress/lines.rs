@@ -130,10 +130,11 @@ mod tests {
         });
         assert_snapshot!(text, @"
         12:00:00Z phase 2 performance  migration of phase 2 `performance` begun by ann@build-7 on revision 41: week 3
+        12:00:01Z phase 2 performance  backup `b-20300101-1200-a1b2` begun
         12:00:04Z phase 2 performance  backup `b-20300101-1200-a1b2` taken and verified: 1.2 MiB in .ctx/backups/b-20300101-1200-a1b2
         12:00:05Z phase 2 performance  step pool-ramp 1/4 applied as revision 42, provisional
         12:00:05Z phase 2 performance  step pool-ramp 1/4 soaks for 30m
-        12:30:05Z phase 2 performance  step pool-ramp 1/4 soaked, the guards held for 1800 looks
+        12:30:05Z phase 2 performance  step pool-ramp 1/4 soaked, the guards held in 1800 looks
         12:30:05Z phase 2 performance  step pool-ramp 1/4 confirmed as revision 42
         12:30:06Z phase 2 performance  step pool-ramp 2/4 applied as revision 43, provisional
         12:30:06Z phase 2 performance  step pool-ramp 2/4 soaks for 30m
