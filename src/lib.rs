@@ -7,11 +7,12 @@
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
 //! - [`ledger`]: facts, the hash chain over them (pure), the SQLite store, its projections.
 //! - [`control`]: the types both sides of the control API share, and its client.
-//! - [`engine`]: `state = facts.fold(evolve)`, `action = decide(state, now)`, and the one small
-//!   loop that acts.
-//! - [`report`]: what is told about a migration: status, history, report.
-//! - [`progress`]: how a run is shown while it happens.
+//! - [`engine`]: `state = facts.fold(evolve)`, `next = decide(state)`, and the one small loop that
+//!   acts.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
+//! - [`load`]: the open-loop load generator, signed webhooks, test suites.
+//! - [`rehearsal`]: a whole plan against an embedded orchestrator, in compressed time.
+//! - [`progress`], [`report`]: how a run is shown while it happens, and afterwards.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
 pub mod cli;
@@ -22,9 +23,11 @@ pub mod error;
 pub mod ids;
 pub mod judge;
 pub mod ledger;
+pub mod load;
 pub mod orchestrator;
 pub mod plan;
 pub mod progress;
+pub mod rehearsal;
 pub mod report;
 pub mod secret;
 pub mod settings;

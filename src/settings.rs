@@ -137,6 +137,18 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The name of the user who runs this, for the record.
+pub fn user() -> String {
+    environment("USER")
+        .or_else(|| environment("LOGNAME"))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// The name of this machine, for the record.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 fn user_file() -> Option<PathBuf> {
     let base = environment("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".config")));

@@ -83,6 +83,13 @@ impl Ui {
         }
     }
 
+    /// Prints a question to stderr, leaving the cursor behind it.
+    pub fn ask(&self, question: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{question}");
+        let _ = err.flush();
+    }
+
     /// Prints a failure to stderr: what, why, what next.
     pub fn fail(&self, failure: &Failure) {
         let _ = write!(std::io::stderr().lock(), "{}", self.render(failure));

@@ -1,13 +1,20 @@
 //! What the read commands start from: the plan, if it is at hand, and what the ledger knows.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::Context;
+use super::session::{block_on, connect};
+use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::ledger::{Ledger, LedgerError, Reader};
+use crate::plan::model::Orchestrator;
 use crate::plan::{self, Plan};
-use crate::report::Records;
+use crate::report::{Live, Records};
 use crate::settings::{Origin, Sourced};
+
+/// How long a read command waits for the orchestrator.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is known without asking the orchestrator.
 #[derive(Debug)]
@@ -32,6 +39,46 @@ pub(super) fn known(context: &Context) -> Result<Known> {
     let name = plan.as_ref().map(|plan| &plan.name);
     let records = reader.as_ref().map(|reader| Records::read(reader, name)).transpose()?;
     Ok(Known { plan, ledger: records.is_some(), records: records.unwrap_or_default() })
+}
+
+/// Asks the orchestrator where it stands; `None` if it does not say within a second.
+///
+/// Its address is the settings', the plan's, or that of the last run, in this order. Whatever goes
+/// wrong is told as a note: what the ledger knows must be shown all the same.
+pub(super) fn live(context: &Context, known: &Known) -> Option<Live> {
+    let there = known.plan.as_ref().map(|plan| plan.orchestrator.clone());
+    let there = there.or_else(|| {
+        let base = &known.records.begun.last()?.base;
+        Some(Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() })
+    })?;
+    let client = match connect(context, &there) {
+        Ok(client) => client,
+        Err(failure) => {
+            context.ui.note(format!("note: the orchestrator was not asked: {failure}"));
+            return None;
+        }
+    };
+    let asked = block_on(async {
+        let all = async { tokio::join!(client.state(), client.metrics(None), client.health()) };
+        Ok(tokio::time::timeout(PATIENCE, all).await)
+    });
+    let at_ms = SystemClock.wall().timestamp_millis();
+    match asked {
+        Ok(Ok((Ok(state), metrics, health))) => Some(Live {
+            at_ms,
+            state: Some(state.body),
+            metrics: metrics.ok(),
+            health: health.ok(),
+        }),
+        Ok(Ok((Err(error), ..))) => {
+            context.ui.note(format!("note: {error}"));
+            None
+        }
+        Ok(Err(_)) | Err(_) => {
+            context.ui.note(format!("note: the orchestrator at {} is silent", client.url()));
+            None
+        }
+    }
 }
 
 /// The ledger, open for reading; `None` if there is none yet.

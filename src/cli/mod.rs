@@ -2,10 +2,23 @@
 
 pub mod completions;
 pub mod history;
-mod known;
+pub mod ledger;
+pub mod load;
+pub mod migrate;
+pub mod plan;
+pub mod rehearse;
 pub mod report;
+pub mod rollback;
+pub mod serve;
 pub mod show;
 pub mod status;
+pub mod test;
+pub mod validate;
+
+mod hands;
+mod known;
+mod preview;
+mod session;
 
 use std::path::PathBuf;
 
@@ -62,10 +75,18 @@ pub struct Global {
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Plan(plan::Args),
+    Rehearse(rehearse::Args),
+    Serve(serve::Args),
+    Migrate(migrate::Args),
+    Rollback(rollback::Args),
     Status(status::Args),
+    Validate(validate::Args),
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
+    Ledger(ledger::Args),
+    Load(load::Args),
     Completions(completions::Args),
 }
 
@@ -104,12 +125,20 @@ impl Context {
 ///
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
-pub fn run(command: &Command, context: &Context) -> Result<Code> {
+pub fn run(command: Command, context: &Context) -> Result<Code> {
     match command {
-        Command::Status(args) => status::run(args, context),
-        Command::Report(args) => report::run(args, context),
-        Command::History(args) => history::run(args, context),
-        Command::Show(args) => show::run(args, context),
-        Command::Completions(args) => completions::run(args, context),
+        Command::Plan(args) => plan::run(&args, context),
+        Command::Rehearse(args) => rehearse::run(&args, context),
+        Command::Serve(args) => serve::run(args, context),
+        Command::Migrate(args) => migrate::run(&args, context),
+        Command::Rollback(args) => rollback::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Validate(args) => validate::run(&args, context),
+        Command::Report(args) => report::run(&args, context),
+        Command::History(args) => history::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Ledger(args) => ledger::run(&args, context),
+        Command::Load(args) => load::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::known::known;
+use super::known::{Known, known, live};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::PhaseId;
+use crate::ledger::Ledger;
+use crate::plan::Plan;
 use crate::report::model::PhaseEntry;
-use crate::report::{Inputs, Live, Report, markdown, text};
+use crate::report::{Inputs, Live, Records, Report, markdown, text};
 
 /// The columns of a report in a file, and the most on a terminal.
 const PAGE: usize = 80;
@@ -49,15 +51,26 @@ pub enum Format {
 /// # Errors
 /// When the ledger cannot be read, the phase is unknown, or the file cannot be written.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
-    tell(args, context, None)
+    let known = known(context)?;
+    let live = if known.ledger { live(context, &known) } else { None };
+    tell(args, context, &known, live.as_ref())
 }
 
-/// Reports, with what the orchestrator answered if the caller asked it.
-///
-/// # Errors
-/// As [`run`].
-pub fn tell(args: &Args, context: &Context, live: Option<&Live>) -> Result<Code> {
-    let known = known(context)?;
+/// Reports on a rehearsal, whose ledger and orchestrator are its own.
+pub(super) fn of_rehearsal(
+    context: &Context,
+    plan: Plan,
+    ledger: &Path,
+    live: Option<&Live>,
+) -> Result<Code> {
+    let reader = Ledger::read(ledger)?;
+    let records = Records::read(&reader, Some(&plan.name))?;
+    let known = Known { plan: Some(plan), records, ledger: true };
+    let args = Args { format: None, output: None, phase: None };
+    tell(&args, context, &known, live)
+}
+
+fn tell(args: &Args, context: &Context, known: &Known, live: Option<&Live>) -> Result<Code> {
     let mut report = Report::build(&Inputs {
         now_ms: SystemClock.wall().timestamp_millis(),
         records: &known.records,

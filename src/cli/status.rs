@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::Context;
-use super::known::known;
+use super::known::{known, live};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result};
-use crate::report::{Inputs, Live, Status, screen};
+use crate::report::{Inputs, Status, screen};
 
 /// The columns of one screen; wider is not easier to read.
 const WIDEST: usize = 100;
@@ -20,6 +20,9 @@ pub struct Args {
     /// Show it again every second until no run is in flight
     #[arg(long)]
     pub watch: bool,
+    /// Ask the orchestrator too, for at most a second
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// Runs the command.
@@ -28,16 +31,16 @@ pub struct Args {
 /// When the ledger cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     if !args.watch {
-        return show(context, None).map(|_| Code::Done);
+        return show(args, context).map(|_| Code::Done);
     }
     if context.ui.json || !std::io::stdout().is_terminal() {
         return Err(Failure::new(Code::Usage, "`--watch` needs a terminal")
-            .hint("follow a run in a script with `ctx resume --json`, or ask again later"));
+            .hint("follow a run in a script with `ctx migrate ... --json`, or ask again later"));
     }
     loop {
         // Home, and then clear what is left of the screen before: no flicker.
         context.ui.out_raw("\x1b[H\x1b[J");
-        if show(context, None)?.run.is_none() {
+        if show(args, context)?.run.is_none() {
             return Ok(Code::Done);
         }
         #[expect(clippy::disallowed_methods, reason = "a person watches; no test waits for this")]
@@ -45,17 +48,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     }
 }
 
-/// Prints the status, with what the orchestrator answered if the caller asked it.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub fn show(context: &Context, live: Option<&Live>) -> Result<Status> {
+fn show(args: &Args, context: &Context) -> Result<Status> {
     let known = known(context)?;
+    let live = if args.live { live(context, &known) } else { None };
     let inputs = Inputs {
         now_ms: SystemClock.wall().timestamp_millis(),
         records: &known.records,
         plan: known.plan.as_ref(),
-        live,
+        live: live.as_ref(),
     };
     let target = context.settings.orchestrator.as_ref().map(|url| url.value.as_str());
     let status = Status::build(&inputs, target);

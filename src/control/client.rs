@@ -1,1 +1,296 @@
 //! The client of the control API.
+//!
+//! It sends what it is told and reports what came back; it never decides. An answer that did not
+//! arrive is [`ControlError::Unknown`]: the request may or may not have had its effect, and the
+//! caller resends it with the same key or asks what became of it.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::observe::{CacheSnapshot, Health, Metrics};
+use super::wire::{
+    ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
+    ProblemCode, RevisionRequest, RevisionResult, State,
+};
+use crate::secret::Secret;
+
+/// How long a connection attempt may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an ordinary answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a database snapshot may take.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A connection to one orchestrator's control API.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    token: Option<Secret>,
+    http: reqwest::Client,
+}
+
+/// An answer, and where the orchestrator's audit chain stood when it was given.
+#[derive(Clone, Debug)]
+pub struct Reply<T> {
+    pub body: T,
+    pub anchor: Option<Anchor>,
+}
+
+/// Why a call has no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody listens there; the request was not sent.
+    #[error("the orchestrator at {url} does not answer")]
+    Unreachable {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The request was sent and no whole answer came back.
+    #[error("the orchestrator at {url} did not answer in time, or broke off")]
+    Unknown {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The orchestrator refused.
+    #[error("{}: {}", .0.title, .0.detail)]
+    Refused(Box<Problem>),
+    /// Something answers there, but not an orchestrator.
+    #[error("{url} answers with status {status}, but not as an orchestrator does")]
+    Stranger { url: String, status: u16 },
+}
+
+impl ControlError {
+    /// The code of a refusal.
+    pub fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Refused(problem) => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may be sent again: it did not arrive, its answer did not, or the
+    /// store failed before anything changed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unknown { .. } => true,
+            Self::Refused(problem) => problem.status >= 500,
+            Self::Stranger { status, .. } => *status >= 500,
+        }
+    }
+}
+
+/// A write that changes the configuration: who may, and under which key.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    pub fence: &'a Fence,
+    pub key: &'a str,
+}
+
+impl Client {
+    /// Prepares a client; nothing is sent yet.
+    ///
+    /// # Panics
+    /// Never: a client without TLS has nothing to fail on.
+    pub fn new(url: &str, token: Option<Secret>) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client without TLS can be built");
+        Self { base: url.trim_end_matches('/').to_owned(), token, http }
+    }
+
+    /// The address that this client speaks to.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for the lease.
+    pub async fn acquire(&self, request: &LeaseRequest) -> Result<Reply<LeaseGrant>, ControlError> {
+        self.json(self.request(Method::PUT, "/v1/lease").json(request)).await
+    }
+
+    /// Renews the lease that `fence` stands for.
+    pub async fn renew(
+        &self,
+        request: &LeaseRequest,
+        fence: &Fence,
+    ) -> Result<Reply<LeaseGrant>, ControlError> {
+        let call = self.request(Method::PUT, "/v1/lease").header(FENCE, fence.to_string());
+        self.json(call.json(request)).await
+    }
+
+    /// Gives the lease back.
+    pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
+        let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
+        self.send(call).await.map(drop)
+    }
+
+    /// Asks where the orchestrator stands.
+    pub async fn state(&self) -> Result<Reply<State>, ControlError> {
+        self.json(self.request(Method::GET, "/v1/state")).await
+    }
+
+    /// Proposes a new revision on top of `if_match`.
+    pub async fn apply(
+        &self,
+        write: Write<'_>,
+        if_match: u64,
+        request: &RevisionRequest,
+    ) -> Result<Reply<RevisionResult>, ControlError> {
+        let call = self.write(Method::POST, "/v1/revisions", write);
+        let call = call.header(header::IF_MATCH, format!("\"{if_match}\""));
+        self.json(call.json(request)).await
+    }
+
+    /// Keeps the provisional revision `rev`.
+    pub async fn confirm(
+        &self,
+        write: Write<'_>,
+        rev: u64,
+    ) -> Result<Reply<RevisionResult>, ControlError> {
+        self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/confirm"), write)).await
+    }
+
+    /// Takes the provisional revision `rev` back.
+    pub async fn revert(
+        &self,
+        write: Write<'_>,
+        rev: u64,
+    ) -> Result<Reply<RevisionResult>, ControlError> {
+        self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/revert"), write)).await
+    }
+
+    /// Asks what became of a request; `None` when the orchestrator has never seen the key.
+    pub async fn operation(&self, key: &str) -> Result<Option<Operation>, ControlError> {
+        match self.json(self.request(Method::GET, &format!("/v1/operations/{key}"))).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the metrics since `from_ms`, or of the last few seconds.
+    pub async fn metrics(&self, from_ms: Option<u64>) -> Result<Metrics, ControlError> {
+        let path = match from_ms {
+            Some(from) => format!("/v1/metrics?from={from}"),
+            None => "/v1/metrics".to_owned(),
+        };
+        self.json(self.request(Method::GET, &path)).await.map(|reply| reply.body)
+    }
+
+    /// Reads health, incidents and reliability.
+    pub async fn health(&self) -> Result<Health, ControlError> {
+        self.json(self.request(Method::GET, "/v1/health")).await.map(|reply| reply.body)
+    }
+
+    /// Reads what the cache holds.
+    pub async fn cache(&self) -> Result<CacheSnapshot, ControlError> {
+        self.json(self.request(Method::GET, "/v1/cache")).await.map(|reply| reply.body)
+    }
+
+    /// Puts answers back into the cache.
+    pub async fn restore_cache(
+        &self,
+        fence: &Fence,
+        cache: &CacheSnapshot,
+    ) -> Result<(), ControlError> {
+        let call = self.request(Method::PUT, "/v1/cache").header(FENCE, fence.to_string());
+        self.send(call.json(cache)).await.map(drop)
+    }
+
+    /// Takes a consistent snapshot of the orchestrator's own database.
+    pub async fn database(&self) -> Result<bytes::Bytes, ControlError> {
+        let call = self.request(Method::GET, "/v1/database").timeout(SNAPSHOT_TIMEOUT);
+        self.send(call).await.map(|(_, body)| body)
+    }
+
+    /// Sends a request of a plan's `call` step to a path of the control API.
+    ///
+    /// Returns the status and the body, whatever the status is.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        write: Write<'_>,
+    ) -> Result<(u16, String), ControlError> {
+        let mut call = self.write(method, path, write);
+        if let Some(body) = body {
+            call = call.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = call.send().await.map_err(|source| self.failed(source))?;
+        let status = response.status().as_u16();
+        let body = response.text().await.map_err(|source| self.failed(source))?;
+        Ok((status, body))
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let call = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => call.bearer_auth(token.expose()),
+            None => call,
+        }
+    }
+
+    fn write(&self, method: Method, path: &str, write: Write<'_>) -> reqwest::RequestBuilder {
+        self.request(method, path)
+            .header(FENCE, write.fence.to_string())
+            .header(IDEMPOTENCY_KEY, write.key)
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        call: reqwest::RequestBuilder,
+    ) -> Result<Reply<T>, ControlError> {
+        let (anchor, body) = self.send(call).await?;
+        match serde_json::from_slice(&body) {
+            Ok(body) => Ok(Reply { body, anchor }),
+            Err(_) => Err(ControlError::Stranger { url: self.base.clone(), status: 200 }),
+        }
+    }
+
+    async fn send(
+        &self,
+        call: reqwest::RequestBuilder,
+    ) -> Result<(Option<Anchor>, bytes::Bytes), ControlError> {
+        let response = call.send().await.map_err(|source| self.failed(source))?;
+        let status = response.status();
+        let anchor =
+            response.headers().get(ANCHOR).and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.bytes().await.map_err(|source| self.failed(source))?;
+        if status.is_success() {
+            return Ok((anchor, body));
+        }
+        Err(self.refused(status, &body))
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> ControlError {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => ControlError::Refused(Box::new(problem)),
+            Err(_) => ControlError::Stranger { url: self.base.clone(), status: status.as_u16() },
+        }
+    }
+
+    fn failed(&self, source: reqwest::Error) -> ControlError {
+        let url = self.base.clone();
+        if source.is_connect() || source.is_builder() {
+            ControlError::Unreachable { url, source }
+        } else {
+            ControlError::Unknown { url, source }
+        }
+    }
+}
+
+/// The bytes of a request as its key's fingerprint sees them.
+pub fn canonical_json(value: &impl Serialize) -> Vec<u8> {
+    let value = serde_json::to_value(value).expect("a request is plain data");
+    serde_json::to_vec(&value).expect("a JSON value prints")
+}

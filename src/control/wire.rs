@@ -90,12 +90,16 @@ impl FromStr for Anchor {
 pub struct LeaseRequest {
     pub run: RunId,
     /// Who holds it: user name.
+    #[schemars(length(max = 255))]
     pub holder: String,
+    #[schemars(length(max = 255))]
     pub host: String,
     pub pid: u32,
     /// How long the lease lives without a renewal, 1,000..=600,000 ms.
+    #[schemars(range(min = 1000, max = 600_000))]
     pub ttl_ms: u64,
-    /// The largest fence counter the caller has ever seen.
+    /// The largest fence counter the caller has ever seen, below 2^53.
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
     pub min_token: u64,
     /// The last anchor the caller has seen of this orchestrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,11 +132,14 @@ pub struct LeaseView {
 #[serde(deny_unknown_fields)]
 pub struct RevisionRequest {
     pub config: Config,
-    /// The orchestrator reverts by itself when this has passed without a confirmation. Without
-    /// it, the revision lives and dies with the lease.
+    /// The orchestrator reverts by itself when this has passed without a confirmation, and not
+    /// before: the revision survives the loss of its lease. At most 7 days. Without it, the
+    /// revision lives and dies with the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 604_800_000))]
     pub confirm_within_ms: Option<u64>,
     /// Why, for the audit chain: such as `phase performance, step pool-ramp 2/4`.
+    #[schemars(length(max = 2000))]
     pub reason: String,
 }
 
@@ -158,7 +165,7 @@ pub struct Revision {
     pub run: Option<RunId>,
     /// RFC 3339, for display.
     pub at: String,
-    /// The document; absent in lists.
+    /// The document; absent in lists, and where a clean-up has deleted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Config>,
 }
@@ -181,6 +188,76 @@ pub enum OperationKind {
     Apply,
     Confirm,
     Revert,
+    /// The irreversible clean-up after a migration: `POST /v1/legacy/cleanup`.
+    Cleanup,
+}
+
+/// One row of the orchestrator's audit chain: `GET /v1/audit`.
+///
+/// `hash` is SHA-256 over the hash of the row before and this row's fields, in the encoding that
+/// `orchestrator::control::audit` writes down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditRow {
+    pub seq: u64,
+    /// Milliseconds since the Unix epoch, for display; rows are ordered by `seq`.
+    pub at_ms: i64,
+    pub kind: AuditKind,
+    /// The run that caused it, where one did.
+    pub run: Option<RunId>,
+    /// The revision that is in force after it.
+    pub rev: u64,
+    /// The hash of the configuration that is in force after it.
+    pub config_hash: String,
+    /// The fence counter that it was done under.
+    pub fence: Option<u64>,
+    /// The idempotency key of the request.
+    pub key: Option<String>,
+    /// What happened, in one sentence.
+    pub detail: String,
+    /// 64 hex digits.
+    pub hash: String,
+}
+
+/// What kind of transition a row of the audit chain records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditKind {
+    /// The store was made, with revision 1.
+    Birth,
+    /// The orchestrator started on an existing store; every lease is void.
+    Boot,
+    /// The legacy URL of the command line differs from the stored one.
+    Rebase,
+    Grant,
+    /// A run took its own lease over, under a new fence.
+    Takeover,
+    Release,
+    Expiry,
+    Apply,
+    Confirm,
+    Revert,
+    Cleanup,
+    CacheRestore,
+}
+
+impl AuditKind {
+    /// The name on the wire, in the store, and under the hash.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Birth => "birth",
+            Self::Boot => "boot",
+            Self::Rebase => "rebase",
+            Self::Grant => "grant",
+            Self::Takeover => "takeover",
+            Self::Release => "release",
+            Self::Expiry => "expiry",
+            Self::Apply => "apply",
+            Self::Confirm => "confirm",
+            Self::Revert => "revert",
+            Self::Cleanup => "cleanup",
+            Self::CacheRestore => "cache_restore",
+        }
+    }
 }
 
 /// `GET /v1/operations/{key}`: what became of a request, for a caller that lost the answer.
@@ -280,6 +357,8 @@ pub enum ProblemCode {
     PreconditionRequired,
     /// 500: the store failed; nothing was changed.
     StoreFailed,
+    /// 503: the orchestrator cannot do its work.
+    NotReady,
 }
 
 impl ProblemCode {
@@ -302,6 +381,7 @@ impl ProblemCode {
             Self::InvalidConfig | Self::KeyReused => 422,
             Self::PreconditionRequired => 428,
             Self::StoreFailed => 500,
+            Self::NotReady => 503,
         }
     }
 
@@ -325,6 +405,7 @@ impl ProblemCode {
             Self::KeyReused => "the idempotency key was used for another request",
             Self::PreconditionRequired => "a precondition is required",
             Self::StoreFailed => "the store failed",
+            Self::NotReady => "not ready",
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
+
 use super::lock::Holder;
 use super::verify::Fault;
 use crate::error::{Code, Failure};
@@ -18,7 +20,7 @@ pub enum LedgerError {
         "the ledger `{}` has format {found}, and this ctx knows formats up to {known}",
         .path.display()
     )]
-    TooNew { path: PathBuf, found: i64, known: i64 },
+    TooNew { path: PathBuf, found: i64, known: u32 },
     #[error("`{}` is not a ledger: {why}", .path.display())]
     NotALedger { path: PathBuf, why: String },
     #[error("the ledger `{}` is damaged: {fault}", .path.display())]
@@ -29,6 +31,9 @@ pub enum LedgerError {
     Io { path: PathBuf, doing: &'static str, source: io::Error },
     #[error("failed to {doing} in the ledger `{}`", .path.display())]
     Sqlite { path: PathBuf, doing: &'static str, source: rusqlite::Error },
+    /// A number in it is not finite, say; nothing was written.
+    #[error("a fact `{0}` would not be the same when it is read again")]
+    Unwritable(&'static str),
     /// A write failed before; what reached the disk is unknown until the ledger is opened again.
     #[error("the ledger `{}` takes no more entries after a failed write", .0.display())]
     Stopped(PathBuf),
@@ -47,27 +52,35 @@ impl LedgerError {
     pub(super) fn sqlite(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
         use rusqlite::Error::{
             FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+            QueryReturnedNoRows, SqlInputError, Utf8Error,
         };
-        use rusqlite::ErrorCode;
         let path = path.to_path_buf();
-        let code = source.sqlite_error_code();
+        // The statements are fixed, and so is the schema: where they do not fit, it is not ours.
         let unreadable = matches!(
             source,
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | QueryReturnedNoRows
+                | SqlInputError { .. }
+                | Utf8Error(..)
         );
-        match code {
+        match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path, source },
             Some(ErrorCode::NotADatabase) => {
                 Self::NotALedger { path, why: "it is not an SQLite database".to_owned() }
             }
-            Some(ErrorCode::DatabaseCorrupt) => {
-                Self::Damaged { path, fault: Fault::Storage { detail: source.to_string() } }
-            }
-            _ if unreadable => {
+            code if code == Some(ErrorCode::DatabaseCorrupt) || unreadable => {
                 Self::Damaged { path, fault: Fault::Storage { detail: source.to_string() } }
             }
             _ => Self::Sqlite { path, doing, source },
         }
+    }
+
+    /// Whether it is unknown what reached the disk.
+    pub(super) fn is_disk_failure(&self) -> bool {
+        let failed = Some(ErrorCode::SystemIoFailure);
+        matches!(self, Self::Sqlite { source, .. } if source.sqlite_error_code() == failed)
     }
 
     /// The exit code that goes with the error.
@@ -77,6 +90,7 @@ impl LedgerError {
                 Code::Failure
             }
             Self::Stopped(_) => Code::Failure,
+            Self::Unwritable(_) => Code::Bug,
             Self::NoSuchRun(_) | Self::Ambiguous { .. } => Code::Usage,
             Self::Locked { .. } => Code::Locked,
             Self::TooNew { .. } | Self::NotALedger { .. } | Self::Damaged { .. } => {
@@ -101,6 +115,7 @@ impl LedgerError {
             Self::Io { .. } | Self::Sqlite { .. } | Self::Stopped(_) => {
                 "see to the disk and the file's permissions, then `ctx resume`".to_owned()
             }
+            Self::Unwritable(_) => "this is a bug in ctx; please report it".to_owned(),
             Self::NoSuchRun(_) => "`ctx history` lists the runs".to_owned(),
             Self::Ambiguous { .. } => "give more digits of its id".to_owned(),
         }

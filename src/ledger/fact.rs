@@ -13,7 +13,7 @@ use crate::control::config::Config;
 use crate::control::wire::{Anchor, Fence};
 use crate::ids::{BackupId, CriterionId, GuardId, MilestoneId, PhaseId, PlanName, RunId, StepId};
 use crate::judge::Verdict;
-use crate::plan::model::{Category, Guard, Phase, Suite};
+use crate::plan::model::{Category, Guard, Milestone, Phase, Suite};
 
 /// One thing that was intended or that happened, within a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -232,6 +232,8 @@ pub struct RunBegun {
     pub phase: Phase,
     pub guards: Vec<Guard>,
     pub suites: Vec<Suite>,
+    /// The milestones of this phase.
+    pub milestones: Vec<Milestone>,
     pub base: Base,
     pub by: By,
     /// Plan time per real time; 1 outside a rehearsal.
@@ -261,7 +263,10 @@ pub struct Undo {
 /// The orchestrator as the run found it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Base {
+    /// The address of its control API.
     pub orchestrator: String,
+    /// A reference to its token, never the token.
+    pub token: Option<String>,
     pub state_uuid: String,
     pub rev: u64,
     pub config_hash: String,

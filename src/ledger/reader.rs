@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params};
 
 use super::chain::Hash;
 use super::error::LedgerError;
@@ -96,12 +96,12 @@ impl Reader {
     fn all<T>(
         &self,
         sql: &str,
-        params: impl Params + Clone,
+        params: &[&dyn ToSql],
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, LedgerError> {
         self.connection(|connection| {
             let rows = || -> rusqlite::Result<Vec<T>> {
-                connection.prepare_cached(sql)?.query_map(params.clone(), read)?.collect()
+                connection.prepare_cached(sql)?.query_map(params, read)?.collect()
             };
             rows().map_err(failed(&self.path, "read"))
         })
@@ -110,20 +110,20 @@ impl Reader {
     fn one<T>(
         &self,
         sql: &str,
-        params: impl Params + Clone,
+        params: &[&dyn ToSql],
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, LedgerError> {
         self.connection(|connection| {
-            let row = || connection.prepare_cached(sql)?.query_row(params.clone(), read).optional();
+            let row = || connection.prepare_cached(sql)?.query_row(params, read).optional();
             row().map_err(failed(&self.path, "read"))
         })
     }
 
     /// Who the ledger is, and how far it goes.
     pub fn info(&self) -> Result<Info, LedgerError> {
-        let uuid = self.one("SELECT uuid FROM ledger", [], |row| row.get(0))?;
+        let uuid = self.one("SELECT uuid FROM ledger", &[], |row| row.get(0))?;
         let (entries, head) = self.head()?;
-        let at = |sql| self.one(sql, [], |row| row.get(0));
+        let at = |sql| self.one(sql, &[], |row| row.get(0));
         Ok(Info {
             uuid: uuid.ok_or_else(|| self.no_head())?,
             format: schema::FORMAT,
@@ -149,7 +149,7 @@ impl Reader {
 
     /// The newest runs first.
     pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, LedgerError> {
-        self.all("SELECT * FROM run ORDER BY first_seq DESC LIMIT ?1", [limit], rows::run)
+        self.all("SELECT * FROM run ORDER BY first_seq DESC LIMIT ?1", params![limit], rows::run)
     }
 
     /// The one run whose id begins with `prefix`.
@@ -160,7 +160,7 @@ impl Reader {
         let mut found = self.all(
             // Ids are hex digits: everything that begins with the prefix sorts before its `g`.
             "SELECT * FROM run WHERE run >= ?1 AND run < ?1 || 'g' ORDER BY first_seq",
-            [prefix],
+            params![prefix],
             rows::run,
         )?;
         match (found.len(), found.pop()) {
@@ -173,7 +173,7 @@ impl Reader {
     /// The newest run that was begun and has not ended.
     pub fn open_run(&self) -> Result<Option<RunRow>, LedgerError> {
         let sql = "SELECT * FROM run WHERE ended_ms IS NULL ORDER BY first_seq DESC LIMIT 1";
-        self.one(sql, [], rows::run)
+        self.one(sql, &[], rows::run)
     }
 
     /// The newest run that migrated a phase, whatever became of it.
@@ -193,30 +193,30 @@ impl Reader {
     /// The phases of a plan that were ever run, in the plan's order.
     pub fn phases(&self, plan: &PlanName) -> Result<Vec<PhaseRow>, LedgerError> {
         let sql = "SELECT * FROM phase WHERE plan = ?1 ORDER BY number, phase";
-        self.all(sql, [plan.as_str()], rows::phase)
+        self.all(sql, params![plan.as_str()], rows::phase)
     }
 
     /// The steps of a run in the order in which they began.
     pub fn steps(&self, run: &RunId) -> Result<Vec<StepRow>, LedgerError> {
         let sql = "SELECT * FROM step WHERE run = ?1 ORDER BY first_seq";
-        self.all(sql, [run.as_str()], rows::step)
+        self.all(sql, params![run.as_str()], rows::step)
     }
 
     /// All backups that were ever completed, the newest first.
     pub fn backups(&self) -> Result<Vec<BackupRow>, LedgerError> {
-        self.all("SELECT * FROM backup ORDER BY seq DESC", [], rows::backup)
+        self.all("SELECT * FROM backup ORDER BY seq DESC", &[], rows::backup)
     }
 
     /// The milestones of a plan that were reached, in that order.
     pub fn milestones(&self, plan: &PlanName) -> Result<Vec<MilestoneRow>, LedgerError> {
         let sql = "SELECT * FROM milestone WHERE plan = ?1 ORDER BY seq";
-        self.all(sql, [plan.as_str()], rows::milestone)
+        self.all(sql, params![plan.as_str()], rows::milestone)
     }
 
     /// The latest judgement of each criterion of a plan.
     pub fn criteria(&self, plan: &PlanName) -> Result<Vec<CriterionRow>, LedgerError> {
         let sql = "SELECT * FROM criterion WHERE plan = ?1 ORDER BY criterion";
-        self.all(sql, [plan.as_str()], rows::criterion)
+        self.all(sql, params![plan.as_str()], rows::criterion)
     }
 
     /// What went wrong, the newest first.
@@ -228,12 +228,13 @@ impl Reader {
     /// What was last seen of an orchestrator, if anything was.
     pub fn orchestrator(&self, state_uuid: &str) -> Result<Option<OrchestratorRow>, LedgerError> {
         let sql = "SELECT * FROM orchestrator WHERE state_uuid = ?1";
-        self.one(sql, [state_uuid], rows::orchestrator)
+        self.one(sql, params![state_uuid], rows::orchestrator)
     }
 
     /// Everything that a run recorded, in order.
     pub fn facts(&self, run: &RunId) -> Result<Vec<Recorded>, LedgerError> {
-        self.all("SELECT * FROM entry WHERE run = ?1 ORDER BY seq", [run.as_str()], rows::recorded)
+        let sql = "SELECT * FROM entry WHERE run = ?1 ORDER BY seq";
+        self.all(sql, params![run.as_str()], rows::recorded)
     }
 
     /// What a run began with.
@@ -243,7 +244,7 @@ impl Reader {
     pub fn begun(&self, run: &RunId) -> Result<RunBegun, LedgerError> {
         let sql =
             "SELECT entry.* FROM run JOIN entry ON entry.seq = run.first_seq WHERE run.run = ?1";
-        match self.one(sql, [run.as_str()], rows::recorded)?.map(|recorded| recorded.fact) {
+        match self.one(sql, params![run.as_str()], rows::recorded)?.map(|recorded| recorded.fact) {
             Some(Fact::RunBegun(begun)) => Ok(*begun),
             _ => Err(LedgerError::NoSuchRun(run.as_str().to_owned())),
         }

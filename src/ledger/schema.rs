@@ -15,11 +15,11 @@ use super::chain;
 use super::error::LedgerError;
 use crate::ids::random_hex;
 
-/// The files in the order in which they are applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/ledger/0001_init.sql")];
-
 /// The format that this ctx writes: how many files it knows.
-pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+pub const FORMAT: u32 = 1;
+
+/// The files in the order in which they are applied.
+const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("../../migrations/ledger/0001_init.sql")];
 
 /// `ctxL` as a big-endian number.
 const APPLICATION_ID: i64 = 0x6374_784c;
@@ -57,7 +57,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerEr
         return Err(not("it was not made by ctx".to_owned()));
     }
     let found = pragma("user_version").map_err(failed)?;
-    if found > FORMAT {
+    if found > i64::from(FORMAT) {
         return Err(LedgerError::TooNew { path: path.to_path_buf(), found, known: FORMAT });
     }
     let sums: Vec<(i64, String)> = connection
@@ -67,7 +67,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerEr
         })
         .map_err(failed)?;
     let expected = (1i64..).zip(MIGRATIONS.iter().map(|sql| checksum(sql)));
-    if found != FORMAT || !sums.into_iter().eq(expected) {
+    if found != i64::from(FORMAT) || !sums.into_iter().eq(expected) {
         return Err(not(format!("its format {found} was not made by the migrations of this ctx")));
     }
     Ok(())

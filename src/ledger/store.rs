@@ -4,7 +4,8 @@
 //! in WAL mode with `synchronous = FULL`, so that it is on the disk when [`Ledger::append`]
 //! returns. A new file is made under another name and moved into place whole; a ledger is never
 //! half there. After a write that failed nothing more is written: what reached the disk is only
-//! known when the file is opened again.
+//! known when the file is opened again. A full disk is no such failure: SQLite takes the transaction back,
+//! and the next append may find room.
 
 use std::fs::{self, DirBuilder, File};
 use std::ops::Deref;
@@ -76,6 +77,17 @@ impl Ledger {
         Ok(Self { reader, head, stopped: false, _lock: lock })
     }
 
+    /// Opens the ledger at `path` for writing, if there is one.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`]; and when there is none.
+    pub fn open_existing(path: &Path) -> Result<Self, LedgerError> {
+        if !path.exists() {
+            return Err(LedgerError::Missing(path.to_path_buf()));
+        }
+        Self::open(path)
+    }
+
     /// Opens the ledger at `path` for reading only. Nothing is locked and nothing is changed.
     ///
     /// # Errors
@@ -87,38 +99,43 @@ impl Ledger {
     /// Appends a fact and brings the derived tables up to date. It is durable when this returns.
     ///
     /// # Errors
-    /// When the disk is full or fails, or the file was changed by somebody else meanwhile. After
-    /// an error the fact may or may not be there, and every further append is refused.
+    /// When the disk is full or fails, or somebody else changed the file. After the disk failed,
+    /// the fact may or may not be there, and every further append is refused.
     pub fn append(
         &mut self,
         run: Option<&RunId>,
         fact: &Fact,
         at: DateTime<Utc>,
     ) -> Result<Recorded, LedgerError> {
-        let path = self.reader.path().to_path_buf();
+        let path = self.reader.path();
         if self.stopped {
-            return Err(LedgerError::Stopped(path));
+            return Err(LedgerError::Stopped(path.to_path_buf()));
+        }
+        let body = chain::canonical(fact);
+        // JSON has no NaN. An entry that cannot be read again must never get in.
+        if serde_json::from_str::<Fact>(&body).ok().as_ref() != Some(fact) {
+            return Err(LedgerError::Unwritable(fact.kind()));
         }
         let (seq, at_ms) = (self.head.0 + 1, at.timestamp_millis());
         let recorded = Recorded { seq, at_ms, run: run.cloned(), fact: fact.clone() };
+        let head = self.head;
         let appended = self.reader.connection(|connection| {
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
-                    .map_err(failed(&path, "begin a transaction"))?;
-            let head = head_of(&transaction).map_err(failed(&path, "read the head"))?;
-            if head != self.head {
-                let fault = Fault::Head { says: head.0, found: self.head.0 };
-                return Err(LedgerError::Damaged { path: path.clone(), fault });
+                    .map_err(failed(path, "begin a transaction"))?;
+            let found = head_of(&transaction).map_err(failed(path, "read the head"))?;
+            if found != head {
+                let fault = Fault::Head { says: found.0, found: head.0 };
+                return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
             }
-            let hash = insert(&transaction, head.1, &recorded)
+            insert(&transaction, head.1, &recorded, &body)
                 .and_then(|hash| transaction.commit().map(|()| hash))
-                .map_err(failed(&path, "append an entry"))?;
-            Ok(hash)
+                .map_err(failed(path, "append an entry"))
         });
         match appended {
             Ok(hash) => self.head = (seq, hash),
             Err(error) => {
-                self.stopped = true;
+                self.stopped = error.is_disk_failure();
                 return Err(error);
             }
         }
@@ -143,9 +160,14 @@ impl Ledger {
 }
 
 /// Writes an entry, moves the head, and updates the derived tables.
-fn insert(transaction: &Connection, previous: Hash, recorded: &Recorded) -> rusqlite::Result<Hash> {
+fn insert(
+    transaction: &Connection,
+    previous: Hash,
+    recorded: &Recorded,
+    body: &str,
+) -> rusqlite::Result<Hash> {
     let Recorded { seq, at_ms, run, fact } = recorded;
-    let (run, body) = (run.as_ref().map(RunId::as_str), chain::canonical(fact));
+    let run = run.as_ref().map(RunId::as_str);
     let link = Link {
         seq: *seq,
         at_ms: *at_ms,

@@ -173,7 +173,7 @@ pub struct Entry {
 pub struct Info {
     /// 32 hex digits.
     pub uuid: String,
-    pub format: i64,
+    pub format: u32,
     pub entries: u64,
     /// The hash of the newest entry, 64 hex digits. A copy of it kept elsewhere proves that
     /// nothing before it was rewritten.

@@ -1,4 +1,26 @@
 //! The orchestrator: the running side. A data plane (the event gateway) and a control API, which
 //! share one immutable configuration and never a listener.
+//!
+//! [`Orchestrator::start`] is all there is to it, whether `ctx serve` calls it or a rehearsal
+//! does. In reading order:
+//!
+//! - [`plane`]: what both sides share.
+//! - [`gateway`], with [`flags`], [`split`], [`pool`], [`cache`] and [`metrics`]: the data plane.
+//! - [`control`] over [`store`]: who may change the configuration, and how.
+//! - [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
+pub mod cache;
+pub mod control;
+pub mod flags;
+pub mod gateway;
+pub mod healing;
+pub mod health;
+pub mod metrics;
 pub mod plane;
+pub mod pool;
+pub mod scaling;
+pub mod split;
+mod start;
+pub mod store;
+
+pub use start::{Initial, Options, Orchestrator, StartError};

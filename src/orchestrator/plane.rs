@@ -1,13 +1,21 @@
-//! What the data plane and the control plane share: the configuration in force.
+//! What the data plane and the control plane share: the configuration in force, what was measured,
+//! the answer cache, and the few numbers that self-healing and scaling turn.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::cache::Cache;
+use super::gateway::gate::Load;
+use super::gateway::table::Table;
+use super::metrics::Registry;
 use crate::clock::{Clock, Tempo};
-use crate::control::config::Config;
+use crate::control::config::{Config, flag};
+use crate::control::observe::Metrics;
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
 #[derive(Debug)]
@@ -19,17 +27,44 @@ pub struct Active {
 /// The shared heart of an orchestrator.
 pub struct Plane {
     active: ArcSwap<Active>,
+    /// The same revision, compiled for the gateway.
+    table: ArcSwap<Table>,
+    /// Held while a revision is put in force, so that both of the above end at the same one.
+    /// Holds the extensions that are left out for now.
+    switching: Mutex<BTreeSet<String>>,
     pub clock: Arc<dyn Clock>,
     /// Plan time per real time, for uptime, MTTR and MTBF.
     pub tempo: Tempo,
     /// [`Clock::boot`] when the orchestrator started.
     pub started: Duration,
+    pub metrics: Registry,
+    pub cache: Cache,
+    /// Event workers now: how many events may be in flight, in units of
+    /// [`EVENTS_PER_WORKER`](super::gateway::gate::EVENTS_PER_WORKER). Scaling sets it.
+    pub workers: AtomicU32,
+    /// Events in flight against what the workers can carry: what scaling measures.
+    pub load: Load,
+    pool_generation: AtomicU64,
 }
 
 impl Plane {
     pub fn new(active: Active, clock: Arc<dyn Clock>, tempo: Tempo) -> Self {
         let started = clock.boot();
-        Self { active: ArcSwap::from_pointee(active), clock, tempo, started }
+        let active = Arc::new(active);
+        let config = &active.config;
+        Self {
+            table: ArcSwap::from_pointee(Table::compile(&active)),
+            switching: Mutex::default(),
+            tempo,
+            started,
+            metrics: Registry::default(),
+            cache: Cache::new(Arc::clone(&clock), &config.cache),
+            workers: AtomicU32::new(config.scaling.min),
+            load: Load::default(),
+            pool_generation: AtomicU64::new(0),
+            clock,
+            active: ArcSwap::new(active),
+        }
     }
 
     /// The configuration in force, without a lock.
@@ -37,9 +72,36 @@ impl Plane {
         self.active.load()
     }
 
+    /// The configuration in force as the gateway reads it, without a lock.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
     /// Puts a revision in force. Only after it is durable in the store.
+    ///
+    /// A request that has begun ends under the revision it began with. Reads secrets' files, so
+    /// it belongs on the control plane's thread.
     pub fn activate(&self, active: Active) {
-        self.active.store(Arc::new(active));
+        let active = Arc::new(active);
+        let shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = Arc::new(compile(&active, &shunned));
+        let config = &active.config;
+        self.cache.configure(&config.cache);
+        let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
+        let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
+        let now = self.workers.load(Ordering::Relaxed);
+        self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
+        self.table.store(table);
+        self.active.store(active);
+    }
+
+    /// Leaves these extensions out, as if they were not installed, and takes all others back in.
+    ///
+    /// The configuration stays as it is: this is for the time that an extension is unhealthy.
+    pub fn shun(&self, extensions: &BTreeSet<String>) {
+        let mut shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        shunned.clone_from(extensions);
+        self.table.store(Arc::new(compile(&self.active.load(), &shunned)));
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -47,6 +109,35 @@ impl Plane {
         let up = self.clock.boot().saturating_sub(self.started);
         u64::try_from(up.as_millis()).unwrap_or(u64::MAX)
     }
+
+    /// What was measured from `from_ms` until now, with the number of workers and of cached
+    /// answers; the host's figures are the caller's to add.
+    pub fn observe(&self, from_ms: Option<u64>) -> Metrics {
+        Metrics {
+            workers: self.workers.load(Ordering::Relaxed),
+            cache_entries: self.cache.len(),
+            ..self.metrics.snapshot(from_ms, self.now_ms())
+        }
+    }
+
+    /// Makes every gateway worker drop its idle upstream connections before it uses one again.
+    pub fn rebuild_pools(&self) {
+        self.pool_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Grows with each [`Plane::rebuild_pools`].
+    pub fn pool_generation(&self) -> u64 {
+        self.pool_generation.load(Ordering::Relaxed)
+    }
+}
+
+fn compile(active: &Active, shunned: &BTreeSet<String>) -> Table {
+    if shunned.is_empty() {
+        return Table::compile(active);
+    }
+    let mut config = active.config.clone();
+    config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
+    Table::compile(&Active { rev: active.rev, config })
 }
 
 impl fmt::Debug for Plane {

@@ -52,7 +52,6 @@ pub(super) struct DraftPhase<'d> {
     pub(super) named: Vec<Spanned<&'d str>>,
     pub(super) without_guards: Vec<Spanned<&'d str>>,
     pub(super) milestones: Vec<DraftMilestone<'d>>,
-    pub(super) span: Span,
     pub(super) line: u32,
 }
 

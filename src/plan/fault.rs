@@ -12,6 +12,12 @@ use toml::Spanned;
 use super::source::{Excerpt, Source, Span};
 use crate::error::did_you_mean;
 
+/// What stands for a value that is not shown.
+const COVER: &str = "\"...\"";
+
+/// The most names that a hint lists.
+const LISTED: usize = 24;
+
 /// One thing that is wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -58,11 +64,26 @@ impl Fault {
 pub(super) struct Faults<'s> {
     source: &'s Source<'s>,
     found: RefCell<Vec<(usize, Fault)>>,
+    /// Whether the text is broken, so that what is missing may be what could not be recovered.
+    broken: bool,
 }
 
 impl<'s> Faults<'s> {
     pub(super) fn new(source: &'s Source<'s>) -> Self {
-        Self { source, found: RefCell::default() }
+        Self { source, found: RefCell::default(), broken: false }
+    }
+
+    /// Reports what is no TOML.
+    pub(super) fn syntax(&mut self, errors: &[toml::de::Error]) {
+        for error in errors {
+            let message = error.message().trim_end_matches('.').replace('\n', ", ");
+            self.push(error.span().unwrap_or(0..0), message);
+        }
+        self.broken = !errors.is_empty();
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The line that `span` begins on, from 1.
@@ -76,26 +97,22 @@ impl<'s> Faults<'s> {
     }
 
     pub(super) fn push(&self, at: Span, message: impl Into<String>) {
-        self.add(at, message.into(), None);
+        self.add(&at, &message.into(), None);
     }
 
     pub(super) fn hinted(&self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(at, message.into(), Some(hint.into()));
+        self.add(&at, &message.into(), Some(&hint.into()));
     }
 
-    /// A name that is none of `known`; suggests the nearest, or lists them.
-    pub(super) fn unknown(
-        &self,
-        at: Span,
-        what: &str,
-        given: &str,
-        known: &[&str],
-        known_as: &str,
-    ) {
+    /// A name that is none of `known`; suggests the nearest, or lists them after `lead`.
+    pub(super) fn unknown(&self, at: Span, what: &str, given: &str, known: &[&str], lead: &str) {
         let hint = match did_you_mean(given, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("there are no {known_as}"),
-            None => format!("{known_as}: {}", listed(known)),
+            None if known.is_empty() => "there is none".to_owned(),
+            None => {
+                let more = if known.len() > LISTED { ", ..." } else { "" };
+                format!("{lead}: {}{more}", listed(&known[..known.len().min(LISTED)]))
+            }
         };
         self.hinted(at, format!("unknown {what} `{given}`"), hint);
     }
@@ -105,11 +122,19 @@ impl<'s> Faults<'s> {
     pub(super) fn covered(&self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.hinted(at, message, hint);
         if let Some((_, fault)) = self.found.borrow_mut().last_mut() {
-            let mark = fault.mark.clone();
-            let mut excerpt = fault.excerpt[..mark.start].to_owned();
-            excerpt.push_str("\"...\"");
-            fault.mark = mark.start..excerpt.len();
-            fault.excerpt = excerpt;
+            fault.excerpt.truncate(fault.mark.start);
+            fault.excerpt.push_str(COVER);
+            fault.mark.end = fault.excerpt.len();
+        }
+    }
+
+    /// An unknown key of a table. Its value is covered: the key may be a misspelt `token`.
+    pub(super) fn unknown_key(&self, at: Span, key: &str, known: &[&str]) {
+        self.unknown(at, "key", key, known, "known keys");
+        if let Some((_, fault)) = self.found.borrow_mut().last_mut() {
+            fault.excerpt.truncate(fault.mark.end);
+            fault.excerpt.push_str(" = ");
+            fault.excerpt.push_str(COVER);
         }
     }
 
@@ -125,21 +150,21 @@ impl<'s> Faults<'s> {
     /// All of them, in the order of the text, each once.
     pub(super) fn into_sorted(self) -> Vec<Fault> {
         let mut found = self.found.into_inner();
-        found.sort_by(|a, b| (a.0, a.1.line, a.1.column).cmp(&(b.0, b.1.line, b.1.column)));
+        found.sort_by_key(|(at, fault)| (*at, fault.line, fault.column));
         let mut faults: Vec<Fault> = found.into_iter().map(|(_, fault)| fault).collect();
         faults.dedup();
         faults
     }
 
-    fn add(&self, at: Span, message: String, hint: Option<String>) {
-        let Excerpt { line, column, text, mark } = self.source.excerpt(&at);
+    fn add(&self, at: &Span, message: &str, hint: Option<&str>) {
+        let Excerpt { line, column, text, mark } = self.source.excerpt(at);
         let (excerpt, mark) = cover(text, mark);
         let fault = Fault {
             file: self.source.name.to_owned(),
             line,
             column,
-            message: printable(&message),
-            hint: hint.map(|hint| printable(&hint)),
+            message: printable(message),
+            hint: hint.map(printable),
             excerpt,
             mark,
         };
@@ -147,11 +172,11 @@ impl<'s> Faults<'s> {
     }
 }
 
-/// Covers what follows a key that sounds like a secret, unless it is a reference to one. A line
-/// may be shown for any fault on it, a misspelt `token` among them.
+/// Covers what follows a key that sounds like a secret, unless it is a reference to one: a line
+/// may be shown for any fault on it.
 fn cover(text: String, mark: Span) -> (String, Span) {
     let lower = text.to_ascii_lowercase();
-    let key = ["tok", "secret", "passw"].iter().filter_map(|word| lower.find(word)).min();
+    let key = ["token", "secret", "passw"].iter().filter_map(|word| lower.find(word)).min();
     let Some(equals) = key.and_then(|key| lower[key..].find('=').map(|at| key + at + 1)) else {
         return (text, mark);
     };
@@ -159,7 +184,7 @@ fn cover(text: String, mark: Span) -> (String, Span) {
     if value.starts_with("env:") || value.starts_with("file:") {
         return (text, mark);
     }
-    let covered = format!("{} \"...\"", &text[..equals]);
+    let covered = format!("{} {COVER}", &text[..equals]);
     let end = mark.end.min(covered.len());
     (covered, mark.start.min(end)..end)
 }
@@ -174,14 +199,10 @@ fn printable(text: &str) -> String {
     text.chars().map(spell).collect()
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b`, `c`, in backticks.
 pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
-    match quoted.split_last() {
-        None => String::new(),
-        Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-    }
+    quoted.join(", ")
 }
 
 /// A value where it was read.

@@ -36,7 +36,7 @@ pub enum LoadError {
 pub fn load(path: &Path) -> Result<Loaded> {
     check(path).map_err(|error| match error {
         LoadError::Unreadable(failure) => failure,
-        LoadError::Faulty(faults) => failure(path, &faults, false),
+        LoadError::Faulty(faults) => failure(path, &faults),
     })
 }
 
@@ -62,11 +62,21 @@ pub fn check(path: &Path) -> Result<Loaded, LoadError> {
     Ok(Loaded { plan, path: path.to_path_buf(), text, file_hash })
 }
 
+/// The most faults that a failure lists; its count is always that of all.
+const LISTED: usize = 20;
+
 /// All faults of a plan as one failure.
-pub fn failure(path: &Path, faults: &[Fault], color: bool) -> Failure {
-    let what = format!("plan `{}` has {}", path.display(), count(faults.len(), "fault"));
+fn failure(path: &Path, faults: &[Fault]) -> Failure {
+    let shown = path.display();
+    let what = format!("plan `{shown}` has {}", count(faults.len(), "fault"));
     let failure = Failure::new(Code::PlanInvalid, what);
-    failure.why(render::faults(faults, color))
+    let failure = faults.iter().take(LISTED).fold(failure, |f, fault| f.why(render::cause(fault)));
+    match faults.len().saturating_sub(LISTED) {
+        0 => failure,
+        more => failure
+            .why(format!("and {more} more"))
+            .hint(format!("`ctx plan check --plan {shown}` lists them all")),
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -6,6 +6,7 @@
 
 pub mod effect;
 pub mod model;
+pub mod preview;
 pub mod render;
 
 mod draft;
@@ -16,12 +17,14 @@ mod parse;
 mod read;
 mod rules;
 mod scalar;
+mod schema;
 mod shape;
 mod source;
 mod table;
 
 pub use fault::Fault;
 pub use hash::{file_hash, phase_hash};
-pub use load::{LoadError, Loaded, check, failure, load};
+pub use load::{LoadError, Loaded, check, load};
 pub use model::Plan;
 pub use parse::{MAX_BYTES, parse};
+pub use schema::schema;

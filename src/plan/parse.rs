@@ -27,12 +27,12 @@ pub fn parse(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<Plan, Ve
         return Err(vec![too_large(file_name)]);
     }
     let source = Source::new(file_name, text);
-    let faults = Faults::new(&source);
+    let mut faults = Faults::new(&source);
     let (document, errors) = DeTable::parse_recoverable(text);
-    syntax(&errors, &faults);
+    faults.syntax(&errors);
     let draft = read::plan(&document, &faults, read);
     // Where the text itself is broken, what was recovered of it may lack what others refer to.
-    if errors.is_empty() {
+    if !faults.is_broken() {
         rules::apply(&draft, &faults);
     }
     match resolve(&draft) {
@@ -52,14 +52,6 @@ pub fn parse(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<Plan, Ve
 pub(super) fn too_large(file_name: &str) -> Fault {
     let hint = "split it into plans that are run in turn";
     Fault::of_file(file_name, "the plan is larger than 1 MiB".to_owned(), hint)
-}
-
-/// Reports what is no TOML.
-pub(super) fn syntax(errors: &[toml::de::Error], faults: &Faults<'_>) {
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        faults.push(span, error.message().trim_end_matches('.').replace('\n', ", "));
-    }
 }
 
 /// Makes the plan of a draft; `None` where something of it is missing.

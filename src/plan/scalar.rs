@@ -36,13 +36,11 @@ pub(super) fn text<'d>(
     key: &str,
     faults: &Faults<'_>,
 ) -> Option<Spanned<&'d str>> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(value.with(text)),
-        _ => {
-            wrong(value, key, "a text", faults);
-            None
-        }
+    let text = value.get_ref().as_str();
+    if text.is_none() {
+        wrong(value, key, "a text", faults);
     }
+    text.map(|text| value.with(text))
 }
 
 pub(super) fn name<T: FromStr<Err = NameError>>(
@@ -146,7 +144,7 @@ pub(super) fn metric(text: &Spanned<&str>, faults: &Faults<'_>) -> Option<Spanne
         return Some(text.with(metric));
     }
     let known: Vec<&str> = Metric::ALL.iter().map(|(_, name, _)| *name).collect();
-    faults.unknown(text.span(), "metric", text.get_ref(), &known, "metrics");
+    faults.unknown(text.span(), "metric", text.get_ref(), &known, "known metrics");
     None
 }
 
@@ -201,20 +199,15 @@ pub(super) fn json(value: &Value<'_>, faults: &Faults<'_>) -> Option<serde_json:
     let json = match value.get_ref() {
         DeValue::String(text) => Json::from(&**text),
         DeValue::Boolean(yes) => Json::from(*yes),
-        DeValue::Integer(n) => match integer(value.get_ref()) {
-            Some(n) => Json::from(n),
-            None => {
-                faults.push(value.span(), format!("`{}` is too large", n.as_str()));
-                return None;
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            let number = integer(value.get_ref()).map(Json::from);
+            let number = number.or_else(|| self::number(value.get_ref()).map(Json::from));
+            if number.is_none() {
+                let given = shown(value.get_ref());
+                faults.push(value.span(), format!("{given} is not a number that JSON can hold"));
             }
-        },
-        DeValue::Float(n) => match number(value.get_ref()) {
-            Some(n) => Json::from(n),
-            None => {
-                faults.push(value.span(), format!("`{}` is not a finite number", n.as_str()));
-                return None;
-            }
-        },
+            number?
+        }
         DeValue::Datetime(_) => {
             faults.hinted(value.span(), "a date has no place here", "write it as a text");
             return None;

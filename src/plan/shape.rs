@@ -51,7 +51,7 @@ pub(super) enum Kind {
     /// `[[...]]`, or an array of inline tables.
     Tables(&'static Shape),
     /// A table whose keys the plan chooses.
-    Map(&'static Kind),
+    Map(&'static Self),
 }
 
 impl Shape {

@@ -52,8 +52,9 @@ impl<'s> Source<'s> {
         let at = (start - first).min(whole.len());
         let end = self.floor(span.end).saturating_sub(first).clamp(at, whole.len());
         let column = whole[..at].chars().count() + 1;
-        // Around the mark, and never cut in the middle of a character.
-        let from = back(whole, at, EXCERPT / 4);
+        // A long line is cut around the mark, and never in the middle of a character.
+        let long = forth(whole, 0, EXCERPT) < whole.len();
+        let from = if long { back(whole, at, EXCERPT / 4) } else { 0 };
         let to = forth(whole, from, EXCERPT);
         let text = whole[from..to].to_owned();
         Excerpt { line, column, mark: at - from..end.min(to) - from, text }

@@ -13,7 +13,6 @@ use super::fault::{At, Faults};
 use super::scalar;
 use super::shape::{Kind, Shape};
 use super::source::Span;
-use crate::error::did_you_mean;
 use crate::ids::{NameError, is_name};
 use crate::judge::Metric;
 use crate::units::Percent;
@@ -60,18 +59,12 @@ impl<'d> Table<'d> {
         for (key, _) in entries {
             let name: &str = key.get_ref();
             if shape.key(name).is_none() {
-                let hint = match did_you_mean(name, shape.names()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        let keys: Vec<&str> = shape.names().collect();
-                        format!("{} has {}", shape.what, super::fault::listed(&keys))
-                    }
-                };
-                faults.hinted(key.span(), format!("unknown key `{name}` in {}", shape.what), hint);
+                let keys: Vec<&str> = shape.names().collect();
+                faults.unknown_key(key.span(), name, &keys);
             }
         }
         for key in shape.keys.iter().filter(|key| key.required) {
-            if !entries.contains_key(key.name) {
+            if !entries.contains_key(key.name) && !faults.is_broken() {
                 let message = format!("{} needs `{}`", shape.what, key.name);
                 faults.hinted(span.clone(), message, format!("`{}`: {}", key.name, key.doc));
             }
@@ -200,19 +193,20 @@ impl<'d> Table<'d> {
     /// The values of an array; an absent key is an empty one.
     fn array(&self, key: &str, fits: fn(&Kind) -> bool, of: &str) -> Vec<&'d Value<'d>> {
         let Some(value) = self.get(key, fits) else { return Vec::new() };
-        match value.get_ref() {
-            DeValue::Array(items) => items.iter().collect(),
-            _ => {
-                scalar::wrong(value, key, &format!("an array of {of}"), self.faults);
-                Vec::new()
-            }
-        }
+        let Some(items) = value.get_ref().as_array() else {
+            scalar::wrong(value, key, &format!("an array of {of}"), self.faults);
+            return Vec::new();
+        };
+        items.iter().collect()
     }
 
-    /// Whether `key` is there and is an array without entries.
-    pub(super) fn is_empty_array(&self, key: &str) -> bool {
-        let value = self.entries.get(key).and_then(|value| value.get_ref().as_array());
-        value.is_some_and(|items| items.is_empty())
+    /// Whether `key` is there and is an array or a table without entries.
+    pub(super) fn is_empty(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| match value.get_ref() {
+            DeValue::Array(items) => items.is_empty(),
+            DeValue::Table(entries) => entries.is_empty(),
+            _ => false,
+        })
     }
 
     pub(super) fn texts(&self, key: &str) -> Vec<Spanned<&'d str>> {

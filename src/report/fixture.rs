@@ -196,8 +196,10 @@ pub(crate) fn begun(number: u32) -> RunBegun {
         guards: plan.guards_of(&phase),
         phase,
         suites: Vec::new(),
+        milestones: Vec::new(),
         base: Base {
             orchestrator: "http://127.0.0.1:7700".to_owned(),
+            token: None,
             state_uuid: "u".to_owned(),
             rev: 41,
             config_hash: config.hash(),

@@ -151,8 +151,10 @@ fn begun(phase: &Phase) -> Fact {
         phase: phase.clone(),
         guards: Vec::new(),
         suites: Vec::new(),
+        milestones: Vec::new(),
         base: Base {
             orchestrator: "http://127.0.0.1:7700".to_owned(),
+            token: None,
             state_uuid: "5eed".repeat(8),
             rev: 41,
             config_hash: config.hash(),

@@ -1,8 +1,15 @@
 //! The integration tests: one binary, one module per story.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this crate is tests")]
+
+mod support;
+
 mod completions;
 mod desk;
+mod fastapi;
+mod gateway;
 mod ledger;
+mod load;
 mod plan;
 mod report;
 mod status;

@@ -88,7 +88,7 @@ pub(super) fn action(step: &Table<'_>, key: &str, read: ReadFile<'_>) -> Read {
         "test" => {
             let suites = step.names::<SuiteId>("test");
             let marks = suites.iter().map(|suite| Mark::of(suite.span())).collect();
-            if step.is_empty_array("test") {
+            if step.is_empty("test") {
                 step.faults.push(span.clone(), "`test` names no suite");
             }
             let suites = suites.into_iter().map(Spanned::into_inner).collect();
@@ -97,6 +97,7 @@ pub(super) fn action(step: &Table<'_>, key: &str, read: ReadFile<'_>) -> Read {
         "run" => plain(run(step)),
         "call" => plain(call(step)),
         "approve" => plain(step.string("approve").map(|prompt| Action::Approve { prompt })),
+        // The one that is left of `ACTIONS`.
         _ => plain(backup(step)),
     }
 }
@@ -110,7 +111,7 @@ fn set(step: &Table<'_>) -> (Option<Action>, Vec<Mark>) {
         assignments.push(Assignment { path: (*path.get_ref()).to_owned(), value: json });
         marks.push(Mark { name: path.span(), value: value.span() });
     }
-    if count == 0 {
+    if step.is_empty("set") {
         step.faults.push(step.entry_span("set"), "`set` assigns nothing");
     }
     let whole = count > 0 && assignments.len() == count;
@@ -167,7 +168,7 @@ fn rising(table: &Table<'_>) -> Option<Vec<Percent>> {
         return None;
     }
     let shares = table.shares("to");
-    if table.is_empty_array("to") {
+    if table.is_empty("to") {
         table.faults.push(table.entry_span("to"), "`to` has no percentages");
     }
     for pair in shares.windows(2) {
@@ -211,7 +212,7 @@ fn argv(table: &Table<'_>, key: &str) -> Option<Argv> {
         return None;
     }
     let given = table.texts(key);
-    if table.is_empty_array(key) {
+    if table.is_empty(key) {
         let hint = "name the program first, then each argument: `[\"alembic\", \"upgrade\"]`";
         table.faults.hinted(table.entry_span(key), format!("`{key}` names no program"), hint);
         return None;

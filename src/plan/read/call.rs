@@ -4,7 +4,8 @@ use toml::Spanned;
 
 use super::action::timeout;
 use super::plan::absolute_http;
-use crate::plan::fault::Faults;
+use crate::error::did_you_mean;
+use crate::plan::fault::{Faults, listed};
 use crate::plan::model::{Action, Request};
 use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
@@ -54,10 +55,15 @@ fn request(table: &Table<'_>) -> Option<Request> {
         self::path(&Spanned::new(url.span(), path), table.faults)?;
     } else if url.get_ref().starts_with('/') {
         path(&url, table.faults)?;
-    } else {
+    } else if url.get_ref().starts_with("http") {
         absolute_http(&url, table.faults)?;
+    } else {
+        let message = format!("`{}` is not a URL", url.get_ref());
+        let hint = "write a URL, a path such as `/events`, or `control:` and a path";
+        table.faults.hinted(url.span(), message, hint);
+        return None;
     }
-    Some(Request { method: method?, url: (*url.get_ref()).to_owned(), headers, body: body? })
+    Some(Request { method: method?, url: (*url.get_ref()).to_owned(), headers, body })
 }
 
 /// Reads `method`.
@@ -68,9 +74,14 @@ pub(super) fn method(table: &Table<'_>, usual: &str) -> Option<String> {
     if METHODS.contains(given.get_ref()) {
         return Some((*given.get_ref()).to_owned());
     }
+    let message = format!("unknown method `{}`", given.get_ref());
     let upper = given.get_ref().to_uppercase();
-    table.faults.unknown(given.span(), "method", given.get_ref(), &METHODS, "methods");
-    METHODS.contains(&upper.as_str()).then_some(upper)
+    let hint = match did_you_mean(&upper, METHODS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known methods: {}", listed(&METHODS)),
+    };
+    table.faults.hinted(given.span(), message, hint);
+    None
 }
 
 /// Checks a path of a URL.
@@ -100,11 +111,9 @@ pub(super) fn headers(table: &Table<'_>) -> Vec<(String, String)> {
     table.pairs("headers")
 }
 
-/// Reads `body`: a text as it is, anything else as JSON. `None` when it had a fault.
-pub(super) fn body(table: &Table<'_>) -> Option<Option<String>> {
-    let Some(value) = table.any("body") else { return Some(None) };
-    if let Some(text) = value.get_ref().as_str() {
-        return Some(Some(text.to_owned()));
-    }
-    scalar::json(value, table.faults).map(|json| Some(json.to_string()))
+/// Reads `body`: a text as it is, anything else as JSON.
+pub(super) fn body(table: &Table<'_>) -> Option<String> {
+    let value = table.any("body")?;
+    let text = value.get_ref().as_str().map(str::to_owned);
+    text.or_else(|| scalar::json(value, table.faults).map(|json| json.to_string()))
 }

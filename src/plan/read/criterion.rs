@@ -98,12 +98,16 @@ pub(super) fn limit(table: &Table<'_>, metric: Option<&Spanned<Metric>>) -> Opti
     match (table.has("max"), table.has("min")) {
         (true, true) => {
             let hint = "keep one of them; a range is two guards or criteria";
-            table.faults.hinted(table.key_span("min"), "both `max` and `min`", hint);
+            table.faults.hinted(
+                table.key_span("min"),
+                "a limit is either `max` or `min`, not both",
+                hint,
+            );
             None
         }
         (false, false) => {
-            let hint = "write `max = \"5%\"`, or `min` for what must not fall below";
-            table.faults.hinted(table.span(), "neither `max` nor `min`", hint);
+            let hint = "write `max`, or `min` for what must not fall below it";
+            table.faults.hinted(table.span(), "a metric needs a limit", hint);
             None
         }
         (true, false) => table.limit("max", *metric?.get_ref()).map(Limit::AtMost),

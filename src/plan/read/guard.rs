@@ -31,8 +31,9 @@ pub(super) fn guard(id: &Spanned<GuardId>, table: &Table<'_>) -> Option<Guard> {
     let breaches = table.count("for").map_or(Some(3), |given| {
         let breaches = u32::try_from(*given.get_ref()).ok().filter(|n| *n > 0);
         if breaches.is_none() {
-            let message = format!("`for = {}` never fails or fails at once", given.get_ref());
-            table.faults.hinted(given.span(), message, "3 consecutive breaches are usual");
+            let message = format!("`for` cannot be {}", given.get_ref());
+            let hint = "it counts consecutive breaches: 3 is usual, 1 the least";
+            table.faults.hinted(given.span(), message, hint);
         }
         breaches
     });

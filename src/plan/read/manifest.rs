@@ -7,12 +7,11 @@ use crate::control::config::{Category, Extension, Platform};
 use crate::control::document::Assignment;
 use crate::ids::ExtensionId;
 use crate::plan::fault::Faults;
-use crate::plan::parse::syntax;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::source::Source;
 use crate::plan::table::Table;
 
-pub(in crate::plan) static MANIFEST: Shape = Shape {
+static MANIFEST: Shape = Shape {
     what: "an extension",
     keys: &[
         need("id", Kind::Name, "the extension's name in the configuration"),
@@ -46,9 +45,9 @@ pub(super) fn manifest(
         None => (*file.get_ref()).to_owned(),
     };
     let source = Source::new(&name, text);
-    let faults = Faults::new(&source);
+    let mut faults = Faults::new(&source);
     let (document, errors) = DeTable::parse_recoverable(text);
-    syntax(&errors, &faults);
+    faults.syntax(&errors);
     let extension = extension(&Table::of(document.get_ref(), 0..0, &MANIFEST, &faults));
     let good = faults.is_empty();
     of_plan.adopt(&file.span(), faults.into_sorted());

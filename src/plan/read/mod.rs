@@ -38,6 +38,6 @@ fn id<T: FromStr<Err = NameError>>(table: &Table<'_>) -> Spanned<T> {
 /// A name made from where it would stand.
 fn stand_in<T: FromStr<Err = NameError>>(span: Span) -> Spanned<T> {
     let name = format!("0__at-byte-{}", span.start);
-    let name = name.parse().ok().expect("letters, digits, `-` and `_` are a name");
+    let name = name.parse().expect("letters, digits, `-` and `_` are a name");
     Spanned::new(span, name)
 }

@@ -66,7 +66,6 @@ pub(super) fn phase<'d>(table: &Table<'d>, read: ReadFile<'_>) -> DraftPhase<'d>
         named: table.texts("criteria"),
         without_guards: table.texts("without_guards"),
         milestones: table.tables("milestone").iter().map(milestone).collect(),
-        span: table.span(),
         line: table.line(),
         id,
     }

@@ -112,18 +112,15 @@ fn guards(table: &Table<'_>) -> Vec<Item<crate::ids::GuardId, crate::plan::model
 }
 
 fn orchestrator(table: &Table<'_>) -> Option<Orchestrator> {
-    let url = table.text("url")?;
-    absolute_http(&url, table.faults)?;
+    let url = table.text("url").filter(|url| absolute_http(url, table.faults).is_some());
     let token = table.text("token");
-    if let Some(token) = &token
-        && token.get_ref().parse::<SecretRef>().is_err()
-    {
+    let literal = |token: &&Spanned<&str>| token.get_ref().parse::<SecretRef>().is_err();
+    if let Some(token) = token.as_ref().filter(literal) {
         let hint = "write `env:NAME` or `file:PATH`; a plan is read by many and kept for long";
         table.faults.covered(token.span(), "the token itself stands in the plan", hint);
-        return None;
     }
     let own = |text: Spanned<&str>| (*text.get_ref()).to_owned();
-    Some(Orchestrator { url: own(url).trim_end_matches('/').to_owned(), token: token.map(own) })
+    Some(Orchestrator { url: own(url?).trim_end_matches('/').to_owned(), token: token.map(own) })
 }
 
 /// Checks that a URL is absolute, with a host and without credentials.

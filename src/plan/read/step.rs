@@ -51,7 +51,7 @@ pub(super) fn step<'d>(table: &Table<'d>, read: ReadFile<'_>) -> DraftStep<'d> {
             table.faults.hinted(
                 table.span(),
                 message,
-                format!("it has one of {}", listed(&ACTIONS)),
+                format!("give it one of {}, or `soak`", listed(&ACTIONS)),
             );
             None
         }

@@ -136,7 +136,7 @@ fn case(table: &Table<'_>) -> Option<Case> {
     let name = table.string("name");
     let url = table.text("path").filter(|url| path(url, table.faults).is_some())?;
     let url = (*url.get_ref()).to_owned();
-    let request = Request { method: method?, url, headers, body: body? };
+    let request = Request { method: method?, url, headers, body };
     Some(Case { name: name?, request, sign_as, expect: expected? })
 }
 

@@ -5,13 +5,12 @@
 //! before. What an operator has added to a running orchestrator besides is not known here; the
 //! orchestrator checks each document again.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::control::config::Config;
 use crate::control::document::{Assignment, DocumentError, assign};
 use crate::error::did_you_mean;
+use crate::ids::ExtensionId;
 use crate::plan::draft::{Draft, DraftAction, Mark};
 use crate::plan::effect;
 use crate::plan::fault::Faults;
@@ -108,12 +107,14 @@ impl Check<'_, '_> {
                 self.faults.hinted(mark.name.clone(), error.to_string(), hint);
             }
             DocumentError::BadValue { path, value, why } => {
-                let unquoted = assignment.value.is_object() && !path.contains('.');
-                if unquoted {
+                let is_table = assignment.value.is_object();
+                if is_table && !path.contains('.') {
                     let message = format!("`{path}` is a table; assign single values of it");
                     let hint = format!("quote the whole path: `\"{path}.KEY\" = VALUE`");
                     self.faults.hinted(mark.name.clone(), message, hint);
                 } else {
+                    // A table may hold a secret that was put there by mistake.
+                    let value = if is_table { "this table" } else { value };
                     let message = format!("`{path}` cannot be {value}");
                     self.faults.hinted(mark.value.clone(), message, why.clone());
                 }
@@ -142,7 +143,7 @@ impl Check<'_, '_> {
 
     fn flag(&self, flag: &str, mark: &Mark) -> bool {
         let known: Vec<&str> = self.config.flags.keys().map(String::as_str).collect();
-        self.entry("flag", flag, mark, &known, "flags")
+        self.entry("flag", flag, mark, &known, "known flags")
     }
 
     fn upstream(&self, upstream: &str, mark: &Mark) -> bool {
@@ -157,16 +158,15 @@ impl Check<'_, '_> {
 
     fn extension(&self, assignment: &Assignment, mark: &Mark) -> bool {
         let id = assignment.path.trim_start_matches("extensions.");
-        let known: BTreeSet<&str> = self.config.extensions.keys().map(|id| id.as_str()).collect();
-        let known: Vec<&str> = known.into_iter().collect();
-        self.entry("extension", id, mark, &known, "extensions installed by then")
+        let known: Vec<&str> = self.config.extensions.keys().map(ExtensionId::as_str).collect();
+        self.entry("extension", id, mark, &known, "installed by then")
     }
 
     /// Whether `name` is there; reports it if it is certain that it is not.
-    fn entry(&self, what: &str, name: &str, mark: &Mark, known: &[&str], known_as: &str) -> bool {
+    fn entry(&self, what: &str, name: &str, mark: &Mark, known: &[&str], lead: &str) -> bool {
         let there = known.contains(&name);
         if !there && !self.unsure {
-            self.faults.unknown(mark.name.clone(), what, name, known, known_as);
+            self.faults.unknown(mark.name.clone(), what, name, known, lead);
         }
         there
     }

@@ -1,7 +1,7 @@
 //! Rules: what the values of a plan mean to each other.
 //!
-//! How to add one: a file here with a function from the draft to faults, its test beside it, and
-//! its row in [`RULES`]. A rule looks at everything it can and reports everything it finds; what
+//! How to add one: a file here with a function from the draft to faults, its row in [`RULES`],
+//! and its cases in `tests/it/plan/faults.rs`. A rule looks at everything it can and reports everything it finds; what
 //! another rule or a reader has reported already, it passes over.
 
 mod configuration;

@@ -12,19 +12,19 @@ use crate::plan::source::Span;
 pub(super) fn references(draft: &Draft<'_>, faults: &Faults<'_>) {
     let criteria = Known::new(
         "criterion",
-        "criteria",
+        "known criteria",
         draft.all_criteria().map(|c| c.item.id.get_ref().as_str()),
     );
     let guards =
-        Known::new("guard", "guards", draft.guards.iter().map(|g| g.id.get_ref().as_str()));
+        Known::new("guard", "known guards", draft.guards.iter().map(|g| g.id.get_ref().as_str()));
     let suites =
-        Known::new("suite", "suites", draft.suites.iter().map(|s| s.id.get_ref().as_str()));
+        Known::new("suite", "known suites", draft.suites.iter().map(|s| s.id.get_ref().as_str()));
     for phase in &draft.phases {
         criteria.check_all(&phase.named, faults);
         own_criteria(phase, faults);
         guards.check_all(&phase.without_guards, faults);
         let steps =
-            Known::new("step", "steps", phase.steps.iter().map(|s| s.id.get_ref().as_str()));
+            Known::new("step", "known steps", phase.steps.iter().map(|s| s.id.get_ref().as_str()));
         for milestone in &phase.milestones {
             criteria.check_all(&milestone.when, faults);
             steps.check_all(milestone.after.as_slice(), faults);
@@ -59,20 +59,20 @@ fn own_criteria(phase: &DraftPhase<'_>, faults: &Faults<'_>) {
 /// The names there are of one kind of thing.
 struct Known<'a> {
     what: &'static str,
-    plural: &'static str,
+    lead: &'static str,
     names: Vec<&'a str>,
     set: HashSet<&'a str>,
 }
 
 impl<'a> Known<'a> {
-    fn new(what: &'static str, plural: &'static str, names: impl Iterator<Item = &'a str>) -> Self {
+    fn new(what: &'static str, lead: &'static str, names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<&str> = names.collect();
-        Self { what, plural, set: names.iter().copied().collect(), names }
+        Self { what, lead, set: names.iter().copied().collect(), names }
     }
 
     fn check(&self, name: &str, at: Span, faults: &Faults<'_>) {
         if !self.set.contains(name) {
-            faults.unknown(at, self.what, name, &self.names, self.plural);
+            faults.unknown(at, self.what, name, &self.names, self.lead);
         }
     }
 

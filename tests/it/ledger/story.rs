@@ -76,13 +76,15 @@ pub(super) fn begun(kind: RunKind, number: u32) -> Fact {
         phase: phase(number),
         guards: Vec::new(),
         suites: Vec::new(),
+        milestones: Vec::new(),
         base: Base {
+            token: None,
             orchestrator: "http://127.0.0.1:7700".to_owned(),
             state_uuid: "5eed".repeat(8),
             rev: 41,
             config_hash: config.hash(),
             config,
-            anchor: anchor(7).unwrap(),
+            anchor: anchor(7),
         },
         by: By {
             user: "mara".to_owned(),
@@ -94,8 +96,8 @@ pub(super) fn begun(kind: RunKind, number: u32) -> Fact {
     }))
 }
 
-pub(super) fn anchor(seq: u64) -> Option<Anchor> {
-    Some(Anchor { seq, hash: format!("{seq:064x}") })
+pub(super) fn anchor(seq: u64) -> Anchor {
+    Anchor { seq, hash: format!("{seq:064x}") }
 }
 
 pub(super) fn phase_id(number: u32) -> PhaseId {
@@ -116,7 +118,7 @@ fn change(at: &At, rev: u64) -> Vec<Fact> {
             if_match: rev - 1,
             target_hash: "cc".repeat(32),
         },
-        Fact::ChangeApplied { at: at.clone(), rev, anchor: anchor(rev) },
+        Fact::ChangeApplied { at: at.clone(), rev, anchor: Some(anchor(rev)) },
         Fact::SoakBegun { at: at.clone(), plan_ms: 1000, real_ms: 1000 },
     ]
 }
@@ -125,7 +127,7 @@ fn confirm(at: &At, rev: u64) -> Vec<Fact> {
     vec![
         Fact::SoakEnded { at: at.clone(), looks: 3 },
         Fact::ConfirmIntended { at: at.clone(), rev, key: format!("confirm-{rev}") },
-        Fact::ChangeConfirmed { at: at.clone(), rev, anchor: anchor(rev) },
+        Fact::ChangeConfirmed { at: at.clone(), rev, anchor: Some(anchor(rev)) },
     ]
 }
 
@@ -134,7 +136,7 @@ fn opening(number: u32) -> Vec<Fact> {
     let fence = Fence { counter: 7, id: "00ff".repeat(4) };
     vec![
         begun(RunKind::Migrate, number),
-        Fact::LeaseTaken { fence, anchor: anchor(7), pid: 42 },
+        Fact::LeaseTaken { fence, anchor: Some(anchor(7)), pid: 42 },
         Fact::BackupIntended { backup: backup() },
         Fact::BackupDone {
             backup: backup(),
@@ -147,10 +149,7 @@ fn opening(number: u32) -> Vec<Fact> {
 
 fn local(id: &str) -> Vec<Fact> {
     let detail = "exit status 0".to_owned();
-    vec![
-        Fact::LocalIntended { at: part(id, 1, 1) },
-        Fact::LocalDone { at: part(id, 1, 1), detail },
-    ]
+    vec![Fact::LocalIntended { at: part(id, 1, 1) }, Fact::LocalDone { at: part(id, 1, 1), detail }]
 }
 
 pub(super) fn judged(criterion: &str) -> Fact {
@@ -233,7 +232,7 @@ fn restore(rev: u64) -> Vec<Fact> {
         },
         Fact::RestoreApplied { rev },
         Fact::RestoreConfirmIntended { rev, key: "confirm-restore".to_owned() },
-        Fact::RestoreConfirmed { rev, anchor: anchor(rev) },
+        Fact::RestoreConfirmed { rev, anchor: Some(anchor(rev)) },
     ]
 }
 

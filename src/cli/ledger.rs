@@ -1,0 +1,146 @@
+//! `ctx ledger`: proves, describes, exports and mends the ledger.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::Context;
+use crate::clock::{from_wall_ms, rfc3339};
+use crate::error::{Code, Failure, Result, count};
+use crate::ledger::Ledger;
+use crate::ledger::verify::Verification;
+use crate::ledger::view::{Entry, Info};
+use crate::ui::Paint;
+
+/// How many faults are shown to a person.
+const SHOWN: usize = 10;
+
+/// How many entries are read at a time.
+const PAGE: u32 = 1000;
+
+/// Verify, describe or export the ledger
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prove that no entry was edited, removed, moved or inserted
+    ///
+    /// Exits with 42 and the number of the entry when one was. The head that it prints is worth
+    /// keeping elsewhere: only a copy of it stops somebody who rewrites the whole ledger.
+    Verify,
+    /// Show who the ledger is and how far it goes
+    Info,
+    /// Print the ledger as JSON lines: first the ledger itself, then each entry
+    Export,
+    /// Derive the tables that `status`, `history` and `report` show again from the entries
+    Rebuild,
+}
+
+/// One line of an export.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Ledger(&'a Info),
+    Entry(&'a Entry),
+}
+
+/// Runs `ctx ledger`.
+///
+/// # Errors
+/// When there is no ledger, it cannot be read, or it is damaged.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    match args.command {
+        Command::Verify => verify(context),
+        Command::Info => info(context),
+        Command::Export => export(context),
+        Command::Rebuild => rebuild(context),
+    }
+}
+
+fn verify(context: &Context) -> Result<Code> {
+    let path = &context.settings.ledger.value;
+    let found = Ledger::read(path)?.verify()?;
+    if context.ui.json {
+        context.ui.json(&found);
+        return Ok(if found.intact() { Code::Done } else { Code::LedgerDamaged });
+    }
+    if !found.intact() {
+        return Err(damaged(context, &found));
+    }
+    let (entries, head) = (number(found.entries, "entry"), found.head);
+    let intact = context.ui.paint_out(Paint::Good, "intact");
+    context.ui.out(format!("the ledger is {intact}: {entries}, head {head}"));
+    Ok(Code::Done)
+}
+
+/// What a damaged ledger means, place by place.
+fn damaged(context: &Context, found: &Verification) -> Failure {
+    let path = context.settings.ledger.value.display();
+    let faults = count(found.fault_count, "fault");
+    let what = format!("the ledger `{path}` is damaged: {faults}");
+    let mut failure = Failure::new(Code::LedgerDamaged, what);
+    for fault in found.faults.iter().take(SHOWN) {
+        failure = failure.why(fault.to_string());
+    }
+    if found.fault_count > SHOWN {
+        failure = failure.why(format!("and {} more", found.fault_count - SHOWN));
+    }
+    if found.only_derived() {
+        return failure
+            .hint("every entry is intact; `ctx ledger rebuild` derives the tables again");
+    }
+    failure
+        .hint("keep the file as it is: it is evidence; compare it with a copy or an export")
+        .hint("entries before the first fault are proven; what follows it is not")
+        .hint("to go on, name another ledger with `--ledger PATH`")
+}
+
+fn info(context: &Context) -> Result<Code> {
+    let path = &context.settings.ledger.value;
+    let info = Ledger::read(path)?.info()?;
+    if context.ui.json {
+        context.ui.json(&info);
+        return Ok(Code::Done);
+    }
+    let time = |ms| rfc3339(from_wall_ms(ms));
+    let span = match (info.first_ms, info.last_ms) {
+        (Some(first), Some(last)) => format!(", {} to {}", time(first), time(last)),
+        _ => String::new(),
+    };
+    context.ui.out(format!("ledger   {}", path.display()));
+    context.ui.out(format!("uuid     {}", info.uuid));
+    context.ui.out(format!("format   {}", info.format));
+    context.ui.out(format!("entries  {}{span}", info.entries));
+    context.ui.out(format!("head     {}", info.head));
+    context.ui.out(format!("size     {}", number(info.bytes, "byte")));
+    Ok(Code::Done)
+}
+
+fn export(context: &Context) -> Result<Code> {
+    let reader = Ledger::read(&context.settings.ledger.value)?;
+    context.ui.json(&Line::Ledger(&reader.info()?));
+    let mut after = 0;
+    loop {
+        let page = reader.entries(after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(Code::Done) };
+        after = last.seq;
+        for entry in &page {
+            context.ui.json(&Line::Entry(entry));
+        }
+    }
+}
+
+fn rebuild(context: &Context) -> Result<Code> {
+    let mut ledger = Ledger::open_existing(&context.settings.ledger.value)?;
+    ledger.rebuild()?;
+    let (seq, _) = ledger.head()?;
+    context.ui.note(format!("the tables are derived again from {}", number(seq, "entry")));
+    Ok(Code::Done)
+}
+
+fn number(n: u64, noun: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
+}

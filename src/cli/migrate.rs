@@ -1,0 +1,339 @@
+//! `ctx migrate`: runs a phase, or takes it up where it was left.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::hands::Workshop;
+use super::session::{block_on, confirm, connect, listen_for_signals};
+use super::{Context, preview};
+use crate::clock::{Clock, SystemClock};
+use crate::control::wire::State;
+use crate::engine::executor::{Executor, Stop, World};
+use crate::engine::moves::unroll;
+use crate::engine::state::RunState;
+use crate::error::{Code, Failure, Result, did_you_mean};
+use crate::ids::RunId;
+use crate::ledger::Ledger;
+use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
+use crate::ledger::view::PhaseStatus;
+use crate::plan::model::{OnFailure, Phase, Plan};
+use crate::plan::{Loaded, phase_hash};
+use crate::progress;
+
+/// Run a phase, or take it up where it was left
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\""
+)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Begin even though the configuration is not the one that the last phase left
+    #[arg(long, global = true)]
+    accept_drift: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Run one phase, named by its number or id
+    Phase {
+        #[arg(value_name = "N|ID")]
+        phase: String,
+    },
+    /// Run the first phase that is not confirmed
+    Next,
+    /// Run every phase that is not confirmed, one after the other
+    All,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    let loaded = crate::plan::load(context.settings.plan_file()?)?;
+    match &args.what {
+        What::Phase { phase } => migrate(args, context, &loaded, find(&loaded.plan, phase)?),
+        What::Next => {
+            if let Some(phase) = next(context, &loaded)? {
+                return migrate(args, context, &loaded, phase);
+            }
+            context.ui.note("nothing to do: every phase is confirmed");
+            Ok(Code::Done)
+        }
+        What::All => {
+            for phase in &loaded.plan.phases {
+                migrate(args, context, &loaded, phase)?;
+            }
+            Ok(Code::Done)
+        }
+    }
+}
+
+/// The phase that a person named.
+pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
+    plan.phase(named).ok_or_else(|| {
+        let known: Vec<_> = plan.phases.iter().map(|p| format!("{} {}", p.number, p.id)).collect();
+        let failure =
+            Failure::new(Code::Usage, format!("plan `{}` has no phase `{named}`", plan.name))
+                .why(format!("its phases are: {}", known.join(", ")));
+        match did_you_mean(named, plan.phases.iter().map(|p| p.id.as_str())) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure,
+        }
+    })
+}
+
+fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> {
+    let ledger = Ledger::open(&context.settings.ledger.value)?;
+    let rows = ledger.phases(&loaded.plan.name)?;
+    let confirmed = |phase: &&Phase| {
+        rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
+    };
+    Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
+}
+
+fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
+    if args.dry_run {
+        let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
+        context.ui.note("nothing was done (--dry-run)");
+        return shown;
+    }
+    let again = format!("ctx migrate phase {}", phase.number);
+    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    let begin = match admit(&ledger, loaded, phase)? {
+        Admission::Complete => {
+            let (number, id) = (phase.number, &phase.id);
+            context.ui.note(format!("phase {number} `{id}` is already complete"));
+            return Ok(Code::Done);
+        }
+        Admission::Begin { expected } => Some(expected),
+        Admission::Resume(_) => None,
+    };
+    let client = connect(context, &loaded.plan.orchestrator)?;
+    if begin.is_some() {
+        preview::summary(context, loaded, phase);
+        confirm(
+            context,
+            &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
+        )?;
+    }
+    let resume = match admit(&ledger, loaded, phase)? {
+        Admission::Resume(run) => Some(run),
+        _ => None,
+    };
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stopper = listen_for_signals(context, &again)?;
+        let mut hands = Workshop::new(context, &loaded.plan, &loaded.path);
+        let world = World {
+            ledger: &mut ledger,
+            client: &client,
+            observer: &mut *observer,
+            hands: &mut hands,
+            clock: Arc::clone(&clock),
+            stopper: stopper.clone(),
+            rehearsal: false,
+        };
+        let executor = match (resume, begin) {
+            (Some(run), _) => Executor::resume(world, run).await,
+            (None, expected) => {
+                let expected = expected.flatten().filter(|_| !args.accept_drift);
+                let prepare = |there: &State| {
+                    check_drift(expected.as_deref(), there)?;
+                    let by = by(context);
+                    prepare(loaded, phase, there, client.url(), by, 1.0)
+                };
+                Executor::begin(world, prepare).await
+            }
+        };
+        let stop = match executor {
+            Ok(mut executor) => executor.work().await,
+            Err(stop) => stop,
+        };
+        if matches!(stop, Stop::Ended(Outcome::RolledBack, _))
+            && phase.on_failure == OnFailure::RollbackAll
+        {
+            let earlier = super::rollback::in_force(&ledger, &loaded.plan.name, 0)?;
+            if !earlier.is_empty() {
+                let world = World {
+                    ledger: &mut ledger,
+                    client: &client,
+                    observer: &mut *observer,
+                    hands: &mut hands,
+                    clock: Arc::clone(&clock),
+                    stopper,
+                    rehearsal: false,
+                };
+                super::rollback::all(context, world, &earlier)
+                    .await
+                    .into_result("ctx rollback", clock.wall())?;
+            }
+        }
+        stop.into_result(&again, clock.wall())
+    });
+    progress::finish(&mut *observer, &context.ui, result)
+}
+
+/// Who does this, for the record.
+pub(crate) fn by(context: &Context) -> By {
+    By {
+        user: crate::settings::user(),
+        host: crate::settings::host(),
+        ctx_version: env!("CARGO_PKG_VERSION").to_owned(),
+        reason: context.reason.clone(),
+    }
+}
+
+/// Whether a phase may run now.
+pub(crate) enum Admission {
+    /// It is confirmed, and the plan still says the same.
+    Complete,
+    /// It was begun and not ended.
+    Resume(RunId),
+    /// It may begin; and the hash of the configuration that the last run left, if there was one.
+    Begin { expected: Option<String> },
+}
+
+/// Decides whether a phase may run, from the ledger alone.
+pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<Admission> {
+    let plan = &loaded.plan;
+    let rows = ledger.phases(&plan.name)?;
+    let open = ledger.open_run()?;
+    if let Some(open) = &open {
+        let begun = ledger.begun(&open.run)?;
+        let same = begun.plan == plan.name && begun.phase.id == phase.id;
+        if !same || begun.kind != RunKind::Migrate {
+            let (run, number, id) = (&open.run, begun.phase.number, &begun.phase.id);
+            return Err(Failure::new(
+                Code::Refused,
+                format!("run {run} of phase {number} `{id}` has not ended"),
+            )
+            .why("one phase is in flight at a time")
+            .hint(format!(
+                "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
+            )));
+        }
+        if begun.phase_hash != phase_hash(phase, &plan.guards_of(phase), &plan.suites) {
+            return Err(edited(phase, "while its run is in flight"));
+        }
+        return Ok(Admission::Resume(open.run.clone()));
+    }
+    for row in rows.iter().filter(|row| row.status == PhaseStatus::Confirmed) {
+        let now = plan.phases.iter().find(|p| p.id == row.phase);
+        let same =
+            now.is_some_and(|p| phase_hash(p, &plan.guards_of(p), &plan.suites) == row.phase_hash);
+        if !same {
+            let Some(now) = now else {
+                return Err(Failure::new(
+                    Code::PlanEdited,
+                    format!("phase `{}` was applied and is no longer in the plan", row.phase),
+                )
+                .hint("put it back, or undo it with `ctx rollback`"));
+            };
+            return Err(edited(now, "after it was applied"));
+        }
+    }
+    let confirmed =
+        |id| rows.iter().any(|row| row.phase == id && row.status == PhaseStatus::Confirmed);
+    if confirmed(phase.id.clone()) {
+        return Ok(Admission::Complete);
+    }
+    if let Some(before) =
+        plan.phases.iter().find(|p| p.number < phase.number && !confirmed(p.id.clone()))
+    {
+        let (number, id) = (before.number, &before.id);
+        return Err(Failure::new(
+            Code::Refused,
+            format!("phase {number} `{id}` comes first and is not confirmed"),
+        )
+        .hint(format!("run it: `ctx migrate phase {number}`")));
+    }
+    Ok(Admission::Begin { expected: left_behind(ledger)? })
+}
+
+fn edited(phase: &Phase, when: &str) -> Failure {
+    Failure::new(
+        Code::PlanEdited,
+        format!("phase {} `{}` was edited {when}", phase.number, phase.id),
+    )
+    .why("what the ledger records was done under another plan; comments and white space do not count")
+    .hint("put the plan back as it was, or undo the phase with `ctx rollback`")
+}
+
+/// The hash of the configuration that the last ended run left.
+fn left_behind(ledger: &Ledger) -> Result<Option<String>> {
+    let Some(last) = ledger.runs(1)?.into_iter().next() else { return Ok(None) };
+    let facts = ledger.facts(&last.run)?;
+    let state = RunState::fold(&last.run, facts.iter().map(|recorded| &recorded.fact));
+    Ok(Some(state?.expected().hash()))
+}
+
+fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {
+    match expected {
+        Some(expected) if expected != there.config_hash => Err(Failure::new(
+            Code::Refused,
+            "the configuration is not the one that the last run left",
+        )
+        .why(format!(
+            "revision {} has configuration {:.12}, the ledger expects {expected:.12}",
+            there.head, there.config_hash
+        ))
+        .hint("find out who changed it; `ctx history` shows what ctx did")
+        .hint("to begin from what is there: `--accept-drift --reason WHY`")),
+        _ => Ok(()),
+    }
+}
+
+/// The first fact of a run of `phase`.
+///
+/// # Errors
+/// When a step does not fit the configuration that it would meet.
+pub(crate) fn prepare(
+    loaded: &Loaded,
+    phase: &Phase,
+    there: &State,
+    url: &str,
+    by: By,
+    tempo: f64,
+) -> Result<RunBegun> {
+    let plan = &loaded.plan;
+    unroll(phase, &there.config).map_err(|(at, error)| {
+        Failure::new(Code::Refused, format!("step `{at}` does not fit the orchestrator"))
+            .because(&error)
+            .hint("compare the plan with `ctx status`")
+    })?;
+    let guards = plan.guards_of(phase);
+    let milestones = plan.milestones.iter().filter(|m| m.phase == phase.id).cloned().collect();
+    Ok(RunBegun {
+        kind: RunKind::Migrate,
+        plan: plan.name.clone(),
+        plan_title: plan.title.clone(),
+        plan_file: loaded.path.display().to_string(),
+        file_hash: loaded.file_hash.clone(),
+        phase_hash: phase_hash(phase, &guards, &plan.suites),
+        phases: u32::try_from(plan.phases.len()).expect("a plan has few phases"),
+        phase: phase.clone(),
+        guards,
+        suites: plan.suites.clone(),
+        milestones,
+        base: base(there, url, plan.orchestrator.token.clone()),
+        by,
+        tempo,
+    })
+}
+
+/// The orchestrator as a run finds it.
+pub(crate) fn base(there: &State, url: &str, token: Option<String>) -> Base {
+    Base {
+        orchestrator: url.to_owned(),
+        token,
+        state_uuid: there.state_uuid.clone(),
+        rev: there.head,
+        config_hash: there.config_hash.clone(),
+        config: there.config.clone(),
+        anchor: there.anchor.clone(),
+    }
+}

@@ -1,0 +1,195 @@
+//! `ctx rehearse`: a whole plan on an embedded orchestrator, before the real one sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Context;
+use super::hands::Workshop;
+use super::migrate::{by, prepare};
+use super::session::{block_on, listen_for_signals};
+use crate::clock::{Clock, SystemClock, Tempo};
+use crate::engine::executor::{Executor, Stop, Stopper, World};
+use crate::error::{Code, Failure, Result, count};
+use crate::judge::Metric;
+use crate::ledger::Ledger;
+use crate::ledger::fact::Outcome;
+use crate::load::Rate;
+use crate::plan::Loaded;
+use crate::plan::model::Phase;
+use crate::progress;
+use crate::rehearsal::stage::Stage;
+use crate::rehearsal::tempo_for;
+use crate::rehearsal::traffic::TrafficReport;
+use crate::report::Live;
+use crate::units::duration;
+
+/// Run a plan on an embedded orchestrator first, with real traffic and compressed time
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx rehearse\n  ctx rehearse plans/contexten.toml --soaks 20s"
+)]
+pub struct Args {
+    /// The plan file [default: as `--plan`]
+    #[arg(value_name = "PLAN")]
+    file: Option<PathBuf>,
+    /// How long all soaks together may take
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "45s")]
+    soaks: Duration,
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value_t = 250.0)]
+    rate: f64,
+    /// Keep the ledger, the backups and the orchestrator's state in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    let path = match &args.file {
+        Some(path) => path.as_path(),
+        None => context.settings.plan_file()?,
+    };
+    let mut loaded = crate::plan::load(path)?;
+    let usage = |what: &str| Failure::new(Code::Usage, what.to_owned());
+    let rate = Rate::per_second(args.rate).ok_or_else(|| usage("`--rate` is not a rate"))?;
+    if let Some(folder) = &args.keep
+        && folder.join("ledger.sqlite3").exists()
+    {
+        return Err(usage(&format!("`{}` holds an earlier rehearsal", folder.display()))
+            .hint("name a new folder"));
+    }
+    let tempo = tempo_for(&loaded.plan, args.soaks);
+    introduce(context, &loaded, tempo, args.rate);
+    leave_out_cpu(context, &mut loaded);
+    let mut stage = Stage::set(tempo, rate, args.keep.as_deref())?;
+    let result = block_on(perform(context, &loaded, &stage, tempo));
+    let live = block_on(ask(&stage)).ok();
+    let traffic = stage.end_traffic();
+    if stage.ledger().exists() {
+        super::report::of_rehearsal(context, loaded.plan, &stage.ledger(), live.as_ref())?;
+    }
+    settle(context, result, &traffic)
+}
+
+/// Runs every phase, one after the other.
+async fn perform(context: &Context, loaded: &Loaded, stage: &Stage, tempo: Tempo) -> Result<Code> {
+    let again = "ctx rehearse";
+    let stopper = listen_for_signals(context, again)?;
+    let mut ledger = Ledger::open(&stage.ledger())?;
+    for phase in &loaded.plan.phases {
+        let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+        let stop = run_phase(
+            context,
+            loaded,
+            phase,
+            stage,
+            Production {
+                ledger: &mut ledger,
+                observer: &mut *observer,
+                stopper: stopper.clone(),
+                tempo,
+            },
+        );
+        let result = match stop.await {
+            Stop::Ended(Outcome::Done, _) => Ok(Code::Done),
+            stop => stop.into_result(again, SystemClock.wall()),
+        };
+        observer.end(result.as_ref().copied());
+        result?;
+    }
+    Ok(Code::Done)
+}
+
+/// What one phase is performed with.
+struct Production<'a> {
+    ledger: &'a mut Ledger,
+    observer: &'a mut dyn progress::Observer,
+    stopper: Stopper,
+    tempo: Tempo,
+}
+
+async fn run_phase(
+    context: &Context,
+    loaded: &Loaded,
+    phase: &Phase,
+    stage: &Stage,
+    with: Production<'_>,
+) -> Stop {
+    let mut hands = Workshop::new(context, &loaded.plan, &loaded.path)
+        .at(stage.folder().to_path_buf())
+        .signing(stage.secrets().clone())
+        .approving();
+    let world = World {
+        ledger: with.ledger,
+        client: stage.client(),
+        observer: with.observer,
+        hands: &mut hands,
+        clock: Arc::new(SystemClock),
+        stopper: with.stopper,
+        rehearsal: true,
+    };
+    let (url, tempo) = (stage.client().url().to_owned(), with.tempo.factor());
+    let executor =
+        Executor::begin(world, |there| prepare(loaded, phase, there, &url, by(context), tempo));
+    match executor.await {
+        Ok(mut executor) => executor.work().await,
+        Err(stop) => stop,
+    }
+}
+
+/// What the orchestrator says while the traffic still runs.
+async fn ask(stage: &Stage) -> Result<Live> {
+    let client = stage.client();
+    let (state, metrics, health) =
+        tokio::join!(client.state(), client.metrics(None), client.health());
+    Ok(Live {
+        at_ms: SystemClock.wall().timestamp_millis(),
+        state: state.ok().map(|reply| reply.body),
+        metrics: metrics.ok(),
+        health: health.ok(),
+    })
+}
+
+fn introduce(context: &Context, loaded: &Loaded, tempo: Tempo, rate: f64) {
+    let plan = &loaded.plan;
+    let soaks = plan.soak_total();
+    context.ui.note(format!(
+        "rehearsing `{}`: {}, {} of soaks in {} (1 s stands for {}), {rate} requests/s",
+        plan.name,
+        count(plan.phases.len(), "phase"),
+        duration::format(soaks),
+        duration::format(tempo.to_real(soaks)),
+        duration::format(tempo.to_plan(Duration::from_secs(1))),
+    ));
+}
+
+/// A rehearsal puts senders, gateway and app on one machine, so how busy its cores are says
+/// nothing about the machine that the plan is for. Every other guard is judged as written.
+fn leave_out_cpu(context: &Context, loaded: &mut Loaded) {
+    let before = loaded.plan.guards.len();
+    loaded.plan.guards.retain(|guard| guard.metric != Metric::Cpu);
+    if loaded.plan.guards.len() < before {
+        context.ui.note("guards on cpu are left out: senders and app share this machine's cores");
+    }
+}
+
+/// The rehearsal has passed when every phase was confirmed and no request was lost.
+fn settle(context: &Context, result: Result<Code>, traffic: &TrafficReport) -> Result<Code> {
+    let code = result?;
+    let wrong = traffic.lost() + traffic.wrong_status;
+    if wrong == 0 {
+        context.ui.note(format!("rehearsed: {} requests, none lost or failed", traffic.sent));
+        return Ok(code);
+    }
+    Err(Failure::new(Code::Failure, "the rehearsal lost traffic")
+        .why(format!(
+            "of {} requests {} got no answer, {} got another status than the app's own, {} \
+             acknowledged events were never handled",
+            traffic.sent,
+            traffic.failed,
+            traffic.wrong_status,
+            traffic.unhandled.len()
+        ))
+        .hint("look at each step with `ctx report --ledger`, after `ctx rehearse --keep DIR`"))
+}

@@ -1,0 +1,212 @@
+//! `ctx rollback`: undoes the phase in flight, or the last one, or all down to a phase.
+//!
+//! It needs the ledger and the orchestrator, nothing else: no plan file, no metrics, no working
+//! gateway.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::hands::Workshop;
+use super::migrate::{base, by};
+use super::session::{block_on, confirm, connect, listen_for_signals};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::executor::{Executor, Hands, Stop, World};
+use crate::engine::state::RunState;
+use crate::error::{Code, Failure, Result};
+use crate::ids::{PlanName, RunId};
+use crate::ledger::Ledger;
+use crate::ledger::fact::{Outcome, RunBegun, RunKind};
+use crate::ledger::view::{PhaseRow, PhaseStatus};
+use crate::plan::model::Orchestrator;
+use crate::progress;
+
+/// Undo the phase in flight, or the last one
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx rollback\n  ctx rollback --to start --yes --reason \"customers complain\""
+)]
+pub struct Args {
+    /// Keep this phase and everything before it; `start` keeps none
+    #[arg(long, value_name = "PHASE|start")]
+    to: Option<String>,
+}
+
+/// What there is to undo.
+enum Work {
+    Nothing(String),
+    /// A run that has not ended.
+    InFlight(RunId, Box<RunBegun>),
+    /// Confirmed phases, last first, each with what its run recorded.
+    Phases(Vec<RunState>),
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    let path = &context.settings.ledger.value;
+    if !path.exists() {
+        context
+            .ui
+            .note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
+        return Ok(Code::Done);
+    }
+    let mut ledger = Ledger::open(path)?;
+    let work = find(&ledger, args.to.as_deref())?;
+    let (question, begun) = match &work {
+        Work::Nothing(why) => {
+            context.ui.note(format!("nothing to roll back: {why}"));
+            return Ok(Code::Done);
+        }
+        Work::InFlight(run, begun) => {
+            let (number, id) = (begun.phase.number, &begun.phase.id);
+            (format!("Roll back phase {number} `{id}` (run {run}, in flight)?"), (**begun).clone())
+        }
+        Work::Phases(states) => {
+            let names: Vec<_> = states.iter().map(|s| format!("`{}`", s.begun.phase.id)).collect();
+            warn_irreversible(context, states);
+            (format!("Roll back {}?", names.join(", ")), states[0].begun.clone())
+        }
+    };
+    confirm(context, &question)?;
+    let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
+    let client = connect(context, &there)?;
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stopper = listen_for_signals(context, "ctx rollback")?;
+        let mut hands = Workshop::without_plan(context);
+        let world = World {
+            ledger: &mut ledger,
+            client: &client,
+            observer: &mut *observer,
+            hands: &mut hands,
+            clock: Arc::clone(&clock),
+            stopper,
+            rehearsal: false,
+        };
+        let stop = undo(context, world, work).await;
+        stop.into_result("ctx rollback", clock.wall())
+    });
+    // The rollback was asked for, so having rolled back is success.
+    let result = match result {
+        Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),
+        other => other,
+    };
+    progress::finish(&mut *observer, &context.ui, result)
+}
+
+async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {
+    match work {
+        Work::Nothing(why) => Stop::Ended(Outcome::Done, why),
+        Work::Phases(states) => all(context, world, &states).await,
+        Work::InFlight(run, _) => {
+            let executor = match Executor::resume(world, run).await {
+                Ok(mut executor) => executor.ask_for_rollback(&by(context)).map(|()| executor),
+                Err(stop) => Err(stop),
+            };
+            match executor {
+                Ok(mut executor) => executor.work().await,
+                Err(stop) => stop,
+            }
+        }
+    }
+}
+
+/// Undoes whole phases, last first, as one run: the configuration from before the first of them,
+/// then everything that they did outside the configuration.
+pub(crate) async fn all<H: Hands>(
+    context: &Context,
+    world: World<'_, H>,
+    states: &[RunState],
+) -> Stop {
+    let [last, ..] = states else { return Stop::Ended(Outcome::Done, String::new()) };
+    let first = states.last().unwrap_or(last);
+    let undo = states.iter().flat_map(RunState::undo_list).map(|(undo, _)| undo).collect();
+    let phases = states.iter().map(|state| state.begun.phase.id.clone()).collect();
+    let kind = RunKind::Rollback { phases, to: Box::new(first.begun.base.config.clone()), undo };
+    let url = world.client.url().to_owned();
+    let executor = Executor::begin(world, |there| {
+        Ok(RunBegun {
+            kind,
+            base: base(there, &url, last.begun.base.token.clone()),
+            by: by(context),
+            ..last.begun.clone()
+        })
+    });
+    match executor.await {
+        Ok(mut executor) => executor.work().await,
+        Err(stop) => stop,
+    }
+}
+
+fn warn_irreversible(context: &Context, states: &[RunState]) {
+    for state in states {
+        for (undo, _) in state.undo_list() {
+            if undo.step.is_irreversible() {
+                context.ui.note(format!(
+                    "step `{}` of phase `{}` cannot be undone: the plan declares it irreversible",
+                    undo.step.id, undo.phase
+                ));
+            }
+        }
+    }
+}
+
+fn find(ledger: &Ledger, to: Option<&str>) -> Result<Work> {
+    if let Some(open) = ledger.open_run()? {
+        let begun = ledger.begun(&open.run)?;
+        return Ok(Work::InFlight(open.run, Box::new(begun)));
+    }
+    let Some(last) = ledger.runs(1)?.into_iter().next() else {
+        return Ok(Work::Nothing("nothing was migrated yet".to_owned()));
+    };
+    let keep = keep(&rows_in_force(ledger, &last.plan)?, to)?;
+    let mut states = in_force(ledger, &last.plan, keep)?;
+    if states.is_empty() {
+        return Ok(Work::Nothing("no phase is in force".to_owned()));
+    }
+    if to.is_none() {
+        states.truncate(1);
+    }
+    Ok(Work::Phases(states))
+}
+
+/// What the runs of the phases after number `keep` recorded, last phase first.
+pub(crate) fn in_force(ledger: &Ledger, plan: &PlanName, keep: u32) -> Result<Vec<RunState>> {
+    let fold = |row: &PhaseRow| -> Result<RunState> {
+        let facts = ledger.facts(&row.migrated)?;
+        let state = RunState::fold(&row.migrated, facts.iter().map(|recorded| &recorded.fact));
+        Ok(state?)
+    };
+    let rows = rows_in_force(ledger, plan)?;
+    rows.iter().filter(|row| row.number > keep).map(fold).collect()
+}
+
+/// The phases that are in force, or that a failure has left half way, last first.
+fn rows_in_force(ledger: &Ledger, plan: &PlanName) -> Result<Vec<PhaseRow>> {
+    let mut rows = ledger.phases(plan)?;
+    rows.retain(|row| {
+        matches!(
+            row.status,
+            PhaseStatus::Confirmed | PhaseStatus::Failed | PhaseStatus::RollbackIncomplete
+        )
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(row.number));
+    Ok(rows)
+}
+
+/// The number of the last phase to keep; 0 for none.
+fn keep(rows: &[PhaseRow], to: Option<&str>) -> Result<u32> {
+    match to {
+        None | Some("start") => Ok(0),
+        Some(named) => rows
+            .iter()
+            .find(|row| row.phase.as_str() == named || row.number.to_string() == named)
+            .map(|row| row.number)
+            .ok_or_else(|| {
+                let known: Vec<_> = rows.iter().map(|row| row.phase.to_string()).collect();
+                Failure::new(Code::Usage, format!("no phase `{named}` is in force"))
+                    .why(format!("in force are: {}", known.join(", ")))
+                    .hint("`--to start` undoes all of them")
+            }),
+    }
+}

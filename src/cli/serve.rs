@@ -1,0 +1,346 @@
+//! `ctx serve`: an orchestrator in the foreground, until it is told to stop.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use crate::clock::{SystemClock, Tempo};
+use crate::control::config::{Mode, Platform};
+use crate::error::{Code, Failure, Result, did_you_mean};
+use crate::ids::random_hex;
+use crate::orchestrator::store::StoreError;
+use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
+use crate::secret::{Secret, SecretError, SecretRef};
+use crate::settings::environment;
+
+/// How long requests in flight may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// Run an orchestrator: the event gateway and the control API
+///
+/// The first line on stdout says where both listen. On the first start the configuration is that
+/// of a service nothing has been changed about: every request goes to the legacy app.
+/// `CONTEXTEN_ENHANCED_MODE` and `CONTEXTEN_LEGACY_FALLBACK` (true or false) change that first
+/// configuration; `CTX_LOG` sets what is logged, such as `debug` or `ctx=trace`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The legacy app
+    #[arg(long, value_name = "URL")]
+    legacy: String,
+    /// Where events are received
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7780")]
+    listen: SocketAddr,
+    /// Where the control API listens; loopback only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7700")]
+    control: SocketAddr,
+    /// Where the state is kept
+    #[arg(long, value_name = "DIR", default_value = ".ctx/serve")]
+    state: PathBuf,
+    /// The operators' token, as `env:NAME` or `file:PATH` [default: `CTX_TOKEN`, else a new one
+    /// in DIR/token]
+    #[arg(long, value_name = "REF")]
+    token: Option<String>,
+    /// Threads that handle events [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Where GitHub's webhook secret is; used on the first start
+    #[arg(long, value_name = "REF")]
+    github_secret: Option<String>,
+    /// Where Slack's signing secret is; used on the first start
+    #[arg(long, value_name = "REF")]
+    slack_secret: Option<String>,
+    /// Where Linear's webhook secret is; used on the first start
+    #[arg(long, value_name = "REF")]
+    linear_secret: Option<String>,
+}
+
+/// Serves until SIGTERM or SIGINT, then lets requests in flight finish.
+///
+/// # Errors
+/// When the orchestrator cannot start.
+pub fn run(args: Args, context: &Context) -> Result<Code> {
+    log();
+    let initial = initial(&args, environment)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let token = match &args.token {
+        Some(reference) => Some(resolve("--token", reference)?),
+        None => environment("CTX_TOKEN").map(Secret::new),
+    };
+    let (token, token_file) = if let Some(token) = token {
+        (token, None)
+    } else {
+        let (token, path) = kept_token(&args.state)?;
+        (token, Some(path))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::Failure, "failed to start").because(&error))?;
+    let mut signals = runtime.block_on(async { Signals::listen() }).map_err(|error| {
+        Failure::new(Code::Failure, "failed to listen for signals").because(&error)
+    })?;
+    let orchestrator = Orchestrator::start(Options {
+        legacy: args.legacy,
+        listen: args.listen,
+        control: args.control,
+        state_dir: args.state,
+        token,
+        tempo: Tempo::default(),
+        clock: Arc::new(SystemClock),
+        workers: args.workers.map_or(cores, NonZeroUsize::get),
+        initial,
+    })
+    .map_err(|error| explain(&error))?;
+    announce(context, &orchestrator, token_file.as_deref());
+    runtime.block_on(signals.next());
+    context.ui.note("stopping: requests in flight may finish; a second signal stops at once");
+    let stopping = runtime.spawn_blocking(move || orchestrator.stop(DRAIN));
+    runtime.block_on(async {
+        tokio::select! {
+            _ = stopping => {}
+            () = signals.next() => {}
+        }
+    });
+    runtime.shutdown_background();
+    Ok(Code::Done)
+}
+
+fn announce(context: &Context, orchestrator: &Orchestrator, token_file: Option<&Path>) {
+    let data = format!("http://{}", orchestrator.data_addr());
+    let control = format!("http://{}", orchestrator.control_addr());
+    if context.ui.json {
+        context.ui.json(&json!({ "type": "listening", "data": data, "control": control }));
+    } else {
+        context.ui.out(format!("listening data={data} control={control}"));
+    }
+    if let Some(path) = token_file {
+        context.ui.note(format!("the operators' token is in `{}`", path.display()));
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Logs to stderr what `CTX_LOG` asks for.
+fn log() {
+    let filter = EnvFilter::try_new(environment("CTX_LOG").unwrap_or_else(|| "info".to_owned()))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    // In a process that logs already, that stays as it is.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && environment("NO_COLOR").is_none())
+        .try_init();
+}
+
+/// What the environment and the flags say about revision 1.
+fn initial(args: &Args, environment: impl Fn(&str) -> Option<String>) -> Result<Initial> {
+    const MODE: &str = "CONTEXTEN_ENHANCED_MODE";
+    const FALLBACK: &str = "CONTEXTEN_LEGACY_FALLBACK";
+    let mut initial = Initial::default();
+    if let Some(enhanced) = boolean(MODE, environment(MODE))? {
+        initial.mode = Some(if enhanced { Mode::Enhanced } else { Mode::Legacy });
+        initial.origins.push(format!("{MODE} is {enhanced}"));
+    }
+    if let Some(fallback) = boolean(FALLBACK, environment(FALLBACK))? {
+        initial.legacy_fallback = Some(fallback);
+        initial.origins.push(format!("{FALLBACK} is {fallback}"));
+    }
+    let secrets = [
+        ("--github-secret", Platform::Github, &args.github_secret),
+        ("--slack-secret", Platform::Slack, &args.slack_secret),
+        ("--linear-secret", Platform::Linear, &args.linear_secret),
+    ];
+    for (flag, platform, text) in secrets {
+        let Some(text) = text else { continue };
+        let reference: SecretRef = text.parse().map_err(|error| bad_secret(flag, &error))?;
+        initial.origins.push(format!("the secret of {} is in {reference}", platform.name()));
+        initial.secrets.insert(platform, reference);
+    }
+    Ok(initial)
+}
+
+fn boolean(name: &str, value: Option<String>) -> Result<Option<bool>> {
+    let Some(value) = value else { return Ok(None) };
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(Some(true)),
+        "false" | "0" | "no" | "off" => Ok(Some(false)),
+        other => {
+            let near = did_you_mean(other, ["true", "false"]).unwrap_or("true` or `false");
+            Err(Failure::new(
+                Code::Usage,
+                format!("`{name}` is `{value}`, which is neither yes nor no"),
+            )
+            .hint(format!("set it to `{near}`")))
+        }
+    }
+}
+
+fn resolve(flag: &str, reference: &str) -> Result<Secret> {
+    let reference: SecretRef = reference.parse().map_err(|error| bad_secret(flag, &error))?;
+    reference.resolve().map_err(|error| bad_secret(flag, &error))
+}
+
+fn bad_secret(flag: &str, error: &SecretError) -> Failure {
+    Failure::new(Code::Usage, format!("`{flag}` names no secret"))
+        .because(error)
+        .hint("write `env:NAME` or `file:PATH`; the secret itself never goes on a command line")
+}
+
+/// The token that an earlier start left in the state folder, or a new one put there.
+fn kept_token(folder: &Path) -> Result<(Secret, PathBuf)> {
+    let path = folder.join("token");
+    let fault = |error: &dyn std::error::Error| {
+        Failure::new(Code::Failure, format!("failed to keep the token in `{}`", path.display()))
+            .because(error)
+            .hint("name a writable folder with `--state DIR`, or a token with `--token REF`")
+    };
+    crate::orchestrator::store::prepare(folder).map_err(|error| fault(&error))?;
+    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    match new {
+        Ok(mut file) => {
+            let token = random_hex::<32>();
+            file.write_all(token.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(|error| fault(&error))?;
+            Ok((Secret::new(token), path))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let reference = SecretRef::File(path.display().to_string());
+            let token = reference.resolve().map_err(|error| fault(&error))?;
+            Ok((token, path))
+        }
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+/// A failed start with what to do about it.
+fn explain(error: &StartError) -> Failure {
+    let failure = Failure::new(Code::Failure, "failed to start the orchestrator").because(error);
+    match error {
+        StartError::NotLoopback(addr) => failure.hint(format!(
+            "use `--control 127.0.0.1:{}`, and a tunnel such as ssh to reach it from elsewhere",
+            addr.port()
+        )),
+        StartError::Listen { addr, source, what } => match source.kind() {
+            ErrorKind::AddrInUse => {
+                let flag = if *what == "events" { "--listen" } else { "--control" };
+                failure.hint(format!(
+                    "something else uses port {}; choose another with `{flag}`, where port 0 \
+                     picks a free one",
+                    addr.port()
+                ))
+            }
+            ErrorKind::PermissionDenied => failure.hint("ports below 1024 need privileges"),
+            _ => failure,
+        },
+        StartError::Legacy(_) => failure.hint("write it like `--legacy http://127.0.0.1:8000`"),
+        StartError::Store { folder, source } => explain_store(failure, folder, source),
+        StartError::Thread(_) => failure,
+    }
+}
+
+fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure {
+    match error {
+        StoreError::Locked(_) => Failure { code: Code::Locked, ..failure }
+            .hint("stop the other one, or name another folder with `--state DIR`"),
+        StoreError::Io { .. } => failure.hint("name a writable folder with `--state DIR`"),
+        StoreError::Exposed { .. } => failure.hint(format!(
+            "`chmod 700 {}`, or name another folder with `--state DIR`",
+            folder.display()
+        )),
+        StoreError::Newer { .. } => failure.hint("run the ctx that wrote it, or a newer one"),
+        StoreError::Altered { .. } | StoreError::Damaged(_) | StoreError::Sqlite(_) => {
+            failure.hint("keep the folder for inspection and restore a backup into a new one")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn args(extra: &[&str]) -> Args {
+        let line = ["ctx", "serve", "--legacy", "http://127.0.0.1:8000"];
+        let Command::Serve(args) = Cli::parse_from(line.iter().chain(extra)).command else {
+            panic!("`serve` is a command")
+        };
+        args
+    }
+
+    #[test]
+    fn the_environment_sets_the_first_configuration() {
+        let environment = |name: &str| {
+            let value = match name {
+                "CONTEXTEN_ENHANCED_MODE" => "TRUE",
+                "CONTEXTEN_LEGACY_FALLBACK" => "false",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let initial = initial(&args(&["--github-secret", "env:HOOK"]), environment).unwrap();
+        assert_eq!(initial.mode, Some(Mode::Enhanced));
+        assert_eq!(initial.legacy_fallback, Some(false));
+        assert_eq!(initial.secrets[&Platform::Github], SecretRef::Env("HOOK".to_owned()));
+        assert_eq!(initial.origins.len(), 3);
+    }
+
+    #[test]
+    fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+        let failure =
+            initial(&args(&["--slack-secret", "xoxb-very-secret"]), |_| None).unwrap_err();
+        assert_eq!(failure.code, Code::Usage);
+        assert!(!format!("{failure:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn a_boolean_that_is_none_is_refused() {
+        let odd = |_: &str| Some("tru".to_owned());
+        let failure = initial(&args(&[]), odd).unwrap_err();
+        assert_eq!(failure.hints, ["set it to `true`"]);
+    }
+
+    #[test]
+    fn the_token_is_made_once_and_kept_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let (first, path) = kept_token(&state).unwrap();
+        let (second, _) = kept_token(&state).unwrap();
+        assert_eq!(first, second);
+        assert_eq!(first.expose().len(), 64);
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,137 @@
+//! What commands that talk to an orchestrator share: the connection, the runtime, the signals.
+
+use std::future::Future;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Context;
+use crate::control::client::{Client, ControlError};
+use crate::control::wire::ProblemCode;
+use crate::engine::executor::{Signal, Stopper};
+use crate::error::{Code, Failure, Result};
+use crate::plan::model::Orchestrator;
+use crate::secret::SecretRef;
+
+/// The token that is used where the plan names none.
+const DEFAULT_TOKEN: &str = "CTX_TOKEN";
+
+/// Prepares a client for the orchestrator that the settings, or else the plan, name.
+///
+/// # Errors
+/// When the token that is named cannot be had.
+pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client> {
+    let url = context.settings.orchestrator.as_ref().map_or(&there.url, |set| &set.value);
+    let reference = match &there.token {
+        Some(reference) => Some(reference.parse::<SecretRef>()),
+        None => crate::settings::environment(DEFAULT_TOKEN)
+            .map(|_| Ok(SecretRef::Env(DEFAULT_TOKEN.to_owned()))),
+    };
+    let token = match reference {
+        Some(reference) => Some(reference.and_then(|r| r.resolve()).map_err(|error| {
+            Failure::new(Code::Refused, format!("no token for the orchestrator at {url}"))
+                .because(&error)
+                .hint("`ctx serve` says where its token is; the plan's `[orchestrator] token` names it")
+        })?),
+        None => None,
+    };
+    Ok(Client::new(url, token))
+}
+
+/// A failed call as the operator meets it.
+pub(crate) fn control_failure(error: &ControlError) -> Failure {
+    match error {
+        ControlError::Unreachable { url, .. } | ControlError::Unknown { url, .. } => {
+            Failure::new(Code::Unreachable, format!("the orchestrator at {url} does not answer"))
+                .because(error)
+                .hint("start it with `ctx serve`, or name another with `--orchestrator URL`")
+        }
+        ControlError::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
+            Failure::new(Code::Refused, "the orchestrator does not accept the token")
+                .because(error)
+                .hint("`ctx serve` says where its token is; the plan's `[orchestrator] token` names it")
+        }
+        ControlError::Refused(_) => {
+            Failure::new(Code::Refused, "the orchestrator refused").because(error)
+        }
+        ControlError::Stranger { .. } => {
+            Failure::new(Code::Unreachable, "there is no orchestrator at that address")
+                .because(error)
+                .hint("name the control address that `ctx serve` printed, not the data address")
+        }
+    }
+}
+
+/// Runs a command's asynchronous part to its end.
+///
+/// # Errors
+/// Whatever it fails with.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Code::Failure, "failed to start the asynchronous runtime").because(&error)
+    })?;
+    runtime.block_on(work)
+}
+
+/// Listens for SIGINT, SIGTERM and SIGHUP. The first asks the run to stop at a safe point; the
+/// second ends the process at once, which is safe too: the next one finds out.
+///
+/// # Errors
+/// When the operating system refuses to deliver signals.
+pub(crate) fn listen_for_signals(context: &Context, again: &str) -> Result<Stopper> {
+    let refused = |error: std::io::Error| {
+        Failure::new(Code::Failure, "failed to listen for signals").because(&error)
+    };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(refused)?;
+    let (tell, stopper) = watch::channel(None);
+    let (ui, again) = (context.ui.clone(), again.to_owned());
+    tokio::spawn(async move {
+        loop {
+            let caught = tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+                _ = hangup.recv() => Signal::Terminate,
+            };
+            if tell.borrow().is_none() {
+                let name = caught.name();
+                ui.note(format!("{name} received, stopping at the next safe point ..."));
+                if tell.send(Some(caught)).is_err() {
+                    return;
+                }
+            } else {
+                ui.note(format!("stopped at once; go on with `{again}`"));
+                let code =
+                    if caught == Signal::Interrupt { Code::Interrupted } else { Code::Terminated };
+                #[expect(clippy::exit, reason = "a person asked twice")]
+                std::process::exit(i32::from(code.number()));
+            }
+        }
+    });
+    Ok(Stopper::new(stopper))
+}
+
+/// Asks a question whose default answer is no.
+///
+/// # Errors
+/// [`Code::NeedsConfirmation`] where there is nobody to ask, [`Code::Refused`] on a no.
+pub(crate) fn confirm(context: &Context, question: &str) -> Result<()> {
+    use std::io::{BufRead, IsTerminal};
+    if context.yes {
+        return Ok(());
+    }
+    if context.no_input || !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Code::NeedsConfirmation, "a confirmation is needed")
+            .why(question.to_owned())
+            .hint("say `--yes`"));
+    }
+    context.ui.ask(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    match (read, answer.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::new(Code::Refused, "not confirmed; nothing was changed")),
+    }
+}

@@ -1,0 +1,201 @@
+//! Judging criteria: what a step requires, what a phase must reach, what a milestone stands for.
+
+use std::time::Duration;
+
+use super::watch::needs_health;
+use super::{Executor, Hands, Stop, Target};
+use crate::control::client::Client;
+use crate::control::observe::Health;
+use crate::error::Result;
+use crate::ids::{PlanName, StepId};
+use crate::judge::{Verdict, criterion};
+use crate::ledger::fact::{Fact, Judged};
+use crate::plan::model::{Criterion, CriterionCheck, Suite};
+
+/// How long a criterion that cannot be judged yet is asked again.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Time between two questions.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest window of a metric criterion within a rehearsal, whose minutes are moments.
+const REHEARSED_WINDOW: Duration = Duration::from_secs(5);
+
+impl<H: Hands> Executor<'_, H> {
+    /// Whether everything that a move requires holds now; if not, the step has failed.
+    pub(super) async fn requirements_hold(
+        &mut self,
+        index: usize,
+    ) -> std::result::Result<bool, Stop> {
+        let (at, required) = {
+            let step = &self.state.moves[index];
+            (step.at.clone(), step.require.clone())
+        };
+        for criterion in required {
+            let judged = self.judge(&criterion, Some(&at.step)).await?;
+            let passed = judged.verdict.passed();
+            let why = format!("requires `{}`: {}", criterion.id, judged.verdict.why());
+            self.record(&Fact::CriterionJudged(Box::new(judged)))?;
+            if !passed {
+                self.record(&Fact::StepFailed { at, why })?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Judges the criteria of the phase that have not been judged yet.
+    pub(super) async fn judge_phase(&mut self) -> std::result::Result<(), Stop> {
+        let criteria = self.state.begun.phase.criteria.clone();
+        for criterion in criteria {
+            if self.state.judged.contains_key(&criterion.id) {
+                continue;
+            }
+            let judged = self.judge(&criterion, None).await?;
+            let passed = judged.verdict.passed();
+            self.record(&Fact::CriterionJudged(Box::new(judged)))?;
+            if !passed {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the milestones whose time has come and whose conditions hold.
+    pub(super) async fn milestones(&mut self) -> std::result::Result<(), Stop> {
+        let due: Vec<_> = self.state.due_milestones().cloned().collect();
+        for milestone in due {
+            if self.missed.contains(&milestone.id) {
+                continue;
+            }
+            let mut holds = true;
+            for criterion in &milestone.when {
+                let verdict = match self.state.judged.get(&criterion.id) {
+                    Some(verdict) => verdict.clone(),
+                    None => self.judge(criterion, None).await?.verdict,
+                };
+                holds &= verdict.passed();
+            }
+            if holds {
+                let (milestone, title) = (milestone.id, milestone.title);
+                self.record(&Fact::MilestoneReached { milestone, title })?;
+            } else {
+                self.missed.insert(milestone.id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge(
+        &mut self,
+        criterion: &Criterion,
+        required_by: Option<&StepId>,
+    ) -> std::result::Result<Judged, Stop> {
+        let began = self.world.clock.boot();
+        let cap = (self.tempo.factor() > 1.0).then_some(REHEARSED_WINDOW);
+        loop {
+            let suites = &self.state.begun.suites;
+            let key = format!("(criterion {})", criterion.id);
+            let target = Target {
+                data: String::new(),
+                client: self.world.client,
+                fence: self.lease.fence(),
+                key: &key,
+            };
+            let plan = &self.state.begun.plan;
+            let judging = judge_now(plan, criterion, suites, &mut *self.world.hands, target, cap);
+            let mut judged = judging.await.map_err(Stop::Failed)?;
+            judged.required_by = required_by.cloned();
+            let waited = self.world.clock.boot().saturating_sub(began);
+            if !matches!(judged.verdict, Verdict::Inconclusive(_)) || waited > PATIENCE {
+                return Ok(judged);
+            }
+            let waiting = format!("criterion `{}`: {}", criterion.id, judged.verdict.why());
+            self.pause(PAUSE, waiting).await?;
+        }
+    }
+}
+
+/// Judges one criterion once, against what the orchestrator says now.
+///
+/// `cap` bounds the window of a metric. What cannot be asked is inconclusive, not an error.
+///
+/// # Errors
+/// When a suite cannot be run at all.
+pub async fn judge_now<H: Hands>(
+    plan: &PlanName,
+    criterion: &Criterion,
+    suites: &[Suite],
+    hands: &mut H,
+    mut target: Target<'_>,
+    cap: Option<Duration>,
+) -> Result<Judged> {
+    let (wanted, actual, verdict) = match &criterion.check {
+        CriterionCheck::Metric { metric, limit, min_samples, window } => {
+            let wanted = format!("{metric} {}", limit.describe(*metric));
+            let window = cap.map_or(*window, |cap| (*window).min(cap));
+            let reading = read(target.client, *metric, window).await;
+            let (reading, failures) = match reading {
+                Ok(read) => read,
+                Err(why) => return Ok(unknown(plan, criterion, wanted, why)),
+            };
+            let actual = reading.value.filter(|v| v.is_finite());
+            let actual = actual.map_or_else(|| "no data".to_owned(), |v| metric.unit().format(v));
+            (wanted, actual, criterion::judge(*metric, *limit, *min_samples, reading, failures))
+        }
+        CriterionCheck::Suite { suite: id } => {
+            let wanted = format!("every case of suite `{id}` passes");
+            let Some(suite) = suites.iter().find(|suite| suite.id == *id) else {
+                let why = format!("the plan has no suite `{id}`");
+                return Ok(unknown(plan, criterion, wanted, why));
+            };
+            if target.data.is_empty() {
+                match target.client.state().await {
+                    Ok(reply) => target.data = format!("http://{}", reply.body.data_addr),
+                    Err(error) => return Ok(unknown(plan, criterion, wanted, error.to_string())),
+                }
+            }
+            let result = hands.suite(suite, &target).await?;
+            let why = std::iter::once(format!("suite `{id}`: {}", result.actual));
+            let why = why.chain(result.failures).collect::<Vec<_>>().join("; ");
+            let verdict = if result.passed { Verdict::Pass(why) } else { Verdict::Fail(why) };
+            (wanted, result.actual, verdict)
+        }
+    };
+    Ok(judged(plan, criterion, wanted, actual, verdict))
+}
+
+async fn read(
+    client: &Client,
+    metric: crate::judge::Metric,
+    window: Duration,
+) -> std::result::Result<(crate::judge::metric::Reading, u64), String> {
+    let say = |error: crate::control::client::ControlError| error.to_string();
+    let now = client.metrics(None).await.map_err(say)?;
+    let width = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    let metrics = client.metrics(Some(now.to_ms.saturating_sub(width))).await.map_err(say)?;
+    let health =
+        if needs_health(metric) { client.health().await.map_err(say)? } else { Health::default() };
+    Ok((metric.read(&metrics, &health), health.reliability.failures))
+}
+
+fn unknown(plan: &PlanName, criterion: &Criterion, target: String, why: String) -> Judged {
+    judged(plan, criterion, target, "unknown".to_owned(), Verdict::Inconclusive(why))
+}
+
+fn judged(
+    plan: &PlanName,
+    criterion: &Criterion,
+    target: String,
+    actual: String,
+    verdict: Verdict,
+) -> Judged {
+    Judged {
+        plan: plan.clone(),
+        criterion: criterion.id.clone(),
+        title: criterion.title.clone().unwrap_or_else(|| criterion.id.to_string()),
+        category: criterion.category,
+        target,
+        actual,
+        verdict,
+        required_by: None,
+    }
+}

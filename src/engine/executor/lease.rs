@@ -1,0 +1,167 @@
+//! Holding the lease: taken before anything is written, renewed in the background, given back at
+//! the end.
+//!
+//! The executor fences itself: when two thirds of the lease's life have passed without an answer
+//! it stops sending changes, a good while before the orchestrator would take the lease away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Signal, Stop, World};
+use crate::clock::Clock;
+use crate::control::client::{Client, ControlError};
+use crate::control::wire::{Anchor, Fence, LeaseRequest, ProblemCode};
+use crate::ids::RunId;
+use crate::ledger::fact::HaltReason;
+
+/// How long a lease lives without a renewal.
+const TTL: Duration = Duration::from_secs(30);
+/// How long to wait for a lease that somebody else's dead process still holds.
+const PATIENCE: Duration = Duration::from_millis(350);
+
+/// A lease that is held, and the task that keeps it.
+#[derive(Debug)]
+pub(super) struct Lease {
+    fence: Fence,
+    anchor: Option<Anchor>,
+    health: watch::Receiver<Health>,
+    clock: Arc<dyn Clock>,
+    keeper: JoinHandle<()>,
+}
+
+/// What the keeper knows.
+#[derive(Clone, Copy, Debug)]
+struct Health {
+    /// When the orchestrator last agreed, on the monotonic clock.
+    agreed: Duration,
+    /// It said that the lease is somebody else's, or nobody's.
+    refused: bool,
+}
+
+/// Lets the loop see that somebody asked it to stop.
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Receiver<Option<Signal>>);
+
+impl Stopper {
+    pub fn new(signals: watch::Receiver<Option<Signal>>) -> Self {
+        Self(signals)
+    }
+
+    /// The signal that asked, if one did.
+    pub fn asked(&self) -> Option<Signal> {
+        *self.0.borrow()
+    }
+}
+
+impl Lease {
+    /// Takes the lease for `run`; the same run takes its own lease over.
+    pub(super) async fn acquire<H>(
+        world: &World<'_, H>,
+        run: &RunId,
+        last_anchor: Option<Anchor>,
+        min_token: u64,
+    ) -> Result<Self, Stop> {
+        let request = LeaseRequest {
+            run: run.clone(),
+            holder: crate::settings::user(),
+            host: crate::settings::host(),
+            pid: std::process::id(),
+            ttl_ms: u64::try_from(TTL.as_millis()).expect("a small number"),
+            min_token,
+            last_anchor,
+        };
+        let began = world.clock.boot();
+        let grant = loop {
+            match world.client.acquire(&request).await {
+                Ok(grant) => break grant,
+                Err(error) => {
+                    let waited = world.clock.boot().saturating_sub(began);
+                    let again = matches!(&error, ControlError::Unknown { .. });
+                    if !again || waited > PATIENCE {
+                        return Err(refusal(error));
+                    }
+                }
+            }
+        };
+        let fence = grant.body.fence;
+        let agreed = world.clock.boot();
+        let (tell, health) = watch::channel(Health { agreed, refused: false });
+        let keeper = tokio::spawn(keep(
+            world.client.clone(),
+            LeaseRequest { last_anchor: None, ..request },
+            fence.clone(),
+            Arc::clone(&world.clock),
+            tell,
+        ));
+        let clock = Arc::clone(&world.clock);
+        Ok(Self { fence, anchor: grant.anchor, health, clock, keeper })
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// The anchor that came with the grant.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        self.anchor.clone()
+    }
+
+    /// Whether changes must not be sent any more.
+    pub(super) fn is_lost(&self) -> bool {
+        let health = *self.health.borrow();
+        let silent = self.clock.boot().saturating_sub(health.agreed);
+        health.refused || silent > TTL * 2 / 3
+    }
+
+    /// Gives the lease back; a lease that cannot be given back lapses.
+    pub(super) async fn release(&mut self, client: &Client) {
+        self.keeper.abort();
+        if let Err(error) = client.release(&self.fence).await {
+            tracing::debug!(%error, "the lease was not given back; it lapses by itself");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// Renews every third of the lease's life, until it is refused.
+async fn keep(
+    client: Client,
+    request: LeaseRequest,
+    fence: Fence,
+    clock: Arc<dyn Clock>,
+    tell: watch::Sender<Health>,
+) {
+    loop {
+        tokio::time::sleep(TTL / 3).await;
+        let mut health = *tell.borrow();
+        match client.renew(&request, &fence).await {
+            Ok(_) => health.agreed = clock.boot(),
+            Err(ControlError::Refused(problem)) if problem.status < 500 => health.refused = true,
+            Err(error) => tracing::debug!(%error, "the lease was not renewed"),
+        }
+        if tell.send(health).is_err() || health.refused {
+            return;
+        }
+    }
+}
+
+fn refusal(error: ControlError) -> Stop {
+    match error {
+        ControlError::Refused(problem) => match (problem.code, &problem.lease) {
+            (ProblemCode::LeaseHeld, Some(lease)) => Stop::Held(Box::new(lease.clone())),
+            (ProblemCode::StateRegression, _) => {
+                Stop::Halted(HaltReason::StateRegression, problem.detail.clone())
+            }
+            _ => Stop::Refused(ControlError::Refused(problem)),
+        },
+        error => Stop::Lost(error),
+    }
+}

@@ -1,0 +1,261 @@
+//! Acts outside the configuration: programs, HTTP requests, test suites, backups, approvals.
+//!
+//! A local act that was begun and not ended is done again, so a plan's programs must be safe to
+//! run twice; what such a step does when it is undone stands beside it in the plan.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
+use crate::control::client::Write;
+use crate::control::wire::OperationKind;
+use crate::engine::moves::Act;
+use crate::ledger::fact::{At, Fact};
+use crate::plan::model::{Action, Argv, Request};
+use crate::units::duration;
+
+/// How much of a program's output is kept.
+const KEPT_OUTPUT: usize = 2000;
+
+impl<H: Hands> Executor<'_, H> {
+    /// Does a local act, or does it again.
+    pub(super) async fn local(&mut self, index: usize) -> Result<(), Stop> {
+        let (at, action) = {
+            let step = &self.state.moves[index];
+            match &step.act {
+                Act::Local(action) => (step.at.clone(), action.clone()),
+                Act::Change { .. } => return Ok(()),
+            }
+        };
+        if !self.requirements_hold(index).await? {
+            return Ok(());
+        }
+        self.record(&Fact::LocalIntended { at: at.clone() })?;
+        let done = match &action {
+            Action::Run { command, timeout, .. } => self.run_program(command, *timeout).await?,
+            Action::Call { request, timeout, .. } => {
+                self.call(&at.to_string(), request, *timeout).await?
+            }
+            Action::Test { suites } => self.test(&at, suites).await?,
+            Action::Backup => {
+                let id = backup_id(&*self.world.clock);
+                let run = self.state.run.clone();
+                match self.world.hands.backup(self.world.client, &id, Some(&run)).await {
+                    Ok(taken) => {
+                        let detail = format!("backup {id}, {} bytes, verified", taken.bytes);
+                        let manifest_hash = taken.manifest_hash;
+                        let (path, bytes) = (taken.path, taken.bytes);
+                        self.record(&Fact::BackupDone { backup: id, path, bytes, manifest_hash })?;
+                        Ok(detail)
+                    }
+                    Err(failure) => Err(chain(&failure)),
+                }
+            }
+            Action::Approve { prompt } => return self.approve(at, prompt).await,
+            _ => Ok("watching".to_owned()),
+        };
+        match done {
+            Ok(detail) => self.record(&Fact::LocalDone { at, detail })?,
+            Err(why) => self.record(&Fact::StepFailed { at, why })?,
+        }
+        self.milestones().await
+    }
+
+    async fn test(
+        &mut self,
+        at: &At,
+        suites: &[crate::ids::SuiteId],
+    ) -> Result<Result<String, String>, Stop> {
+        let data = format!("http://{}", self.there().await?.data_addr);
+        let key = self.key(&at.to_string(), 1, OperationKind::Apply);
+        let mut said = Vec::new();
+        for id in suites {
+            let Some(suite) = self.state.begun.suites.iter().find(|suite| suite.id == *id) else {
+                return Ok(Err(format!("the plan has no suite `{id}`")));
+            };
+            let target = Target {
+                data: data.clone(),
+                client: self.world.client,
+                fence: self.lease.fence(),
+                key: &key,
+            };
+            let result = match self.world.hands.suite(suite, &target).await {
+                Ok(result) => result,
+                Err(failure) => return Ok(Err(chain(&failure))),
+            };
+            said.push(format!("suite `{id}`: {}", result.actual));
+            if !result.passed {
+                said.extend(result.failures);
+                return Ok(Err(said.join("; ")));
+            }
+        }
+        Ok(Ok(said.join("; ")))
+    }
+
+    async fn approve(&mut self, at: At, prompt: &str) -> Result<(), Stop> {
+        self.record(&Fact::ApprovalAsked { at: at.clone(), prompt: prompt.to_owned() })?;
+        match self.world.hands.approve(prompt).await {
+            Approval::By(by) => self.record(&Fact::Approved { at, by })?,
+            Approval::Refused => {
+                self.record(&Fact::StepFailed { at, why: "a person refused".to_owned() })?;
+            }
+            Approval::Nobody => return Err(Stop::Awaiting(prompt.to_owned())),
+        }
+        self.milestones().await
+    }
+
+    /// Runs a program to its end; `Err` inside says why it failed.
+    pub(super) async fn run_program(
+        &mut self,
+        argv: &Argv,
+        timeout: Duration,
+    ) -> Result<Result<String, String>, Stop> {
+        let shown = argv.join(" ");
+        if self.world.rehearsal {
+            return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
+        }
+        let program = run_to_end(argv);
+        tokio::pin!(program);
+        let began = self.world.clock.boot();
+        loop {
+            match tokio::time::timeout(Duration::from_millis(200), &mut program).await {
+                Ok(result) => return Ok(result),
+                Err(_) if self.world.clock.boot().saturating_sub(began) > timeout => {
+                    let timeout = duration::format(timeout);
+                    return Ok(Err(format!("`{shown}` was ended after {timeout}")));
+                }
+                Err(_) if self.lease.is_lost() => self.retake().await?,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends the request of a `call` step; `Err` inside says why it failed.
+    pub(super) async fn call(
+        &mut self,
+        position: &str,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Result<String, String>, Stop> {
+        let method = request.method.parse().unwrap_or(reqwest::Method::GET);
+        let key = self.key(position, 1, OperationKind::Apply);
+        let shown = format!("{} {}", request.method, request.url);
+        let elsewhere = !request.url.starts_with(['/']) && !request.url.starts_with("control:");
+        if self.world.rehearsal && elsewhere {
+            return Ok(Ok(format!("`{shown}` is not sent in a rehearsal")));
+        }
+        let answer = if let Some(path) = request.url.strip_prefix("control:") {
+            let fence = self.fence();
+            let write = Write { fence: &fence, key: &key };
+            let call = self.world.client.call(method, path, request.body.clone(), write);
+            tokio::time::timeout(timeout, call).await.map(|r| r.map_err(|e| e.to_string()))
+        } else {
+            let url = if request.url.starts_with('/') {
+                format!("http://{}{}", self.there().await?.data_addr, request.url)
+            } else {
+                request.url.clone()
+            };
+            tokio::time::timeout(timeout, send(method, url, request)).await
+        };
+        Ok(match answer {
+            Ok(Ok((status, _))) if (200..300).contains(&status) => {
+                Ok(format!("`{shown}` answered {status}"))
+            }
+            Ok(Ok((status, body))) => {
+                Err(format!("`{shown}` answered {status}: {}", tail(body.as_bytes(), 200)))
+            }
+            Ok(Err(error)) => Err(format!("`{shown}`: {error}")),
+            Err(_) => Err(format!("`{shown}` did not answer within {}", duration::format(timeout))),
+        })
+    }
+}
+
+async fn send(
+    method: reqwest::Method,
+    url: String,
+    request: &Request,
+) -> Result<(u16, String), String> {
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .expect("a client without TLS can be built");
+    let mut call = http.request(method, url);
+    for (name, value) in &request.headers {
+        call = call.header(name, value);
+    }
+    if let Some(body) = &request.body {
+        call = call.body(body.clone());
+    }
+    let response = call.send().await.map_err(|error| error.to_string())?;
+    let status = response.status().as_u16();
+    Ok((status, response.text().await.map_err(|error| error.to_string())?))
+}
+
+/// Runs a program without a shell and without anything to read.
+async fn run_to_end(argv: &Argv) -> Result<String, String> {
+    let (program, arguments) = argv.split_first().ok_or("there is no program to run")?;
+    let shown = argv.join(" ");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("failed to start `{shown}`: {error}"))?;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let read_out = async {
+        if let Some(mut stdout) = stdout {
+            // Output is a courtesy; the exit status is what counts.
+            let _ = stdout.read_to_end(&mut out).await;
+        }
+    };
+    let read_err = async {
+        if let Some(mut stderr) = stderr {
+            let _ = stderr.read_to_end(&mut err).await;
+        }
+    };
+    let (status, ..) = tokio::join!(child.wait(), read_out, read_err);
+    let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
+    if status.success() {
+        return Ok(format!("`{shown}` succeeded"));
+    }
+    let said = if err.is_empty() { &out } else { &err };
+    Err(format!("`{shown}` ended with {status}: {}", tail(said, KEPT_OUTPUT)))
+}
+
+/// The end of what a program said, as one line without control characters.
+fn tail(bytes: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(most)..]);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Argv {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn a_program_is_run_without_a_shell() {
+        assert!(run_to_end(&argv(&["true"])).await.is_ok());
+        let why = run_to_end(&argv(&["ls", "/nowhere; rm -rf x"])).await.unwrap_err();
+        assert!(why.contains("nowhere; rm -rf x"), "{why}");
+        let why = run_to_end(&argv(&["surely-no-such-program"])).await.unwrap_err();
+        assert!(why.starts_with("failed to start"), "{why}");
+    }
+
+    #[test]
+    fn what_a_program_says_cannot_move_the_cursor() {
+        assert_eq!(tail(b"a\x1b[2Jb\r\nc", 100), "a[2Jb c");
+        assert_eq!(tail(b"0123456789", 4), "6789");
+    }
+}

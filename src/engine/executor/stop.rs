@@ -1,0 +1,184 @@
+//! Why the loop came back, and what that means to the person who started it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::rfc3339;
+use crate::control::client::ControlError;
+use crate::control::wire::{LeaseView, ProblemCode};
+use crate::engine::state::StateError;
+use crate::error::{Code, Failure, Result};
+use crate::ledger::LedgerError;
+use crate::ledger::fact::{HaltReason, Outcome};
+
+/// Why the loop came back.
+#[derive(Debug)]
+pub enum Stop {
+    /// The run has ended; the sentence says how.
+    Ended(Outcome, String),
+    /// A person must approve first.
+    Awaiting(String),
+    /// A signal asked it to stop, and it stopped at a safe point.
+    Interrupted(Signal),
+    /// It cannot go on by itself.
+    Halted(HaltReason, String),
+    /// Somebody else holds the lease.
+    Held(Box<LeaseView>),
+    /// The orchestrator did not answer for too long.
+    Lost(ControlError),
+    /// The orchestrator refused something that it should not have.
+    Refused(ControlError),
+    /// Refused before anything was recorded.
+    Failed(Failure),
+    Ledger(LedgerError),
+    State(StateError),
+}
+
+/// The signals that ask a run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM, SIGHUP, or a closed terminal.
+    Terminate,
+}
+
+impl Signal {
+    /// The signal's name, as people know it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+}
+
+impl From<LedgerError> for Stop {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl Stop {
+    /// What the process exits with, or the failure it prints.
+    ///
+    /// # Errors
+    /// For everything that is not a plain end.
+    pub fn into_result(self, again: &str, now: DateTime<Utc>) -> Result<Code> {
+        let resume = format!("go on with `{again}`");
+        let failure = match self {
+            Self::Ended(Outcome::Done, _) => return Ok(Code::Done),
+            Self::Ended(Outcome::RolledBack, summary) => Failure::new(
+                Code::RolledBack,
+                "the phase failed and was rolled back",
+            )
+            .why(summary)
+            .hint("the configuration is the one from before the phase, read back and compared")
+            .hint("see what happened: `ctx report`"),
+            Self::Ended(Outcome::Held | Outcome::Abandoned, summary) => {
+                Failure::new(Code::Failed, "the phase failed and was not rolled back")
+                    .why(summary)
+                    .hint("undo it with `ctx rollback`, or begin it again")
+            }
+            Self::Ended(Outcome::RollbackIncomplete, summary) => Failure::new(
+                Code::RollbackIncomplete,
+                "the rollback is incomplete: a person is needed",
+            )
+            .why(summary)
+            .hint("see what is not undone: `ctx report`"),
+            Self::Awaiting(prompt) => {
+                Failure::new(Code::Awaiting, "the phase waits for an approval")
+                    .why(prompt)
+                    .hint(format!("approve it with `{again} --yes`"))
+            }
+            Self::Interrupted(signal) => {
+                let code = match signal {
+                    Signal::Interrupt => Code::Interrupted,
+                    Signal::Terminate => Code::Terminated,
+                };
+                Failure::new(code, format!("stopped by {} at a safe point", signal.name()))
+                    .why("what was provisional was taken back; confirmed steps stay")
+                    .hint(resume)
+                    .hint("or undo the phase with `ctx rollback`")
+            }
+            Self::Halted(reason, detail) => halted(reason, detail, &resume),
+            Self::Held(lease) => {
+                Failure::new(Code::Locked, "somebody else is changing this orchestrator")
+                    .why(format!(
+                        "run {} of {}@{} (pid {}), last heard of {:.1} s ago, holds the lease \
+                         until {}",
+                        lease.run,
+                        lease.holder,
+                        lease.host,
+                        lease.pid,
+                        Duration::from_millis(lease.heartbeat_age_ms).as_secs_f64(),
+                        rfc3339(now + Duration::from_millis(lease.expires_in_ms)),
+                    ))
+                    .hint("wait for it, or ask them; a dead holder's lease lapses by itself")
+            }
+            Self::Lost(error) => {
+                Failure::new(Code::Unreachable, "the orchestrator does not answer")
+                    .because(&error)
+                    .hint("what is provisional is taken back by the orchestrator itself")
+                    .hint(resume)
+            }
+            Self::Refused(error) => {
+                let code = match error.code() {
+                    Some(ProblemCode::StaleFence) => Code::LeaseLost,
+                    _ => Code::Refused,
+                };
+                Failure::new(code, "the orchestrator refused").because(&error).hint(resume)
+            }
+            Self::Failed(failure) => failure,
+            Self::Ledger(error) => error.into(),
+            Self::State(error) => error.into(),
+        };
+        Err(failure)
+    }
+}
+
+fn halted(reason: HaltReason, detail: String, resume: &str) -> Failure {
+    let (code, what, hint) = match reason {
+        HaltReason::Drift => (
+            Code::Refused,
+            "halted: the configuration was changed by somebody else",
+            "look at it with `ctx status`; undo the phase with `ctx rollback`",
+        ),
+        HaltReason::WrongOrchestrator => (
+            Code::Refused,
+            "halted: this is another orchestrator than the one the run began on",
+            "check `--orchestrator` and the plan's `[orchestrator] url`",
+        ),
+        HaltReason::StateRegression => (
+            Code::Refused,
+            "halted: the orchestrator was restored to an older state",
+            "find out who restored it; `ctx rollback` writes the configuration from before",
+        ),
+        HaltReason::Tampered => (
+            Code::LedgerDamaged,
+            "halted: the orchestrator knows a request of ours with other bytes",
+            "check the ledger with `ctx ledger verify`",
+        ),
+        HaltReason::PlanChanged => (
+            Code::PlanEdited,
+            "halted: the plan was edited since the run began",
+            "put the plan back, or undo the phase with `ctx rollback`",
+        ),
+    };
+    Failure::new(code, what).why(detail).hint(hint).hint(format!("then {resume}"))
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::new(Code::LedgerDamaged, "the ledger's facts do not fit together")
+            .because(&error)
+            .hint("check it with `ctx ledger verify`")
+    }
+}

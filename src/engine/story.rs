@@ -1,0 +1,447 @@
+//! Stories about the pure core: a run driven against a model of the orchestrator, cut anywhere.
+//!
+//! The model does what the protocol promises and no more. The same loop over the real executor
+//! and the real orchestrator is told in `tests/it`.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::decide::{Next, decide};
+use super::key::key;
+use super::moves::Act;
+use super::recover::{Finding, open_key, recover};
+use super::state::{MoveState, Restore, RunState};
+use crate::control::config::Config;
+use crate::control::document::Assignment;
+use crate::control::wire::{
+    Anchor, Fence, Operation, OperationKind, Provisional, RevisionResult, State,
+};
+use crate::ids::RunId;
+use crate::ledger::fact::{At, Base, By, Fact, Outcome, RunBegun, RunKind};
+use crate::plan::model::{Action, OnFailure, Phase, Step};
+use crate::units::Percent;
+
+/// An orchestrator, as far as a run can see it.
+#[derive(Clone)]
+struct Model {
+    head: u64,
+    confirmed: (u64, Config),
+    provisional: Option<(u64, String, Config)>,
+    operations: BTreeMap<String, Operation>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let config = Config::legacy("http://127.0.0.1:8000");
+        Self { head: 1, confirmed: (1, config), provisional: None, operations: BTreeMap::new() }
+    }
+
+    fn config(&self) -> &Config {
+        self.provisional.as_ref().map_or(&self.confirmed.1, |(_, _, config)| config)
+    }
+
+    fn done(&mut self, key: &str, kind: OperationKind, rev: u64) -> u64 {
+        let config_hash = self.config().hash();
+        let result = RevisionResult { rev, config_hash, replayed: false };
+        self.operations.insert(key.to_owned(), Operation { key: key.to_owned(), kind, result });
+        rev
+    }
+
+    fn apply(&mut self, key: &str, if_match: u64, config: Config) -> Option<u64> {
+        if let Some(before) = self.operations.get(key) {
+            return Some(before.result.rev);
+        }
+        if self.head != if_match || self.provisional.is_some() {
+            return None;
+        }
+        self.head += 1;
+        self.provisional = Some((self.head, key.to_owned(), config));
+        Some(self.done(key, OperationKind::Apply, self.head))
+    }
+
+    fn confirm(&mut self, key: &str, rev: u64) -> Option<u64> {
+        if let Some(before) = self.operations.get(key) {
+            return Some(before.result.rev);
+        }
+        let (_, _, config) = self.provisional.take_if(|(found, ..)| *found == rev)?;
+        self.confirmed = (rev, config);
+        Some(self.done(key, OperationKind::Confirm, rev))
+    }
+
+    /// A revert that was asked for, or one of its own: a new number with the old content.
+    fn revert(&mut self) {
+        if self.provisional.take().is_some() {
+            self.head += 1;
+            self.confirmed.0 = self.head;
+        }
+    }
+
+    fn state(&self) -> State {
+        State {
+            state_uuid: "u".to_owned(),
+            version: "0".to_owned(),
+            head: self.head,
+            confirmed: self.confirmed.0,
+            provisional: self.provisional.as_ref().map(|(rev, key, _)| Provisional {
+                rev: *rev,
+                run: run_id(),
+                key: key.clone(),
+                reason: String::new(),
+                reverts_to: self.confirmed.0,
+                deadline_in_ms: None,
+            }),
+            lease: None,
+            anchor: anchor(),
+            config: self.config().clone(),
+            config_hash: self.config().hash(),
+            data_addr: String::new(),
+            up_ms: 0,
+        }
+    }
+}
+
+fn anchor() -> Anchor {
+    Anchor { seq: 1, hash: "00".to_owned() }
+}
+
+fn run_id() -> RunId {
+    RunId::try_from("a".repeat(32)).unwrap()
+}
+
+fn step(id: &str, action: Action) -> Step {
+    Step {
+        id: id.parse().unwrap(),
+        title: None,
+        action,
+        require: Vec::new(),
+        soak: std::time::Duration::from_secs(60),
+        line: 1,
+    }
+}
+
+fn begun() -> RunBegun {
+    let assignment = Assignment { path: "cache.mode".into(), value: json!("read") };
+    let (ten, all) = (Percent::whole(10), Percent::ALL);
+    let command = vec!["true".to_owned()];
+    let timeout = std::time::Duration::from_secs(1);
+    let run = Action::Run { command: command.clone(), undo: Some(command), timeout };
+    let ramp = Action::Ramp { flag: "connection_pooling".into(), to: vec![ten, all] };
+    let phase = Phase {
+        id: "performance".parse().unwrap(),
+        number: 1,
+        title: "Performance".into(),
+        objective: None,
+        days: None,
+        on_failure: OnFailure::RollbackPhase,
+        steps: vec![
+            step("pool", ramp),
+            step("schema", run),
+            step("cache", Action::Set { assignments: vec![assignment] }),
+        ],
+        criteria: Vec::new(),
+        without_guards: Vec::new(),
+        line: 1,
+    };
+    let config = Config::legacy("http://127.0.0.1:8000");
+    RunBegun {
+        kind: RunKind::Migrate,
+        plan: "p".parse().unwrap(),
+        plan_title: "P".into(),
+        plan_file: "p.toml".into(),
+        file_hash: "f".into(),
+        phase_hash: "h".into(),
+        phases: 1,
+        phase,
+        guards: Vec::new(),
+        suites: Vec::new(),
+        milestones: Vec::new(),
+        base: Base {
+            orchestrator: "http://127.0.0.1:1".into(),
+            token: None,
+            state_uuid: "u".into(),
+            rev: 1,
+            config_hash: config.hash(),
+            config,
+            anchor: anchor(),
+        },
+        by: By { user: "u".into(), host: "h".into(), ctx_version: "0".into(), reason: None },
+        tempo: 1.0,
+    }
+}
+
+/// One process that works on the run until it ends or is killed.
+struct Process<'a> {
+    facts: &'a mut Vec<Fact>,
+    model: &'a mut Model,
+    state: RunState,
+    /// How many more things happen before the kill; things are facts and requests.
+    left: u32,
+    /// The move at which a guard breaches while it soaks.
+    breach_at: Option<usize>,
+}
+
+/// The process was killed.
+struct Killed;
+
+impl Process<'_> {
+    fn tick(&mut self) -> Result<(), Killed> {
+        self.left = self.left.checked_sub(1).ok_or(Killed)?;
+        Ok(())
+    }
+
+    fn record(&mut self, fact: Fact) -> Result<(), Killed> {
+        self.tick()?;
+        self.state.evolve(&fact).unwrap();
+        self.facts.push(fact);
+        Ok(())
+    }
+
+    fn reconcile(&mut self) -> Result<(), Killed> {
+        loop {
+            let op = open_key(&self.state).and_then(|key| self.model.operations.get(key)).cloned();
+            match recover(&self.state, op.as_ref(), &self.model.state()) {
+                Finding::GoOn => return Ok(()),
+                Finding::Record(fact) => self.record(fact)?,
+                other => panic!("nobody else is there: {other:?}"),
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<Outcome, Killed> {
+        let counter = self.state.fence.as_ref().map_or(0, |f| f.counter) + 1;
+        let fence = Fence { counter, id: "00".into() };
+        self.record(Fact::LeaseTaken { fence, anchor: None, pid: 1 })?;
+        self.reconcile()?;
+        loop {
+            if let Next::Ended(outcome) = self.advance()? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm for each thing that can be next")]
+    fn advance(&mut self) -> Result<Next, Killed> {
+        let next = decide(&self.state);
+        let at = |index: usize, state: &RunState| state.moves[index].at.clone();
+        match next.clone() {
+            Next::Backup => {
+                let backup: crate::ids::BackupId = "b".parse().unwrap();
+                self.record(Fact::BackupDone {
+                    backup,
+                    path: String::new(),
+                    bytes: 0,
+                    manifest_hash: String::new(),
+                })?;
+            }
+            Next::Begin { index, attempt } => {
+                let at = at(index, &self.state);
+                let key = self.key(&at.to_string(), attempt, OperationKind::Apply);
+                let (if_match, target_hash) = (self.model.head, String::new());
+                self.record(Fact::ChangeIntended { at, attempt, key, if_match, target_hash })?;
+            }
+            Next::SendChange { index } => {
+                let MoveState::Intended { key, if_match, .. } = self.state.at[index].clone() else {
+                    panic!()
+                };
+                let Act::Change { target } = self.state.moves[index].act.clone() else { panic!() };
+                self.tick()?;
+                match self.model.apply(&key, if_match, *target) {
+                    Some(rev) => {
+                        let at = at(index, &self.state);
+                        self.record(Fact::ChangeApplied { at, rev, anchor: None })?;
+                    }
+                    None => self.reconcile()?,
+                }
+            }
+            Next::Soak { index } => {
+                let at = at(index, &self.state);
+                if self.breach_at == Some(index) {
+                    let guard = "error-rate".parse().unwrap();
+                    self.record(Fact::GuardBreached { guard, at, why: "9% > 5%".into() })?;
+                } else {
+                    self.record(Fact::SoakEnded { at, looks: 1 })?;
+                }
+            }
+            Next::BeginConfirm { index, rev } => {
+                let at = at(index, &self.state);
+                let key =
+                    self.key(&at.to_string(), u32::try_from(rev).unwrap(), OperationKind::Confirm);
+                self.record(Fact::ConfirmIntended { at, rev, key })?;
+            }
+            Next::SendConfirm { index } => {
+                let MoveState::Confirming { rev, key, .. } = self.state.at[index].clone() else {
+                    panic!()
+                };
+                self.tick()?;
+                match self.model.confirm(&key, rev) {
+                    Some(rev) => {
+                        let at = at(index, &self.state);
+                        self.record(Fact::ChangeConfirmed { at, rev, anchor: None })?;
+                    }
+                    None => self.reconcile()?,
+                }
+            }
+            Next::Local { index } => {
+                let at: At = at(index, &self.state);
+                self.record(Fact::LocalIntended { at: at.clone() })?;
+                self.tick()?;
+                self.record(Fact::LocalDone { at, detail: String::new() })?;
+            }
+            Next::Judge => panic!("the phase has no criteria"),
+            Next::End { outcome, summary } => self.record(Fact::RunEnded { outcome, summary })?,
+            Next::BeginRollback { cause } => self.record(Fact::RollbackBegun { cause })?,
+            Next::BeginRevert { rev } => {
+                let key = self.key("(revert)", u32::try_from(rev).unwrap(), OperationKind::Revert);
+                self.record(Fact::RevertIntended { rev, key })?;
+            }
+            Next::SendRevert { rev } => {
+                self.tick()?;
+                self.model.revert();
+                self.record(Fact::Reverted { rev, head: self.model.head })?;
+            }
+            Next::BeginRestore { attempt } => {
+                let target_hash = self.state.target().hash();
+                if self.model.config().hash() == target_hash {
+                    let rev = self.model.head;
+                    self.record(Fact::RestoreConfirmed { rev, anchor: None })?;
+                } else {
+                    let key = self.key("(restore)", attempt, OperationKind::Apply);
+                    let if_match = self.model.head;
+                    let fact = Fact::RestoreIntended { attempt, key, if_match, target_hash };
+                    self.record(fact)?;
+                }
+            }
+            Next::SendRestore => {
+                let rollback = self.state.rollback.as_ref().unwrap();
+                let Restore::Intended { key, if_match, .. } = rollback.restore.clone() else {
+                    panic!()
+                };
+                self.tick()?;
+                match self.model.apply(&key, if_match, self.state.target().clone()) {
+                    Some(rev) => self.record(Fact::RestoreApplied { rev })?,
+                    None => self.reconcile()?,
+                }
+            }
+            Next::BeginRestoreConfirm { rev } => {
+                let key =
+                    self.key("(restore)", u32::try_from(rev).unwrap(), OperationKind::Confirm);
+                self.record(Fact::RestoreConfirmIntended { rev, key })?;
+            }
+            Next::SendRestoreConfirm => {
+                let rollback = self.state.rollback.as_ref().unwrap();
+                let Restore::Confirming { rev, key } = rollback.restore.clone() else { panic!() };
+                self.tick()?;
+                match self.model.confirm(&key, rev) {
+                    Some(rev) => self.record(Fact::RestoreConfirmed { rev, anchor: None })?,
+                    None => self.reconcile()?,
+                }
+            }
+            Next::Undo { index } => {
+                let undo = self.state.rollback.as_ref().unwrap().undo[index].0.clone();
+                let (phase, step) = (undo.phase, undo.step.id);
+                self.record(Fact::Undone { phase, step, detail: String::new() })?;
+            }
+            Next::ReadBack => {
+                let config = self.model.config();
+                let equal = config.canonical() == self.state.target().canonical();
+                let (rev, config_hash) = (self.model.head, config.hash());
+                self.record(Fact::ReadBack { rev, config_hash, equal })?;
+            }
+            Next::Ended(_) => {}
+        }
+        Ok(next)
+    }
+
+    fn key(&self, position: &str, attempt: u32, kind: OperationKind) -> String {
+        key("h", &self.state.run, position, attempt, kind)
+    }
+}
+
+/// Runs processes that are killed after so many things each, until the run ends.
+///
+/// With `lapse`, the orchestrator takes back what is provisional after each kill.
+fn run(kills: &[u32], lapse: bool, breach_at: Option<usize>) -> (Outcome, Vec<Fact>, Model) {
+    let mut model = Model::new();
+    let mut facts = vec![Fact::RunBegun(Box::new(begun()))];
+    let mut kills = kills.iter().copied();
+    loop {
+        let state = RunState::fold(&run_id(), &facts).unwrap();
+        let left = kills.next().unwrap_or(10_000);
+        let mut process = Process { facts: &mut facts, model: &mut model, state, left, breach_at };
+        match process.work() {
+            Ok(outcome) => {
+                let provisional = model.provisional.is_some();
+                assert!(!provisional, "a provisional revision was left behind");
+                return (outcome, facts, model);
+            }
+            Err(Killed) if lapse => model.revert(),
+            Err(Killed) => {}
+        }
+    }
+}
+
+fn confirmed(facts: &[Fact]) -> Vec<String> {
+    let at = |fact: &Fact| match fact {
+        Fact::ChangeConfirmed { at, .. } | Fact::LocalDone { at, .. } => Some(at.to_string()),
+        _ => None,
+    };
+    facts.iter().filter_map(at).collect()
+}
+
+#[test]
+fn a_phase_is_done_step_by_step() {
+    let (outcome, facts, model) = run(&[], false, None);
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(confirmed(&facts), ["pool 1/2", "pool 2/2", "schema", "cache"]);
+    assert!(model.config().fully_on("connection_pooling"));
+}
+
+#[test]
+fn a_breach_at_any_step_brings_back_exactly_what_was_before() {
+    let before = Model::new();
+    for breach_at in 0..4 {
+        let (outcome, facts, model) = run(&[], false, Some(breach_at));
+        assert_eq!(outcome, Outcome::RolledBack, "breach at {breach_at}");
+        assert_eq!(model.config().canonical(), before.config().canonical());
+        let undone = facts.iter().filter(|f| matches!(f, Fact::Undone { .. })).count();
+        assert_eq!(undone, usize::from(breach_at >= 2), "breach at {breach_at}");
+    }
+}
+
+#[test]
+fn a_run_killed_anywhere_reaches_the_same_end() {
+    let (_, whole, end) = run(&[], false, None);
+    let things = 3 * u32::try_from(whole.len()).unwrap();
+    for lapse in [false, true] {
+        for first in 0..things {
+            let (outcome, facts, model) = run(&[first, 3, 5, 7], lapse, None);
+            assert_eq!(outcome, Outcome::Done, "killed after {first}, lapse {lapse}");
+            assert_eq!(model.config().canonical(), end.config().canonical());
+            let mut once: Vec<_> = facts
+                .iter()
+                .filter_map(|fact| match fact {
+                    Fact::ChangeConfirmed { at, .. } => Some(at.clone()),
+                    _ => None,
+                })
+                .collect();
+            let all = once.len();
+            once.dedup();
+            assert_eq!(all, once.len(), "a step was confirmed twice: {first}, lapse {lapse}");
+        }
+    }
+}
+
+#[test]
+fn a_rollback_killed_anywhere_is_finished_by_the_next_process() {
+    let before = Model::new();
+    let (_, whole, _) = run(&[], false, Some(3));
+    let things = 3 * u32::try_from(whole.len()).unwrap();
+    for lapse in [false, true] {
+        for first in 0..things {
+            let (outcome, _, model) = run(&[first, 2, 4, 9], lapse, Some(3));
+            assert_eq!(outcome, Outcome::RolledBack, "killed after {first}, lapse {lapse}");
+            assert_eq!(model.config().canonical(), before.config().canonical());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A plan's test suites: cases one after the other, then load drawn from the same cases.
+//!
+//! - [`request`]: a case becomes a request: where it goes, its signature, its fresh delivery id.
+//! - [`compare`] (pure): what came back against what was expected.
+//! - [`outcome`]: what came of it, and the sentence that says so.
+
+pub mod compare;
+pub mod outcome;
+pub mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::generator::{self, Rate, Scenario};
+use super::sign::Secrets;
+use crate::clock::Clock;
+use crate::judge::criterion::judge;
+use crate::plan::model::{Case, Load, Suite};
+use crate::secret::Secret;
+use compare::{Answer, differences};
+pub use outcome::{CaseOutcome, LoadOutcome, SuiteOutcome};
+use request::{CaseSource, Prepared, prepare};
+
+/// How long one case may take.
+const CASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of an answer is read; more than any answer a case could want to look into.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// Requests in flight during load: the thousand events at a time that a gateway must carry.
+const MAX_IN_FLIGHT: u32 = 1024;
+
+/// What a suite is run against.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The data plane, as `http://HOST:PORT`.
+    pub data: String,
+    /// The control API and its token, for paths that begin with `control:`.
+    pub control: Option<(String, Option<Secret>)>,
+    /// What `sign_as` signs with.
+    pub secrets: Secrets,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Runs every case of `suite` in order, and then its load.
+///
+/// Never fails as a whole: what goes wrong, a target that does not answer included, is in the
+/// outcome of the case that met it. Dropped half way, it sends nothing more.
+pub async fn run_suite(suite: &Suite, target: &Target) -> SuiteOutcome {
+    let mut dice = Dice::fresh();
+    let mut cases = Vec::with_capacity(suite.cases.len());
+    // A proxy of the environment must not see, or answer, what is meant for the service; and a
+    // redirect is an answer like any other.
+    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build();
+    for case in &suite.cases {
+        let began = Instant::now();
+        let faults = match &client {
+            Ok(client) => run_case(client, case, target, &mut dice).await,
+            Err(error) => vec![format!("failed to make an HTTP client: {error}")],
+        };
+        cases.push(CaseOutcome {
+            name: case.name.clone(),
+            request: format!("{} {}", case.request.method, case.request.url),
+            took: began.elapsed(),
+            faults,
+        });
+    }
+    let load = match &suite.load {
+        Some(load) => Some(run_load(load, &suite.cases, target, dice).await),
+        None => None,
+    };
+    SuiteOutcome { id: suite.id.clone(), kind: suite.kind, cases, load }
+}
+
+/// Runs one case; gives what was not as expected.
+async fn run_case(
+    client: &reqwest::Client,
+    case: &Case,
+    target: &Target,
+    dice: &mut Dice,
+) -> Vec<String> {
+    let prepared = match prepare(case, target, dice) {
+        Ok(prepared) => prepared,
+        Err(fault) => return vec![format!("not sent: {fault}")],
+    };
+    match send(client, prepared).await {
+        Ok(answer) => differences(&case.expect, &answer),
+        Err(error) => {
+            let (status, why) = (case.expect.status, root(&error));
+            vec![format!("expected status {status}, got no answer: {why}")]
+        }
+    }
+}
+
+async fn send(client: &reqwest::Client, prepared: Prepared) -> reqwest::Result<Answer> {
+    let request = client.request(prepared.method, prepared.url);
+    let request = request.headers(prepared.headers).body(prepared.body).timeout(CASE_TIMEOUT);
+    let mut response = request.send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+}
+
+/// The error behind an error: the outer ones only say that sending failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
+
+/// Applies the load of a suite to the data plane.
+async fn run_load(load: &Load, cases: &[Case], target: &Target, dice: Dice) -> LoadOutcome {
+    let not_run = |why: String| LoadOutcome { outcome: None, faults: vec![why], judged: vec![] };
+    let Some(rate) = Rate::per_second(load.rate) else {
+        return not_run(format!("a rate of {} requests a second cannot be applied", load.rate));
+    };
+    let address = match target.data.parse() {
+        Ok(address) => address,
+        Err(error) => return not_run(format!("{error}")),
+    };
+    let Some(source) = CaseSource::new(cases, target, dice) else {
+        return not_run("there is no case to draw requests to the data plane from".to_owned());
+    };
+    let mut scenario = Scenario::new(address, rate, Box::new(source));
+    scenario.lasts = Some(load.lasts);
+    scenario.max_in_flight = MAX_IN_FLIGHT;
+    let (_never_told, stop) = watch::channel(false);
+    let outcome = generator::run(scenario, stop).await;
+    let judged = load
+        .thresholds
+        .iter()
+        .map(|(metric, limit)| (*metric, judge(*metric, *limit, 1, outcome.read(*metric), 0)));
+    let judged: Vec<_> = judged.collect();
+    let mut faults = Vec::new();
+    if outcome.dropped > 0 {
+        let due = outcome.sent + outcome.dropped;
+        faults
+            .push(format!("the rate was not kept: {} of {due} requests dropped", outcome.dropped));
+    }
+    if outcome.answered == 0 {
+        faults.push("no request was answered".to_owned());
+    } else if judged.is_empty() && outcome.errors() > 0 {
+        faults.push(format!("{} of {} requests went wrong", outcome.errors(), outcome.sent));
+    }
+    LoadOutcome { outcome: Some(outcome), faults, judged }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! `/livez`, `/readyz`, `/metrics`, `/v1/metrics`, `/v1/health`, `/v1/audit`, `/openapi.json`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::header::CONTENT_TYPE;
+
+use crate::control::observe::{Health, Metrics};
+use crate::control::wire::{AuditRow, ProblemCode};
+use crate::orchestrator::control::core::Refusal;
+use crate::orchestrator::control::server::access::{Access, Operator};
+use crate::orchestrator::control::server::input::{After, From, Params};
+use crate::orchestrator::control::server::{openapi, prometheus};
+use crate::orchestrator::health;
+
+pub(in super::super) async fn live() -> &'static str {
+    "live"
+}
+
+pub(in super::super) async fn ready(State(access): State<Access>) -> Result<&'static str, Refusal> {
+    if access.ready() {
+        Ok("ready")
+    } else {
+        Err(Refusal::new(ProblemCode::NotReady, "the store does not answer"))
+    }
+}
+
+pub(in super::super) async fn metrics(
+    operator: Operator,
+    Params(From { from }): Params<From>,
+) -> Json<Metrics> {
+    Json(Metrics { host: operator.vitals.host(), ..operator.plane.observe(from) })
+}
+
+pub(in super::super) async fn health(operator: Operator) -> Result<Json<Health>, Refusal> {
+    let plane = &operator.plane;
+    let active = plane.active();
+    let (status, checks) = operator.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
+    let (incidents, healing, observed) = operator.desk.health()?;
+    let reliability = health::reliability(observed, plane.tempo);
+    Ok(Json(Health { status, checks, incidents, healing, reliability }))
+}
+
+pub(in super::super) async fn prometheus(
+    operator: Operator,
+) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], prometheus::text(&operator))
+}
+
+pub(in super::super) async fn audit(
+    operator: Operator,
+    Params(After { after }): Params<After>,
+) -> Result<Json<Vec<AuditRow>>, Refusal> {
+    operator.desk.audit(after).map(Json)
+}
+
+pub(in super::super) async fn openapi(_: Operator) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "application/json")], openapi::text())
+}

@@ -1,0 +1,206 @@
+//! What comes in, parsed at the door: headers, paths, queries and bodies become types, or a
+//! problem that says which one is wrong.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::request::Parts;
+use http_body_util::LengthLimitError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::access::is_json;
+use crate::control::wire::{FENCE, Fence, IDEMPOTENCY_KEY, ProblemCode};
+use crate::orchestrator::control::core::Refusal;
+
+/// Largest body of most requests.
+pub(super) const BODY: usize = 1 << 20;
+/// Largest cache snapshot.
+pub(super) const CACHE_BODY: usize = 64 << 20;
+/// Longest wait for a whole body.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The `Ctx-Fence` of a write.
+#[derive(Debug)]
+pub(super) struct Fenced(pub(super) Fence);
+
+/// The `Ctx-Fence` of a request that may do without.
+#[derive(Debug)]
+pub(super) struct MaybeFenced(pub(super) Option<Fence>);
+
+/// The `Idempotency-Key` of a write.
+#[derive(Debug)]
+pub(super) struct Key(pub(super) String);
+
+/// The revision that `If-Match` expects at the head.
+#[derive(Debug)]
+pub(super) struct Expected(pub(super) u64);
+
+/// The revision in the path.
+#[derive(Debug)]
+pub(super) struct Rev(pub(super) u64);
+
+/// The key in the path.
+#[derive(Debug)]
+pub(super) struct KeyPath(pub(super) String);
+
+/// `?from=MS`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    pub(super) from: Option<u64>,
+}
+
+/// `?after=SEQ`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    #[serde(default)]
+    pub(super) after: u64,
+}
+
+/// Parameters after the `?`; unknown ones are refused.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+/// A JSON body of at most `LIMIT` bytes.
+#[derive(Debug)]
+pub(super) struct Body<T, const LIMIT: usize = BODY>(pub(super) T);
+
+/// Whether `text` may be an idempotency key: 1 to 128 letters, digits, `.`, `_`, `:` and `-`.
+fn is_key(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+}
+
+fn bad(detail: impl Into<String>) -> Refusal {
+    Refusal::new(ProblemCode::BadRequest, detail)
+}
+
+/// The one value of a header; two are a mistake of somebody on the way.
+fn header<'a>(parts: &'a Parts, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = parts.headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            value.to_str().map(Some).map_err(|_| bad(format!("`{name}` is not plain text")))
+        }
+        (Some(_), Some(_)) => Err(bad(format!("`{name}` is there twice"))),
+    }
+}
+
+fn required<'a>(parts: &'a Parts, name: &str) -> Result<&'a str, Refusal> {
+    header(parts, name)?.ok_or_else(|| {
+        Refusal::new(ProblemCode::PreconditionRequired, format!("`{name}` is missing"))
+    })
+}
+
+fn fence(text: &str) -> Result<Fence, Refusal> {
+    text.parse().map_err(|error| bad(format!("`{FENCE}`: {error}")))
+}
+
+impl<S: Sync> FromRequestParts<S> for Fenced {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        fence(required(parts, FENCE)?).map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for MaybeFenced {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        header(parts, FENCE)?.map(fence).transpose().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let key = required(parts, IDEMPOTENCY_KEY)?;
+        if is_key(key) {
+            Ok(Self(key.to_owned()))
+        } else {
+            Err(bad(format!("`{IDEMPOTENCY_KEY}`: 1 to 128 letters, digits, `.`, `_`, `:`, `-`")))
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Expected {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let tag = required(parts, IF_MATCH.as_str())?;
+        let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        number
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| bad("`if-match` must be one revision in quotes, such as `\"41\"`"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Rev {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::<u64>::from_request_parts(parts, state).await {
+            Ok(Path(rev)) => Ok(Self(rev)),
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                Err(bad("a revision is a number"))
+            }
+            Err(error) => Err(bad(error.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(key)) if is_key(&key) => Ok(Self(key)),
+            _ => Err(bad("a key has 1 to 128 letters, digits, `.`, `_`, `:`, `-`")),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Query::from_request_parts(parts, state)
+            .await
+            .map(|Query(value)| Self(value))
+            .map_err(|error: QueryRejection| bad(error.body_text()))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Body<T, LIMIT> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        if !request.headers().get(CONTENT_TYPE).is_some_and(is_json) {
+            return Err(Refusal::new(
+                ProblemCode::UnsupportedMediaType,
+                "a body is sent as `application/json`",
+            ));
+        }
+        let bytes = tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), LIMIT))
+            .await
+            .map_err(|_| bad("the body did not arrive in time"))?
+            .map_err(|error| {
+                let source = std::error::Error::source(&error);
+                if source.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
+                    Refusal::new(ProblemCode::TooLarge, format!("the limit is {LIMIT} bytes"))
+                } else {
+                    bad("the body broke off")
+                }
+            })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(format!("the body: {error}")))
+    }
+}

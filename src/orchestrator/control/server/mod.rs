@@ -1,0 +1,88 @@
+//! The control API over HTTP: who may ask ([`access`]), what comes in ([`input`]), one table of
+//! routes ([`routes`]) and the document made from it ([`openapi`]), and the handlers, which are
+//! one call each.
+
+mod access;
+mod file;
+mod handlers;
+mod input;
+pub mod openapi;
+mod problem;
+mod prometheus;
+pub mod routes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use self::access::{Access, Operator};
+use super::core::Refusal;
+use super::desk::Desk;
+use crate::control::wire::ProblemCode;
+use crate::orchestrator::health::Vitals;
+use crate::orchestrator::plane::Plane;
+use crate::secret::Secret;
+
+/// What the handlers work on.
+#[derive(Debug)]
+pub struct Shared {
+    pub desk: Desk,
+    pub plane: Arc<Plane>,
+    pub vitals: Vitals,
+    /// Where events are received.
+    pub data_addr: SocketAddr,
+}
+
+/// Serves until `stop` says how long requests in flight may still take.
+pub async fn run(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    token: Secret,
+    mut stop: watch::Receiver<Option<Duration>>,
+) {
+    let router = router(Access::new(shared, token));
+    let mut told = stop.clone();
+    let asked = async move {
+        // A stop that is dropped is a stop.
+        let _ = told.wait_for(Option::is_some).await;
+    };
+    let serve = std::future::IntoFuture::into_future(
+        axum::serve(listener, router).with_graceful_shutdown(asked),
+    );
+    let overdue = async move {
+        let drain = match stop.wait_for(Option::is_some).await {
+            Ok(drain) => drain.unwrap_or_default(),
+            Err(_) => Duration::ZERO,
+        };
+        tokio::time::sleep(drain).await;
+    };
+    tokio::select! {
+        result = serve => if let Err(error) = result {
+            tracing::error!(%error, "the control API stopped");
+        },
+        () = overdue => {}
+    }
+}
+
+fn router(access: Access) -> Router {
+    let table = routes::ROUTES.iter();
+    table
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(access.clone(), access::gate))
+        .with_state(access)
+}
+
+async fn unknown(_: Operator) -> Refusal {
+    Refusal::new(ProblemCode::NotFound, "there is no such path; `/openapi.json` lists them")
+}
+
+async fn wrong_method(_: Operator) -> Refusal {
+    Refusal::new(ProblemCode::MethodNotAllowed, "this path has other methods; see `allow`")
+}

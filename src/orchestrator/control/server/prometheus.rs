@@ -1,0 +1,31 @@
+//! `GET /metrics`: the gateway's exposition, and after it what the control side knows.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+
+/// The text exposition format.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn text(shared: &Shared) -> String {
+    let plane = &shared.plane;
+    let mut text = plane.metrics.prometheus();
+    let mut add = |name: &str, kind: &str, help: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+        }
+    };
+    let host = shared.vitals.host();
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only")]
+    let float = |n: u64| Some(n as f64);
+    let workers = plane.workers.load(Ordering::Relaxed).into();
+    let alerts = shared.vitals.alerts();
+    add("ctx_revision", "gauge", "The revision in force.", float(plane.active().rev));
+    add("ctx_event_workers", "gauge", "Event workers now.", float(workers));
+    add("ctx_cache_entries", "gauge", "Answers in the cache.", float(plane.cache.len()));
+    add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
+    add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
+    add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
+    text
+}

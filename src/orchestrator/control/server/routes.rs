@@ -1,0 +1,293 @@
+//! The table of routes: the router, the `OpenAPI` document and the tests are all made from it.
+//!
+//! To add one: a handler in `handlers/`, a row here, and `CTX_BLESS=1 cargo test openapi` to
+//! write the document anew.
+
+use std::fmt;
+
+use axum::routing::{MethodRouter, delete, get, post, put};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::access::Access;
+use super::handlers::{lease, maintenance, observe, revisions};
+use crate::control::observe::{CacheSnapshot, Health, Metrics};
+use crate::control::wire::{
+    AuditRow, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
+    RevisionRequest, RevisionResult, State,
+};
+
+/// One row of the table.
+pub struct Route {
+    /// Lower case, as in an `OpenAPI` document.
+    pub method: &'static str,
+    pub path: &'static str,
+    pub summary: &'static str,
+    /// Whether it answers without a token.
+    pub open: bool,
+    pub parameters: &'static [Parameter],
+    pub body: Option<Shape>,
+    pub replies: &'static [(u16, Content)],
+    /// Problems of its own; those that every route of its kind has are not repeated.
+    pub problems: &'static [ProblemCode],
+    pub(super) handler: fn() -> MethodRouter<Access>,
+}
+
+/// A parameter outside of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    Rev,
+    KeyPath,
+    Fence,
+    /// The fence, where the request may do without.
+    MaybeFence,
+    Key,
+    IfMatch,
+    From,
+    After,
+}
+
+/// How a type becomes a JSON Schema.
+pub type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a reply carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Content {
+    Nothing,
+    Text(&'static str),
+    Bytes(&'static str),
+    Json(Shape),
+    /// JSON under the `ETag` of its revision.
+    Tagged(Shape),
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A route that is read with the token and takes nothing: what the rows below differ from.
+const READ: Route = Route {
+    method: "get",
+    path: "",
+    summary: "",
+    open: false,
+    parameters: &[],
+    body: None,
+    replies: &[],
+    problems: &[],
+    handler: MethodRouter::new,
+};
+
+/// Every route.
+pub static ROUTES: &[Route] = &[
+    Route {
+        path: "/livez",
+        summary: "Whether the process lives",
+        open: true,
+        replies: &[(200, Content::Text("text/plain"))],
+        handler: || get(observe::live),
+        ..READ
+    },
+    Route {
+        path: "/readyz",
+        summary: "Whether the orchestrator can do its work",
+        open: true,
+        replies: &[(200, Content::Text("text/plain"))],
+        problems: &[ProblemCode::NotReady],
+        handler: || get(observe::ready),
+        ..READ
+    },
+    Route {
+        path: "/openapi.json",
+        summary: "This document",
+        replies: &[(200, Content::Json(shape::<serde_json::Value>))],
+        handler: || get(observe::openapi),
+        ..READ
+    },
+    Route {
+        method: "put",
+        path: "/v1/lease",
+        summary: "Asks for the lease, or with its fence renews it",
+        parameters: &[Parameter::MaybeFence],
+        body: Some(shape::<LeaseRequest>),
+        replies: &[(200, Content::Json(shape::<LeaseGrant>))],
+        problems: &[ProblemCode::LeaseHeld, ProblemCode::StateRegression, ProblemCode::StaleFence],
+        handler: || put(lease::put),
+        ..READ
+    },
+    Route {
+        path: "/v1/lease",
+        summary: "Who holds the lease; `null` when nobody does",
+        replies: &[(200, Content::Json(shape::<Option<LeaseView>>))],
+        handler: || get(lease::get),
+        ..READ
+    },
+    Route {
+        method: "delete",
+        path: "/v1/lease",
+        summary: "Gives the lease back; what lives with it is reverted",
+        parameters: &[Parameter::Fence],
+        replies: &[(204, Content::Nothing)],
+        problems: &[ProblemCode::StaleFence],
+        handler: || delete(lease::delete),
+        ..READ
+    },
+    Route {
+        path: "/v1/state",
+        summary: "Where the orchestrator stands",
+        parameters: &[Parameter::MaybeFence],
+        replies: &[(200, Content::Json(shape::<State>))],
+        problems: &[ProblemCode::StaleFence],
+        handler: || get(revisions::state),
+        ..READ
+    },
+    Route {
+        path: "/v1/revisions",
+        summary: "Revisions without their content, newest first, at most 100",
+        replies: &[(200, Content::Json(shape::<Vec<Revision>>))],
+        handler: || get(revisions::list),
+        ..READ
+    },
+    Route {
+        path: "/v1/revisions/{rev}",
+        summary: "One revision with its content",
+        parameters: &[Parameter::Rev],
+        replies: &[(200, Content::Tagged(shape::<Revision>))],
+        problems: &[ProblemCode::NotFound],
+        handler: || get(revisions::get),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/revisions",
+        summary: "Puts a new document in force, provisionally",
+        parameters: &[Parameter::Fence, Parameter::Key, Parameter::IfMatch],
+        body: Some(shape::<RevisionRequest>),
+        replies: &[
+            (201, Content::Tagged(shape::<RevisionResult>)),
+            (200, Content::Tagged(shape::<RevisionResult>)),
+        ],
+        problems: &[
+            ProblemCode::StaleFence,
+            ProblemCode::KeyReused,
+            ProblemCode::ProvisionalExists,
+            ProblemCode::HeadMoved,
+            ProblemCode::InvalidConfig,
+        ],
+        handler: || post(revisions::apply),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/revisions/{rev}/confirm",
+        summary: "Makes the provisional revision permanent",
+        parameters: &[Parameter::Rev, Parameter::Fence, Parameter::Key],
+        replies: &[(200, Content::Tagged(shape::<RevisionResult>))],
+        problems: &[
+            ProblemCode::StaleFence,
+            ProblemCode::KeyReused,
+            ProblemCode::NotProvisional,
+            ProblemCode::ProvisionalExists,
+        ],
+        handler: || post(revisions::confirm),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/revisions/{rev}/revert",
+        summary: "Takes the provisional revision out of force",
+        parameters: &[Parameter::Rev, Parameter::Fence, Parameter::Key],
+        replies: &[(200, Content::Tagged(shape::<RevisionResult>))],
+        problems: &[
+            ProblemCode::StaleFence,
+            ProblemCode::KeyReused,
+            ProblemCode::NotProvisional,
+            ProblemCode::ProvisionalExists,
+        ],
+        handler: || post(revisions::revert),
+        ..READ
+    },
+    Route {
+        path: "/v1/operations/{key}",
+        summary: "What became of a request whose answer was lost",
+        parameters: &[Parameter::KeyPath, Parameter::MaybeFence],
+        replies: &[(200, Content::Json(shape::<Operation>))],
+        problems: &[ProblemCode::NotFound, ProblemCode::StaleFence],
+        handler: || get(revisions::operation),
+        ..READ
+    },
+    Route {
+        path: "/v1/metrics",
+        summary: "What was measured since `from`; without it, in the last 5 seconds",
+        parameters: &[Parameter::From],
+        replies: &[(200, Content::Json(shape::<Metrics>))],
+        handler: || get(observe::metrics),
+        ..READ
+    },
+    Route {
+        path: "/metrics",
+        summary: "Totals for Prometheus",
+        replies: &[(200, Content::Text("text/plain"))],
+        handler: || get(observe::prometheus),
+        ..READ
+    },
+    Route {
+        path: "/v1/health",
+        summary: "Checks, incidents, self-healing and reliability",
+        replies: &[(200, Content::Json(shape::<Health>))],
+        handler: || get(observe::health),
+        ..READ
+    },
+    Route {
+        path: "/v1/cache",
+        summary: "What the cache holds",
+        replies: &[(200, Content::Json(shape::<CacheSnapshot>))],
+        handler: || get(maintenance::cache),
+        ..READ
+    },
+    Route {
+        method: "put",
+        path: "/v1/cache",
+        summary: "Fills the cache from a snapshot of at most 64 MiB",
+        parameters: &[Parameter::Fence],
+        body: Some(shape::<CacheSnapshot>),
+        replies: &[(204, Content::Nothing)],
+        problems: &[ProblemCode::StaleFence],
+        handler: || put(maintenance::restore_cache),
+        ..READ
+    },
+    Route {
+        path: "/v1/audit",
+        summary: "Rows of the audit chain, oldest first, at most 1,000",
+        parameters: &[Parameter::After],
+        replies: &[(200, Content::Json(shape::<Vec<AuditRow>>))],
+        handler: || get(observe::audit),
+        ..READ
+    },
+    Route {
+        path: "/v1/database",
+        summary: "A consistent copy of the orchestrator's database",
+        replies: &[(200, Content::Bytes("application/vnd.sqlite3"))],
+        handler: || get(maintenance::database),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/legacy/cleanup",
+        summary: "Clears stored answers and the content of old revisions; nothing brings them back",
+        parameters: &[Parameter::Fence, Parameter::Key],
+        replies: &[(200, Content::Json(shape::<RevisionResult>))],
+        problems: &[
+            ProblemCode::StaleFence,
+            ProblemCode::KeyReused,
+            ProblemCode::ProvisionalExists,
+        ],
+        handler: || post(maintenance::cleanup),
+        ..READ
+    },
+];

@@ -1,0 +1,208 @@
+//! Feature flags: whether a key is within a flag's percentage.
+//!
+//! The law: the same key always gets the same answer, and a key that is in at 10 % is in at 25 %.
+//! Both follow from hashing the key to one fixed bucket and comparing it with the percentage, so
+//! raising a percentage only adds keys and lowering it takes the last ones out first.
+//!
+//! The bucketing is flagd's `fractional`, second version, bit for bit: 32-bit murmur3 (seed 0)
+//! over flag key and targeting key, scaled to thousandths of a percent by a multiplication. The
+//! flag's own name is part of the hash, so two flags at 10 % do not pick the same tenth.
+
+use std::cell::Cell;
+
+use crate::control::config::Flag;
+use crate::units::Percent;
+
+/// What a request is recognised by when a percentage is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// A value that stays the same from request to request; never empty.
+    Sticky(&'a [u8]),
+    /// Nothing to recognise it by: each question is a new throw of the dice.
+    Random,
+}
+
+impl<'a> Key<'a> {
+    /// The key for a targeting key that may be absent. As in flagd, an empty one is absent.
+    pub fn from_value(value: Option<&'a [u8]>) -> Self {
+        value.filter(|value| !value.is_empty()).map_or(Self::Random, Self::Sticky)
+    }
+}
+
+/// A flag as it is asked on each request: its name and the share of keys that are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    name: Box<str>,
+    share: Percent,
+}
+
+impl Share {
+    /// The share of keys that `flag` includes; none without a flag, or while it is disabled.
+    pub fn of_flag(name: &str, flag: Option<&Flag>) -> Self {
+        let share = flag.filter(|flag| flag.enabled).map_or(Percent::ZERO, |flag| flag.percentage);
+        Self::new(name, share)
+    }
+
+    /// A share decided under a name of its own, which serves as its salt.
+    pub fn new(name: &str, share: Percent) -> Self {
+        Self { name: name.into(), share }
+    }
+
+    /// Whether `key` is in.
+    pub fn includes(&self, key: Key<'_>) -> bool {
+        match (self.share, key) {
+            (Percent::ZERO, _) => false,
+            (Percent::ALL, _) => true,
+            (share, Key::Sticky(key)) => bucket(&self.name, key) < share.thousandths(),
+            (share, Key::Random) => scale(dice()) < share.thousandths(),
+        }
+    }
+}
+
+/// The bucket of a key under a flag, in 0..100,000. The key is in iff its bucket is below the
+/// flag's percentage in thousandths of a percent.
+pub fn bucket(flag_key: &str, targeting_key: &[u8]) -> u32 {
+    let (flag_key, both) = (flag_key.as_bytes(), flag_key.len() + targeting_key.len());
+    // Nearly every key fits the stack; the heap is for senders of absurd headers.
+    let mut short = [0u8; 256];
+    match short.get_mut(..both) {
+        Some(joined) => {
+            let (head, tail) = joined.split_at_mut(flag_key.len());
+            head.copy_from_slice(flag_key);
+            tail.copy_from_slice(targeting_key);
+            scale(murmur3_x86_32(joined))
+        }
+        None => scale(murmur3_x86_32(&[flag_key, targeting_key].concat())),
+    }
+}
+
+/// Scales a hash to a bucket without a division: `hash * 100,000 / 2^32`.
+fn scale(hash: u32) -> u32 {
+    let scaled = (u64::from(hash) * u64::from(Percent::DENOMINATOR)) >> 32;
+    u32::try_from(scaled).expect("a 32-bit hash scaled by less than 2^32 fits 32 bits")
+}
+
+/// MurmurHash3, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
+fn murmur3_x86_32(bytes: &[u8]) -> u32 {
+    const C1: u32 = 0xcc9e_2d51;
+    const C2: u32 = 0x1b87_3593;
+    let mix = |k: u32| k.wrapping_mul(C1).rotate_left(15).wrapping_mul(C2);
+    let (blocks, tail) = bytes.as_chunks::<4>();
+    let mut hash: u32 = 0;
+    for block in blocks {
+        hash ^= mix(u32::from_le_bytes(*block));
+        hash = hash.rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+    }
+    if !tail.is_empty() {
+        let mut block = [0u8; 4];
+        block[..tail.len()].copy_from_slice(tail);
+        hash ^= mix(u32::from_le_bytes(block));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the algorithm takes the length mod 2^32")]
+    let length = bytes.len() as u32;
+    hash ^= length;
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ (hash >> 16)
+}
+
+/// A random number for a percentage: `SplitMix64` per thread, seeded by the operating system.
+/// Fair, fast, and guards no secret.
+fn dice() -> u32 {
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(
+            getrandom::u64().expect("the operating system gives random bytes"),
+        );
+    }
+    STATE.with(|state| {
+        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(next);
+        let mut z = next;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) >> 32).expect("the upper half of 64 bits fits 32 bits")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::control::config::Bucketing;
+
+    #[test]
+    fn murmur3_agrees_with_the_published_vectors() {
+        let vectors: [(&[u8], u32); 9] = [
+            (b"", 0),
+            (b"\0", 0x514e_28b7),
+            (b"\0\0", 0x30f4_c306),
+            (b"\0\0\0", 0x85f0_b427),
+            (b"\0\0\0\0", 0x2362_f9de),
+            (b"\xff\xff\xff\xff", 0x7629_3b50),
+            (b"\x21\x43\x65\x87", 0xf55b_516b),
+            (b"test", 0xba6b_d213),
+            (b"The quick brown fox jumps over the lazy dog", 0x2e4f_f723),
+        ];
+        for (bytes, hash) in vectors {
+            assert_eq!(murmur3_x86_32(bytes), hash, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_hashed_after_the_flag_key() {
+        for length in [1, 200, 256, 257, 5000] {
+            let key = vec![b'k'; length];
+            let joined = [b"flag".as_slice(), &key].concat();
+            assert_eq!(bucket("flag", &key), scale(murmur3_x86_32(&joined)));
+        }
+    }
+
+    #[test]
+    fn an_absent_or_disabled_flag_includes_nobody() {
+        let flag = Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
+        for share in [Share::of_flag("f", None), Share::of_flag("f", Some(&flag))] {
+            assert!(!share.includes(Key::Sticky(b"user-1")));
+            assert!(!share.includes(Key::Random));
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_no_key() {
+        assert_eq!(Key::from_value(Some(b"")), Key::Random);
+        assert_eq!(Key::from_value(None), Key::Random);
+        assert_eq!(Key::from_value(Some(b"x")), Key::Sticky(b"x"));
+    }
+
+    #[test]
+    fn random_keys_fill_about_the_share_they_should() {
+        let share = Share::new("f", Percent::whole(25));
+        let within = (0..40_000).filter(|_| share.includes(Key::Random)).count();
+        assert!((9_300..10_700).contains(&within), "{within} of 40000 at 25%");
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_that_is_in_stays_in_as_the_percentage_rises(
+            key in proptest::collection::vec(any::<u8>(), 1..80),
+            low in 0..=100_000u32,
+            more in 0..=100_000u32,
+        ) {
+            let high = low.saturating_add(more).min(100_000);
+            let share = |thousandths| {
+                Share::new("flag", Percent::from_thousandths(thousandths).unwrap())
+            };
+            let key = Key::Sticky(&key);
+            prop_assert!(!share(low).includes(key) || share(high).includes(key));
+            prop_assert!(share(100_000).includes(key) && !share(0).includes(key));
+            prop_assert_eq!(share(low).includes(key), share(low).includes(key));
+        }
+
+        #[test]
+        fn every_hash_has_a_bucket_below_the_whole(hash: u32) {
+            prop_assert!(scale(hash) < Percent::DENOMINATOR);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Sends a request to an upstream, within its time limits, and says exactly what went wrong.
+
+use std::io;
+use std::pin::Pin;
+
+use hyper::body::Incoming;
+use hyper::http::response::Parts;
+use hyper::{Request, Response, Version};
+use tokio::time::{Instant, Sleep, timeout_at};
+
+use super::answer::{Answer, Stream};
+use super::body::{Outgoing, Owed};
+use super::headers;
+use super::refusal::Refusal;
+use super::table::Upstream;
+use super::trip::Trip;
+use super::worker::Worker;
+use crate::orchestrator::pool::{Lease, Pool, SendError};
+
+/// An upstream's answer, of which the head has arrived.
+pub(super) struct Exchange {
+    pub(super) head: Parts,
+    body: Incoming,
+    lease: Option<Lease>,
+    deadline: Instant,
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing was sent; the request is still whole.
+    Unsent(io::ErrorKind, Box<Request<Outgoing>>),
+    /// The request, or part of it, was sent: nobody knows what became of it.
+    Lost(Refusal),
+}
+
+impl Failure {
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Unsent(io::ErrorKind::TimedOut, _) => Refusal::TimedOut,
+            Self::Unsent(..) => Refusal::Upstream,
+            Self::Lost(refusal) => *refusal,
+        }
+    }
+}
+
+/// Sends `request` to `upstream`: over the pool, or over a connection of its own.
+///
+/// `owed` tells a client that is slow to send from an upstream that is slow to answer.
+///
+/// # Errors
+/// See [`Failure`].
+pub(super) async fn forward(
+    worker: &Worker,
+    upstream: &Upstream,
+    pooled: bool,
+    request: Request<Outgoing>,
+    owed: &Owed,
+) -> Result<Exchange, Failure> {
+    let Some(address) = &upstream.address else {
+        return Err(Failure::Unsent(io::ErrorKind::NotFound, Box::new(request)));
+    };
+    let deadline = Instant::now() + upstream.timeout;
+    let limit = upstream.connect_timeout.min(upstream.timeout);
+    let sent = timeout_at(deadline, async {
+        if pooled {
+            let (response, lease) = worker.pool.send(address, limit, request).await?;
+            Ok((response, Some(lease)))
+        } else {
+            Ok((Pool::send_alone(address, limit, request).await?, None))
+        }
+    });
+    match sent.await {
+        Ok(Ok((response, lease))) => {
+            let (mut head, body) = response.into_parts();
+            headers::strip_response(&mut head.headers);
+            head.version = Version::HTTP_11;
+            Ok(Exchange { head, body, lease, deadline })
+        }
+        Ok(Err(SendError::Unreached(error, request))) => {
+            tracing::debug!(%upstream, %error, "failed to reach it");
+            Err(Failure::Unsent(error.kind(), request))
+        }
+        Ok(Err(SendError::Lost(error))) => {
+            tracing::debug!(%upstream, %error, "the exchange broke off");
+            // An error of the body is the client's, who stopped sending it.
+            let stalled = error.is_user() && owed.get();
+            Err(Failure::Lost(if stalled { Refusal::Stalled } else { Refusal::Upstream }))
+        }
+        Err(_) if owed.get() => Err(Failure::Lost(Refusal::Stalled)),
+        Err(_) => Err(Failure::Lost(Refusal::TimedOut)),
+    }
+}
+
+impl Exchange {
+    /// Passes the answer on as it comes.
+    pub(super) fn answer(self, trip: Trip) -> Response<Answer> {
+        let Self { head, body, lease, deadline } = self;
+        let timer: Option<Pin<Box<Sleep>>> = None;
+        Answer::stream(head, Stream { body, lease, deadline, timer }, trip)
+    }
+}

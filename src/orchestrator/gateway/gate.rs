@@ -1,0 +1,138 @@
+//! How many events may be in flight, and what waits when they are.
+//!
+//! The law: the own processor never has more events in flight than its workers carry, nor more
+//! waiting than twice that; what is beyond is refused with 503 and `Retry-After` while the sender
+//! still has time to hear it. Each gateway worker has a gate of its own, an equal part of the
+//! whole, so that nothing is shared between them but two counters.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many events one event worker carries at once. Two workers, the least that the default
+/// configuration scales to, carry the 1,000 that the service is built for.
+pub const EVENTS_PER_WORKER: u32 = 512;
+/// The longest wait. The most impatient sender gives up after 3 seconds.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// Events that are in flight or waiting, over all gateway workers.
+#[derive(Debug, Default)]
+pub struct Load(Mutex<Vec<Arc<AtomicU32>>>);
+
+impl Load {
+    /// Events that are in flight or waiting now; more than the workers carry when they queue.
+    pub fn in_flight(&self) -> u32 {
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().map(|gate| gate.load(Ordering::Relaxed)).sum()
+    }
+
+    fn register(&self) -> Arc<AtomicU32> {
+        let inside = Arc::new(AtomicU32::new(0));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&inside));
+        inside
+    }
+}
+
+/// The gate of one gateway worker.
+#[derive(Debug)]
+pub(super) struct Gate {
+    inside: Arc<AtomicU32>,
+    permits: Arc<Semaphore>,
+    /// How many permits there are, in use or not.
+    capacity: Cell<u32>,
+}
+
+/// The right of one event to be in flight; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Pass {
+    _inside: Inside,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// An event that is in flight or waiting.
+#[derive(Debug)]
+struct Inside(Arc<AtomicU32>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Gate {
+    pub(super) fn new(load: &Load) -> Self {
+        let permits = Arc::new(Semaphore::new(0));
+        Self { inside: load.register(), permits, capacity: Cell::new(0) }
+    }
+
+    /// Lets an event in, at once or after a wait; `None` when too many are inside or waiting.
+    ///
+    /// `workers` event workers are shared out over `gates` gates.
+    pub(super) async fn enter(&self, workers: u32, gates: u32) -> Option<Pass> {
+        let capacity = workers.saturating_mul(EVENTS_PER_WORKER).div_ceil(gates.max(1)).max(1);
+        self.resize(capacity);
+        let before = self.inside.fetch_add(1, Ordering::Relaxed);
+        let inside = Inside(Arc::clone(&self.inside));
+        if before >= capacity.saturating_mul(3) {
+            return None;
+        }
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(MAX_WAIT, permit).await.ok()?.ok()?;
+        Some(Pass { _inside: inside, _permit: permit })
+    }
+
+    /// Adds or takes away permits. Those in use cannot be taken: the rest follows at later calls.
+    fn resize(&self, capacity: u32) {
+        let now = self.capacity.get();
+        if capacity > now {
+            self.permits.add_permits((capacity - now) as usize);
+            self.capacity.set(capacity);
+        } else if capacity < now {
+            let forgotten = self.permits.forget_permits((now - capacity) as usize);
+            self.capacity.set(now - u32::try_from(forgotten).unwrap_or(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_exceeds_the_workers_waits_and_is_refused_in_time() {
+        let load = Load::default();
+        let gate = Gate::new(&load);
+        let mut inside = Vec::new();
+        for _ in 0..EVENTS_PER_WORKER {
+            inside.push(gate.enter(1, 1).await.unwrap());
+        }
+        assert_eq!(load.in_flight(), EVENTS_PER_WORKER);
+        let start = tokio::time::Instant::now();
+        assert!(gate.enter(1, 1).await.is_none());
+        assert_eq!(start.elapsed(), MAX_WAIT);
+        assert_eq!(load.in_flight(), EVENTS_PER_WORKER);
+        inside.pop();
+        assert!(gate.enter(1, 1).await.is_some());
+        assert_eq!(start.elapsed(), MAX_WAIT, "there was room: no waiting");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gate_follows_the_number_of_workers() {
+        let load = Load::default();
+        let gate = Gate::new(&load);
+        let mut inside = Vec::new();
+        for _ in 0..2 * EVENTS_PER_WORKER {
+            inside.push(gate.enter(2, 1).await.unwrap());
+        }
+        assert!(gate.enter(1, 1).await.is_none());
+        inside.truncate(EVENTS_PER_WORKER as usize);
+        assert!(gate.enter(1, 1).await.is_none(), "still as many inside as one worker carries");
+        inside.pop();
+        assert!(gate.enter(1, 1).await.is_some());
+        drop(inside);
+        assert_eq!(load.in_flight(), 0);
+    }
+}

@@ -1,0 +1,113 @@
+//! The data plane: takes requests, decides who answers them, and passes the answer on.
+//!
+//! The law: what is not asked for by the configuration is not done. In legacy mode, with every
+//! flag at zero, a request and its answer pass through unchanged but for the headers that belong
+//! to one connection, and for `X-Forwarded-*`, which are the gateway's to set.
+//!
+//! How it works. Each worker is a thread with a single-threaded runtime, a listener of its own on
+//! the same port (`SO_REUSEPORT`: the kernel shares out the connections), and its own pool of
+//! upstream connections; between workers nothing is shared but the [`Plane`]. A request goes
+//! through [`admit`] (is it one unambiguous request?), the [`table`] (what does its path mean?),
+//! then [`reads`], [`event`] or straight through [`forward`]; its answer streams through
+//! [`answer`], which records the [`trip`] when the last byte is handed on.
+//!
+//! Shape and numbers: nginx's worker processes, and measurements of hyper proxies (DESIGN, 6).
+
+mod admit;
+mod answer;
+pub(crate) mod body;
+mod forward;
+pub(crate) mod gate;
+mod headers;
+mod proxy;
+mod refusal;
+pub(crate) mod table;
+mod trip;
+mod worker;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+use super::plane::Plane;
+
+/// Connections that the kernel holds for a worker that has not accepted them yet.
+const BACKLOG: i32 = 1024;
+
+/// A running gateway.
+#[must_use = "a gateway runs until it is stopped"]
+pub struct Gateway {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    workers: Vec<JoinHandle<()>>,
+    /// How long to drain, once it is time to stop.
+    stop: watch::Sender<Option<Duration>>,
+}
+
+/// Starts a gateway with `workers` threads, at least one, on `listen`; port 0 takes a free one.
+///
+/// # Errors
+/// When the address cannot be listened on, or a thread or its runtime cannot be made.
+pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Result<Gateway> {
+    let first = listener(listen)?;
+    let addr = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(listener(addr)?);
+    }
+    let (stop, stopping) = watch::channel(None);
+    let gates = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
+    let (report, reports) = mpsc::channel();
+    let mut threads = Vec::with_capacity(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let seat =
+            worker::Seat { listener, plane: Arc::clone(&plane), gates, stopping: stopping.clone() };
+        let report = report.clone();
+        let name = format!("gateway-{number}");
+        threads.push(thread::Builder::new().name(name).spawn(move || seat.run(&report))?);
+    }
+    drop(report);
+    let gateway = Gateway { addr, workers: threads, stop };
+    // Each worker reports once, when it is ready or has failed. Returning early drops the gateway
+    // and with it the sender of `stop`, which ends the others.
+    for started in reports {
+        started?;
+    }
+    Ok(gateway)
+}
+
+impl Gateway {
+    /// Stops accepting, lets requests in flight end within `drain`, and returns when all threads
+    /// have ended. What is not done by then is cut off.
+    pub fn stop(self, drain: Duration) {
+        self.stop.send_replace(Some(drain));
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a gateway worker had panicked");
+            }
+        }
+    }
+}
+
+/// A listener that shares its port with the other workers'.
+fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! Answers that the gateway gives by itself: short, plain, and silent about what is behind it.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use super::answer::Answer;
+use super::trip::Trip;
+
+/// Why the gateway answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The request could be read in two ways.
+    BadRequest,
+    /// The client stopped sending in the middle of a body.
+    Stalled,
+    /// The upstream could not be reached, or broke off before it answered.
+    Upstream,
+    /// The upstream did not answer in time.
+    TimedOut,
+}
+
+impl Refusal {
+    fn status_and_text(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "the request is ambiguous\n"),
+            Self::Stalled => (StatusCode::REQUEST_TIMEOUT, "the request's body did not arrive\n"),
+            Self::Upstream => (StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n"),
+            Self::TimedOut => {
+                (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n")
+            }
+        }
+    }
+
+    /// The answer, which ends the trip.
+    pub(super) fn answer(self, trip: Trip) -> Response<Answer> {
+        let (status, text) = self.status_and_text();
+        let mut response = Response::new(());
+        *response.status_mut() = status;
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        let (head, ()) = response.into_parts();
+        Answer::whole(head, Bytes::from_static(text.as_bytes()), trip)
+    }
+}

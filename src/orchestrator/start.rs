@@ -1,0 +1,293 @@
+//! Starting and stopping an orchestrator.
+//!
+//! Law: nothing is served before what an earlier run has left is settled: a provisional revision
+//! reverted, every lease void, and that on record. The control API has a thread of its own, so
+//! that a flood of events cannot keep an operator out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::control::core::{Core, Now, Transition};
+use super::control::desk::Desk;
+use super::control::server::{self, Shared};
+use super::gateway::{self, Gateway};
+use super::health::{self, Vitals};
+use super::plane::{Active, Plane};
+use super::store::{Store, StoreError};
+use crate::clock::{Clock, Tempo};
+use crate::control::config::{Config, LEGACY, Mode, Platform};
+use crate::control::document::{self, DocumentError};
+use crate::ids::random_hex;
+use crate::secret::{Secret, SecretRef};
+
+/// What an orchestrator needs to know before it starts.
+#[derive(Debug)]
+pub struct Options {
+    /// The URL of the legacy app.
+    pub legacy: String,
+    /// Where events are received.
+    pub listen: SocketAddr,
+    /// Where the control API listens; on loopback.
+    pub control: SocketAddr,
+    pub state_dir: PathBuf,
+    /// What an operator must present.
+    pub token: Secret,
+    pub tempo: Tempo,
+    pub clock: Arc<dyn Clock>,
+    /// Gateway workers, one thread each.
+    pub workers: usize,
+    pub initial: Initial,
+}
+
+/// What revision 1 has other than [`Config::legacy`]. Without effect on a store that exists.
+#[derive(Clone, Debug, Default)]
+pub struct Initial {
+    pub mode: Option<Mode>,
+    pub legacy_fallback: Option<bool>,
+    /// Where the secrets of webhooks are.
+    pub secrets: BTreeMap<Platform, SecretRef>,
+    /// Where these values come from, for the log and the audit chain; such as
+    /// `mode enhanced from CONTEXTEN_ENHANCED_MODE`.
+    pub origins: Vec<String>,
+}
+
+/// Why an orchestrator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the control API may listen on loopback only, not on {0}")]
+    NotLoopback(SocketAddr),
+    #[error("failed to listen on {addr} for {what}")]
+    Listen { what: &'static str, addr: SocketAddr, source: io::Error },
+    #[error("the legacy app's URL is not usable")]
+    Legacy(#[source] DocumentError),
+    #[error("failed to open the state in `{folder}`")]
+    Store { folder: PathBuf, source: StoreError },
+    #[error("failed to start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A running orchestrator. Dropping it ends it at once, as a crash would; [`Orchestrator::stop`]
+/// lets requests in flight finish.
+pub struct Orchestrator {
+    control_addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// There until it is stopped.
+    gateway: Option<Gateway>,
+    stop: watch::Sender<Option<Duration>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Orchestrator {
+    /// Starts serving: both listeners are bound, and the state is settled, when this returns.
+    ///
+    /// # Errors
+    /// When an address is taken or not allowed, the URL is no upstream, or the store cannot be
+    /// opened.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { legacy, listen, control, state_dir, token, tempo, clock, workers, initial } =
+            options;
+        if !control.ip().is_loopback() {
+            return Err(StartError::NotLoopback(control));
+        }
+        document::check(&Config::legacy(&legacy)).map_err(StartError::Legacy)?;
+        let (control, control_addr) = bind("the control API", control)?;
+        // The gateway's listeners share their port with each other, and so would not notice
+        // that somebody else has it.
+        drop(bind("events", listen)?);
+        let (core, store) = open(&state_dir, &legacy, &initial, Now::of(&*clock))
+            .map_err(|source| StartError::Store { folder: state_dir, source })?;
+        let head = core.head();
+        let active = Active { rev: head.rev, config: Config::clone(&head.config) };
+        let plane = Arc::new(Plane::new(active, clock, tempo));
+        let gateway = gateway::start(Arc::clone(&plane), listen, workers)
+            .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
+        let desk = Desk::new(core, store, Arc::clone(&plane));
+        let vitals = Vitals::default();
+        let shared = Arc::new(Shared { desk, plane, vitals, data_addr: gateway.addr });
+        let (stop, stopped) = watch::channel(None);
+        let mut orchestrator =
+            Self { control_addr, shared, stop, gateway: Some(gateway), threads: Vec::new() };
+        orchestrator.spawn("ctx-control", {
+            let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
+            move || serve(control, &shared, token, stopped)
+        })?;
+        orchestrator.spawn("ctx-health", {
+            let shared = Arc::clone(&orchestrator.shared);
+            move || look_after(shared, stopped)
+        })?;
+        Ok(orchestrator)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let thread = thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(body).map_err(StartError::Thread)?);
+        Ok(())
+    }
+
+    /// Where events are received.
+    pub fn data_addr(&self) -> SocketAddr {
+        self.shared.data_addr
+    }
+
+    /// Where the control API listens.
+    pub fn control_addr(&self) -> SocketAddr {
+        self.control_addr
+    }
+
+    /// The heart shared with the data plane.
+    pub fn plane(&self) -> &Arc<Plane> {
+        &self.shared.plane
+    }
+
+    /// Stops accepting, gives requests in flight up to `drain`, and joins every thread.
+    pub fn stop(mut self, drain: Duration) {
+        self.end(drain);
+    }
+
+    fn end(&mut self, drain: Duration) {
+        self.stop.send_replace(Some(drain));
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop(drain);
+        }
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Orchestrator {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+impl fmt::Debug for Orchestrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Orchestrator")
+            .field("data", &self.data_addr())
+            .field("control", &self.control_addr)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bind(what: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { what, addr, source };
+    let listener = TcpListener::bind(addr).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
+}
+
+fn serve(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    token: Secret,
+    stopped: watch::Receiver<Option<Duration>>,
+) {
+    run("the control API", async {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the control API has no listener"),
+        };
+        tokio::select! {
+            () = server::run(listener, Arc::clone(shared), token, stopped) => {}
+            () = shared.desk.watch() => {}
+        }
+    });
+}
+
+fn look_after(shared: Arc<Shared>, mut stopped: watch::Receiver<Option<Duration>>) {
+    run("health", async move {
+        tokio::select! {
+            _ = stopped.wait_for(Option::is_some) => {}
+            () = health::watch(shared) => {}
+        }
+    });
+}
+
+/// Runs on this thread, with a runtime of its own.
+fn run(what: &'static str, body: impl Future<Output = ()>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            runtime.block_on(body);
+            // A copy of the database that is under way is not waited for.
+            runtime.shutdown_background();
+        }
+        Err(error) => tracing::error!(%error, what, "there is no runtime for it"),
+    }
+}
+
+/// Opens the store and settles what an earlier run has left.
+fn open(
+    folder: &Path,
+    legacy: &str,
+    initial: &Initial,
+    now: Now,
+) -> Result<(Core, Store), StoreError> {
+    let mut store = Store::open(folder)?;
+    let take = |store: &mut Store, transition: Transition<()>| {
+        store.commit(&transition.writes)?;
+        Ok::<_, StoreError>(transition.next)
+    };
+    let core = match store.load()? {
+        None => {
+            let mut reason = "first start".to_owned();
+            for origin in &initial.origins {
+                tracing::info!(%origin, "initial configuration");
+                reason = format!("{reason}; {origin}");
+            }
+            let config = first_config(legacy, initial);
+            take(&mut store, Core::birth(now, &random_hex::<16>(), config, &reason))?
+        }
+        Some(durable) => {
+            let core = take(&mut store, Core::boot(now, durable))?;
+            for origin in &initial.origins {
+                tracing::info!(%origin, "ignored: the stored configuration is in force");
+            }
+            match moved(&core.head().config, legacy) {
+                None => core,
+                Some((config, from)) => {
+                    let to = &config.upstreams[LEGACY].url;
+                    let reason = format!("the command line moved the legacy app: {from} to {to}");
+                    tracing::info!(from, to, "the command line moved the legacy app");
+                    take(&mut store, core.rebase(now, config, &reason))?
+                }
+            }
+        }
+    };
+    Ok((core, store))
+}
+
+fn first_config(legacy: &str, initial: &Initial) -> Config {
+    let mut config = Config::legacy(legacy);
+    config.mode = initial.mode.unwrap_or(config.mode);
+    config.legacy_fallback = initial.legacy_fallback.unwrap_or(config.legacy_fallback);
+    for route in config.routes.values_mut() {
+        let secret = route.platform.and_then(|platform| initial.secrets.get(&platform));
+        route.secret = secret.map(ToString::to_string);
+    }
+    config
+}
+
+/// The stored configuration with the legacy app at `legacy`, and where it was; `None` when it is
+/// there already.
+fn moved(stored: &Config, legacy: &str) -> Option<(Config, String)> {
+    let url = Config::legacy(legacy).upstreams.remove(LEGACY)?.url;
+    let mut config = stored.clone();
+    let upstream = config.upstreams.get_mut(LEGACY)?;
+    let from = std::mem::replace(&mut upstream.url, url);
+    (from != upstream.url).then_some((config, from))
+}

@@ -1,0 +1,294 @@
+//! The history of health: results of checks, incidents, and what self-healing did about them.
+//!
+//! All three are bounded by number; the sums that reliability is computed from are not, because
+//! they are kept beside them.
+
+use rusqlite::{Connection, Row};
+
+use super::{Store, StoreError, signed, unsigned};
+use crate::clock::{WallMs, from_wall_ms, rfc3339};
+use crate::control::observe::{Check, HealingAction, Incident, Status};
+
+/// Results of checks that are kept: more than three days of five checks every 30 seconds.
+const CHECKS: u32 = 50_000;
+/// Finished incidents and actions that are kept.
+const KEPT: u32 = 1000;
+/// Rows of a reply.
+const PAGE: u32 = 100;
+
+/// One round of checks.
+#[derive(Clone, Debug)]
+pub struct Round {
+    pub at_ms: WallMs,
+    /// Time since the round before; zero when health was not watched in between.
+    pub elapsed_ms: u64,
+    pub checks: Vec<Check>,
+}
+
+/// Sums since the store was made, in real milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    pub total_ms: u64,
+    /// With at least one incident.
+    pub down_ms: u64,
+    pub failures: u64,
+    pub repairs: u64,
+    pub repair_ms: u64,
+}
+
+impl Store {
+    /// Records a round of checks, and returns the names of those whose incident begins with it.
+    ///
+    /// The time since the round before counts for what that round has found.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is recorded then.
+    pub fn record_round(&mut self, round: &Round) -> Result<Vec<String>, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let elapsed = signed(round.elapsed_ms)?;
+        transaction.execute(
+            "UPDATE observed SET total_ms = total_ms + ?1, down_ms = down_ms +
+                 iif(EXISTS (SELECT 1 FROM incidents WHERE ended = 0), ?1, 0)",
+            [elapsed],
+        )?;
+        transaction.execute(
+            "UPDATE incidents SET lasted_ms = lasted_ms + ?1 WHERE ended = 0",
+            [elapsed],
+        )?;
+        let mut began = Vec::new();
+        for check in &round.checks {
+            transaction.execute(
+                "INSERT INTO checks (name, status, detail, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                (&check.name, status_name(check.status), &check.detail, round.at_ms),
+            )?;
+            match check.status {
+                Status::Unhealthy if begin(&transaction, check, round.at_ms)? => {
+                    began.push(check.name.clone());
+                }
+                Status::Healthy => end(&transaction, &check.name)?,
+                // Not knowing neither begins nor ends an incident.
+                Status::Unhealthy | Status::Unknown => {}
+            }
+        }
+        // What is not checked any more, such as a removed upstream, cannot go on failing.
+        for name in open_incidents(&transaction)? {
+            if !round.checks.iter().any(|check| check.name == name) {
+                end(&transaction, &name)?;
+            }
+        }
+        bound(&transaction, "checks", CHECKS)?;
+        bound(&transaction, "incidents", KEPT)?;
+        transaction.commit()?;
+        Ok(began)
+    }
+
+    /// Ends incidents that nobody watches any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn end_incidents(&mut self) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        for name in open_incidents(&transaction)? {
+            end(&transaction, &name)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Records what self-healing did or would have done.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn record_healing(
+        &mut self,
+        at_ms: WallMs,
+        action: &str,
+        because: &str,
+        performed: bool,
+    ) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO healing (at_ms, action, because, performed) VALUES (?1, ?2, ?3, ?4)",
+            (at_ms, action, because, performed),
+        )?;
+        bound(&self.connection, "healing", KEPT)
+    }
+
+    /// Incidents, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT check_name, detail, began_ms, iif(ended, lasted_ms, NULL) FROM incidents
+             ORDER BY id DESC LIMIT {PAGE}"
+        ))?;
+        let rows = statement.query_and_then([], |row| {
+            let lasted: Option<i64> = row.get(3)?;
+            Ok(Incident {
+                check: row.get(0)?,
+                detail: row.get(1)?,
+                began: at(row, 2)?,
+                lasted_ms: lasted.map(|ms| unsigned("lasted_ms", ms)).transpose()?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// What self-healing did or would have done, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn healing(&self) -> Result<Vec<HealingAction>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT at_ms, action, because, performed FROM healing ORDER BY id DESC LIMIT {PAGE}"
+        ))?;
+        let rows = statement.query_and_then([], |row| {
+            Ok(HealingAction {
+                at: at(row, 0)?,
+                action: row.get(1)?,
+                because: row.get(2)?,
+                performed: row.get(3)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// The sums that reliability is computed from.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn observed(&self) -> Result<Observed, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT total_ms, down_ms, failures, repairs, repair_ms FROM observed",
+        )?;
+        let mut rows = statement.query_and_then([], |row| {
+            Ok(Observed {
+                total_ms: unsigned("total_ms", row.get(0)?)?,
+                down_ms: unsigned("down_ms", row.get(1)?)?,
+                failures: unsigned("failures", row.get(2)?)?,
+                repairs: unsigned("repairs", row.get(3)?)?,
+                repair_ms: unsigned("repair_ms", row.get(4)?)?,
+            })
+        })?;
+        rows.next().unwrap_or_else(|| Err(StoreError::Damaged("`observed` is empty".to_owned())))
+    }
+}
+
+/// Begins an incident, unless the check has one; returns whether it began.
+fn begin(connection: &Connection, check: &Check, at_ms: WallMs) -> Result<bool, StoreError> {
+    let going_on = connection.execute(
+        "UPDATE incidents SET detail = ?2 WHERE check_name = ?1 AND ended = 0",
+        (&check.name, &check.detail),
+    )?;
+    if going_on > 0 {
+        return Ok(false);
+    }
+    connection.execute(
+        "INSERT INTO incidents (check_name, detail, began_ms) VALUES (?1, ?2, ?3)",
+        (&check.name, &check.detail, at_ms),
+    )?;
+    connection.execute("UPDATE observed SET failures = failures + 1", [])?;
+    Ok(true)
+}
+
+fn end(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE observed SET repairs = repairs + 1, repair_ms = repair_ms + open.lasted_ms
+         FROM (SELECT lasted_ms FROM incidents WHERE check_name = ?1 AND ended = 0) AS open",
+        [name],
+    )?;
+    connection
+        .execute("UPDATE incidents SET ended = 1 WHERE check_name = ?1 AND ended = 0", [name])?;
+    Ok(())
+}
+
+fn open_incidents(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT check_name FROM incidents WHERE ended = 0")?;
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
+/// Deletes the oldest rows beyond `keep`. Ids only grow, so this needs no count.
+fn bound(connection: &Connection, table: &str, keep: u32) -> Result<(), StoreError> {
+    connection.execute(
+        &format!("DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?1"),
+        [keep],
+    )?;
+    Ok(())
+}
+
+fn at(row: &Row<'_>, column: usize) -> Result<String, StoreError> {
+    Ok(rfc3339(from_wall_ms(row.get(column)?)))
+}
+
+fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "healthy",
+        Status::Unhealthy => "unhealthy",
+        Status::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn round(elapsed_ms: u64, checks: &[(&str, Status)]) -> Round {
+        let check = |&(name, status): &(&str, Status)| Check {
+            name: name.to_owned(),
+            status,
+            detail: "why".to_owned(),
+            at: String::new(),
+        };
+        Round { at_ms: 1_893_452_400_000, elapsed_ms, checks: checks.iter().map(check).collect() }
+    }
+
+    #[test]
+    fn an_incident_begins_lasts_and_ends() {
+        let folder = TempDir::new().unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        let (good, bad, odd) = (Status::Healthy, Status::Unhealthy, Status::Unknown);
+        let mut record =
+            |elapsed, checks: &[_]| store.record_round(&round(elapsed, checks)).unwrap();
+        assert!(record(0, &[("a", good), ("b", good)]).is_empty());
+        assert_eq!(record(1000, &[("a", bad), ("b", good)]), ["a"]);
+        assert!(record(1000, &[("a", bad), ("b", good)]).is_empty());
+        assert_eq!(record(1000, &[("a", odd), ("b", bad)]), ["b"]);
+        assert!(record(1000, &[("a", good), ("b", good)]).is_empty());
+        assert!(record(1000, &[("a", good), ("b", good)]).is_empty());
+        let expect =
+            Observed { total_ms: 5000, down_ms: 3000, failures: 2, repairs: 2, repair_ms: 4000 };
+        assert_eq!(store.observed().unwrap(), expect);
+        let incidents = store.incidents().unwrap();
+        let said: Vec<_> = incidents.iter().map(|i| (i.check.as_str(), i.lasted_ms)).collect();
+        assert_eq!(said, [("b", Some(1000)), ("a", Some(3000))]);
+    }
+
+    #[test]
+    fn what_is_not_watched_any_more_does_not_fail_for_ever() {
+        let folder = TempDir::new().unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        let bad = Status::Unhealthy;
+        store.record_round(&round(0, &[("a", bad), ("b", bad)])).unwrap();
+        store.record_round(&round(10, &[("a", bad)])).unwrap();
+        assert_eq!(store.incidents().unwrap()[0].lasted_ms, Some(10));
+        assert_eq!(store.incidents().unwrap()[1].lasted_ms, None, "it goes on");
+        store.end_incidents().unwrap();
+        assert_eq!(store.observed().unwrap().repairs, 2);
+    }
+
+    #[test]
+    fn actions_are_remembered_and_bounded() {
+        let folder = TempDir::new().unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        for n in 0..3 {
+            store.record_healing(n, &format!("action {n}"), "why", n == 2).unwrap();
+        }
+        bound(&store.connection, "healing", 2).unwrap();
+        let actions = store.healing().unwrap();
+        assert_eq!(actions.len(), 2);
+        assert_eq!((actions[0].action.as_str(), actions[0].performed), ("action 2", true));
+    }
+}

@@ -1,0 +1,95 @@
+//! Legacy mode: what passes through unchanged, and what the gateway says when it cannot.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::{Response, StatusCode};
+
+use super::harness::{RawUpstream, Upstream, World, nowhere, upstream_at};
+
+/// The lines of a head, without the three that the gateway adds.
+fn head_of(request: &str) -> Vec<&str> {
+    let (head, _) = request.split_once("\r\n\r\n").unwrap();
+    head.lines().filter(|line| !line.starts_with("x-forwarded-")).collect()
+}
+
+#[tokio::test]
+async fn a_request_and_its_answer_pass_byte_for_byte() {
+    let answer = b"HTTP/1.1 207 Quite Fine\r\nX-OdD-cAsE: 1\r\nServer: uvicorn\r\n\
+        Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 5\r\n\r\n\x00\xffa\r\n";
+    let upstream = RawUpstream::start("\r\n\r\nhello", answer, false);
+    let world = World::at(upstream.addr, |_| {});
+    let got = world
+        .raw(
+            "POST /some/path?q=%20&x=1 HTTP/1.1\r\nHost: app.example:8080\r\nX-CuStOm: Value\r\n\
+            Accept: a\r\nAccept: b\r\nAuthorization: Bearer t\r\nConnection: close\r\n\
+            Content-Length: 5\r\n\r\nhello",
+        )
+        .await;
+    let seen = upstream.seen().remove(0);
+    assert_eq!(
+        head_of(&seen),
+        [
+            "POST /some/path?q=%20&x=1 HTTP/1.1",
+            "Host: app.example:8080",
+            "X-CuStOm: Value",
+            "Accept: a",
+            "Accept: b",
+            "Authorization: Bearer t",
+            "Content-Length: 5",
+            // The default is a connection for each request, as the legacy client did.
+            "Connection: close",
+        ]
+    );
+    for line in ["x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http"] {
+        assert!(seen.lines().any(|l| l == line), "{seen}");
+    }
+    assert!(seen.contains("\r\nx-forwarded-host: app.example:8080\r\n"), "{seen}");
+    let expected = b"HTTP/1.1 207 Quite Fine\r\nX-OdD-cAsE: 1\r\nServer: uvicorn\r\n\
+        Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 5\r\nconnection: close\r\n\r\n\
+        \x00\xffa\r\n";
+    assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(expected));
+    let metrics = world.metrics();
+    assert_eq!(metrics.routes["other"].requests, 1);
+    assert_eq!(metrics.total.requests, 0);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_a_502_and_an_error() {
+    let world = World::at(nowhere(), |_| {});
+    let (status, text) = world.get("/").await;
+    assert_eq!((status, &text[..]), (StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n"));
+    let metrics = world.metrics();
+    assert_eq!((metrics.total.requests, metrics.total.errors), (1, 1));
+    assert_eq!(metrics.arms["legacy"].errors, 1);
+}
+
+#[tokio::test]
+async fn an_error_of_the_upstream_passes_through_and_counts() {
+    let upstream = Upstream::start(|_| {
+        let body = Full::from("the app's own words");
+        Response::builder().status(500).header("x-trace", "7").body(body).unwrap()
+    })
+    .await;
+    let world = World::new(&upstream, |_| {});
+    let answer = world.client.get(world.url("/")).send().await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()["x-trace"]),
+        (StatusCode::INTERNAL_SERVER_ERROR, &"7".parse().unwrap())
+    );
+    assert_eq!(answer.text().await.unwrap(), "the app's own words");
+    assert_eq!(world.metrics().routes["home"].errors, 1);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_too_slow_is_a_504() {
+    let upstream = Upstream::slow(Duration::from_secs(60), |_| unreachable!()).await;
+    let world = World::new(&upstream, |config| {
+        let mut legacy = upstream_at(upstream.addr);
+        legacy.timeout = Duration::from_millis(50);
+        config.upstreams.insert("legacy".to_owned(), legacy);
+    });
+    let (status, _) = world.get("/").await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(world.metrics().total.errors, 1);
+}

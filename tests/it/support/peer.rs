@@ -1,0 +1,50 @@
+//! Programs that some tests need and a machine may not have.
+//!
+//! A test asks for its peer and returns when there is none; with `CTX_REQUIRE_PEERS=1` a missing
+//! peer is a failure instead, so that a full check cannot pass by skipping.
+//!
+//! How to add one: a row in [`PEERS`].
+
+use std::process::{Command, Stdio};
+
+use ctx::settings::environment;
+
+/// A program, how to find out whether it is there, and how to get it.
+struct Peer {
+    name: &'static str,
+    probe: fn() -> Command,
+    install: &'static str,
+}
+
+const PEERS: [Peer; 1] = [Peer {
+    name: "uvicorn",
+    probe: || {
+        let mut command = Command::new(python());
+        command.args(["-c", "import fastapi, uvicorn"]);
+        command
+    },
+    install: "pip install -r tests/fastapi/requirements.txt",
+}];
+
+/// The Python to use: `CTX_PYTHON`, or `python3`.
+pub(crate) fn python() -> String {
+    environment("CTX_PYTHON").unwrap_or_else(|| "python3".to_owned())
+}
+
+/// `None` when the peer is not there, after a line that says so.
+///
+/// # Panics
+/// When it is not there and `CTX_REQUIRE_PEERS=1`.
+#[track_caller]
+pub(crate) fn require(name: &str) -> Option<()> {
+    let peer = PEERS.iter().find(|peer| peer.name == name).expect("the peer has a row");
+    let mut probe = (peer.probe)();
+    let status = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if status.is_ok_and(|status| status.success()) {
+        return Some(());
+    }
+    let why = format!("{name} is not installed ({})", peer.install);
+    assert!(environment("CTX_REQUIRE_PEERS").as_deref() != Some("1"), "{why}");
+    println!("skipped: {why}");
+    None
+}
