@@ -4,8 +4,12 @@
 
 mod support;
 
+mod completions;
+mod desk;
 mod fastapi;
 mod gateway;
 mod ledger;
 mod load;
 mod plan;
+mod report;
+mod status;
