@@ -66,12 +66,8 @@ pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Resul
     let (report, reports) = mpsc::channel();
     let mut threads = Vec::with_capacity(listeners.len());
     for (number, listener) in listeners.into_iter().enumerate() {
-        let seat = worker::Seat {
-            listener,
-            plane: Arc::clone(&plane),
-            gates,
-            stopping: stopping.clone(),
-        };
+        let seat =
+            worker::Seat { listener, plane: Arc::clone(&plane), gates, stopping: stopping.clone() };
         let report = report.clone();
         let name = format!("gateway-{number}");
         threads.push(thread::Builder::new().name(name).spawn(move || seat.run(report))?);

@@ -60,8 +60,9 @@ pub(super) struct Worker {
 impl Seat {
     /// Runs the worker until it is told to stop. Reports once: ready, or why not.
     pub(super) fn run(self, report: mpsc::Sender<io::Result<()>>) {
-        let runtime =
-            runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
         // Nobody listens for the report only if another worker has failed; `stopping` tells then.
         match runtime {
             Ok(runtime) => runtime.block_on(async {
@@ -115,7 +116,10 @@ async fn serve(
     drop(listener);
     while worker.connections.get() > 0 {
         if time::timeout_at(deadline, worker.ended.notified()).await.is_err() {
-            tracing::warn!(connections = worker.connections.get(), "cut off at the end of the drain");
+            tracing::warn!(
+                connections = worker.connections.get(),
+                "cut off at the end of the drain"
+            );
             break;
         }
     }
