@@ -12,4 +12,5 @@ mod ledger;
 mod load;
 mod plan;
 mod report;
+mod resume;
 mod status;

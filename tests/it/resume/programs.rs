@@ -53,10 +53,10 @@ fn an_undo_that_fails_asks_for_a_person_after_undoing_the_rest() {
 "#;
     let scene = Scene::new(&[HEALTH, FOLDERS, stuck, FAILS]);
     let before = scene.config();
-    scene.migrate("1").exits(Code::RollbackIncomplete).warns(&[
-        "the rollback is incomplete: a person is needed",
-        "could not undo `stuck`",
-    ]);
+    scene
+        .migrate("1")
+        .exits(Code::RollbackIncomplete)
+        .warns(&["the rollback is incomplete: a person is needed", "could not undo `stuck`"]);
     assert!(!scene.test.path("marks").exists(), "the others are undone all the same");
     assert_eq!(scene.config(), before);
     let report = scene.test.run(&["report", "--json"]).exits(Code::Done).json();
