@@ -27,7 +27,6 @@ impl Holder {
     pub fn this() -> Self {
         Self { pid: std::process::id(), user: settings::user(), host: settings::host() }
     }
-    }
 }
 
 impl std::fmt::Display for Holder {
