@@ -10,7 +10,7 @@ use ctx::ui::Ui;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let plain = Ui::new(cli.global.json, cli.global.quiet, cli.global.color);
-    let result = Context::new(&cli.global).and_then(|context| cli::run(&cli.command, &context));
+    let result = Context::new(&cli.global).and_then(|context| cli::run(cli.command, &context));
     match result {
         Ok(code) => ExitCode::from(code.number()),
         Err(failure) => fail(&plain, &failure),

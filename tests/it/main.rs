@@ -4,6 +4,7 @@
 
 mod support;
 
+mod backup;
 mod fastapi;
 mod gateway;
 mod ledger;
