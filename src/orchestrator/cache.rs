@@ -254,7 +254,7 @@ mod tests {
     fn an_answer_is_given_again_until_its_time_is_over() {
         let (clock, cache) = cache(10, 60);
         cache.put("k", &head("1"), Bytes::from("body"));
-        clock.advance(59 * SECOND);
+        clock.advance(SECOND * 59);
         let stored = cache.get("k").unwrap();
         assert_eq!((stored.status, &stored.body[..]), (StatusCode::OK, &b"body"[..]));
         assert_eq!(stored.headers.get_all("x-a").iter().count(), 2);
@@ -267,13 +267,13 @@ mod tests {
     fn a_snapshot_restores_the_same_answers_for_the_time_they_had_left() {
         let (clock, cache) = cache(10, 60);
         cache.put("b", &head("1"), Bytes::from("body"));
-        clock.advance(20 * SECOND);
+        clock.advance(SECOND * 20);
         cache.put("a", &head("1"), Bytes::new());
         let snapshot = cache.snapshot();
         let ttls: Vec<_> = snapshot.entries.iter().map(|e| (e.key.as_str(), e.ttl_ms)).collect();
         assert_eq!(ttls, [("a", 60_000), ("b", 40_000)]);
         cache.put("later", &head("1"), Bytes::new());
-        clock.advance(60 * SECOND);
+        clock.advance(SECOND * 60);
         assert_eq!(cache.restore(snapshot.clone()).unwrap(), 2);
         assert_eq!(cache.snapshot(), snapshot);
         assert!(cache.get("later").is_none());
@@ -320,7 +320,7 @@ mod tests {
         let (clock, cache) = cache(10, 60);
         cache.put("k", &head("1"), Bytes::from("body"));
         cache.configure(&config(20, 5));
-        clock.advance(4 * SECOND);
+        clock.advance(SECOND * 4);
         assert!(cache.get("k").is_some());
         clock.advance(SECOND);
         assert!(cache.get("k").is_none());

@@ -1,20 +1,18 @@
 //! A run on a terminal: a bar for each phase, and below it the step that is at hand.
 //!
 //! What must not be overlooked (a breach, a failure, a milestone) is printed above the bars and
-//! stays. When a run ends, its bar stays as one line that says how it ended.
-
-use std::time::Duration;
+//! stays. When a run ends, its bars make way for one line that says how it ended.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::lines::{follow, line, painted, taken_up};
+use super::lines::{follow, head, paint, taken_up};
 use super::{Observer, Tick, pulse};
 use crate::clock::WallMs;
 use crate::error::{Code, Failure};
 use crate::ledger::fact::{Fact, Recorded};
 use crate::report::Place;
-use crate::report::page::{clean, cut};
-use crate::report::sentence::{Level, level, outcome_words, sentence};
+use crate::report::page::{Cell, Field, Page, clean, cut};
+use crate::report::sentence::{Level, level, sentence};
 use crate::report::words;
 
 /// Moving bars on stderr.
@@ -60,18 +58,19 @@ impl Bars {
         step.set_message(cut(step_line, self.width.saturating_sub(3)));
     }
 
-    /// Prints a line above the bars that stays.
+    /// Prints a line above the bars that stays, wrapped under itself.
     fn keep(&self, at_ms: WallMs, level: Level, what: &str) {
-        let line = line(at_ms, self.place.as_ref(), &painted(level, self.color, what));
-        let _ = self.all.println(line);
+        let label = head(at_ms, self.place.as_ref());
+        let mut page = Page::new(self.width);
+        page.fields(vec![Field::new(&label, Cell::painted(what, paint(level)))]);
+        let _ = self.all.println(page.render(self.color).trim_end());
     }
 
-    /// Leaves one line that says how the phase ended.
-    fn settle(&mut self, how: &str) {
+    /// Takes the bars away.
+    fn clear(&mut self) {
         if let Some((phase, step)) = self.moving.take() {
             step.finish_and_clear();
-            phase.set_style(style("{prefix} {msg}"));
-            phase.abandon_with_message(how.to_owned());
+            phase.finish_and_clear();
         }
     }
 }
@@ -94,10 +93,10 @@ impl Observer for Bars {
         let (level, what) = (level(&recorded.fact), sentence(&recorded.fact));
         match &recorded.fact {
             Fact::RunBegun(_) => self.begin(),
-            Fact::RunEnded { outcome, .. } => {
-                let how = ended(self.place.as_ref(), recorded.at_ms, outcome_words(*outcome));
-                self.draw(&what);
-                return self.settle(&painted(level, self.color, &how));
+            Fact::RunEnded { .. } => {
+                self.clear();
+                let how = ended(self.place.as_ref(), recorded.at_ms, &what);
+                return self.keep(recorded.at_ms, level, &how);
             }
             Fact::MilestoneReached { .. } => self.keep(recorded.at_ms, level, &what),
             _ if matches!(level, Level::Warning | Level::Error) => {
@@ -112,20 +111,17 @@ impl Observer for Bars {
         self.draw(&pulse::sentence(self.place.as_ref(), tick));
     }
 
-    fn end(&mut self, result: Result<Code, &Failure>) {
-        // A run that goes on without this process still leaves no bar behind that seems to move.
-        let how = self.place.as_ref().map(Place::activity).unwrap_or_default();
-        let level = if result.is_ok() { Level::Info } else { Level::Error };
-        self.settle(&painted(level, self.color, &how));
+    fn end(&mut self, _: Result<Code, &Failure>) {
+        // A run that goes on without this process leaves no bar behind that seems to move.
+        self.clear();
     }
 }
 
-/// `done, 6 of 6 parts in 2h3m`.
-fn ended(place: Option<&Place>, at_ms: WallMs, outcome: &str) -> String {
-    let Some(place) = place else { return outcome.to_owned() };
-    let lasted: Duration = words::between(place.begun_ms, at_ms);
-    let (done, parts) = (place.parts_done, place.parts());
-    format!("{outcome}, {done} of {parts} parts in {}", words::span(lasted))
+/// `run ended, done: phase confirmed; 6 of 6 parts in 2h3m`.
+fn ended(place: Option<&Place>, at_ms: WallMs, what: &str) -> String {
+    let Some(place) = place else { return what.to_owned() };
+    let lasted = words::span(words::between(place.begun_ms, at_ms));
+    format!("{what}; {} of {} parts in {lasted}", place.parts_done, place.parts())
 }
 
 fn style(template: &str) -> ProgressStyle {

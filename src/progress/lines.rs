@@ -32,8 +32,10 @@ impl<W: Write> Lines<W> {
 
     fn say(&mut self, at_ms: WallMs, level: Level, what: &str) {
         self.pace.spoken(at_ms);
-        let line = line(at_ms, self.place.as_ref(), &painted(level, self.color, what));
-        let _ = writeln!(self.out, "{line}");
+        let head = head(at_ms, self.place.as_ref());
+        let what = clean(what);
+        let what = paint(level).map_or(what.clone(), |paint| paint.apply(self.color, &what));
+        let _ = writeln!(self.out, "{head}  {what}");
     }
 }
 
@@ -83,25 +85,21 @@ pub(super) fn taken_up(place: &Place) -> String {
     }
 }
 
-/// `12:03:04Z phase 2 performance  step pool-ramp 2/4 applied as revision 12, provisional`.
-pub(super) fn line(at_ms: WallMs, place: Option<&Place>, what: &str) -> String {
+/// What stands before a sentence: `12:03:04Z phase 2 performance`.
+pub(super) fn head(at_ms: WallMs, place: Option<&Place>) -> String {
     let time = words::time_of_day(at_ms);
-    match place {
-        Some(place) => {
-            let phase = place.phase();
-            format!("{time} phase {} {}  {what}", phase.number, phase.id)
-        }
-        None => format!("{time} {what}"),
+    match place.map(Place::phase) {
+        Some(phase) => format!("{time} phase {} {}", phase.number, phase.id),
+        None => time,
     }
 }
 
-/// A sentence in the colour of its level, without anything that could move the cursor.
-pub(super) fn painted(level: Level, color: bool, what: &str) -> String {
-    let what = clean(what);
+/// The colour of a level.
+pub(super) fn paint(level: Level) -> Option<Paint> {
     match level {
-        Level::Debug | Level::Info => what,
-        Level::Warning => Paint::Warn.apply(color, &what),
-        Level::Error => Paint::Bad.apply(color, &what),
+        Level::Debug | Level::Info => None,
+        Level::Warning => Some(Paint::Warn),
+        Level::Error => Some(Paint::Bad),
     }
 }
 
@@ -132,10 +130,11 @@ mod tests {
         });
         assert_snapshot!(text, @"
         12:00:00Z phase 2 performance  migration of phase 2 `performance` begun by ann@build-7 on revision 41: week 3
+        12:00:01Z phase 2 performance  backup `b-20300101-1200-a1b2` begun
         12:00:04Z phase 2 performance  backup `b-20300101-1200-a1b2` taken and verified: 1.2 MiB in .ctx/backups/b-20300101-1200-a1b2
         12:00:05Z phase 2 performance  step pool-ramp 1/4 applied as revision 42, provisional
         12:00:05Z phase 2 performance  step pool-ramp 1/4 soaks for 30m
-        12:30:05Z phase 2 performance  step pool-ramp 1/4 soaked, the guards held for 1800 looks
+        12:30:05Z phase 2 performance  step pool-ramp 1/4 soaked, the guards held in 1800 looks
         12:30:05Z phase 2 performance  step pool-ramp 1/4 confirmed as revision 42
         12:30:06Z phase 2 performance  step pool-ramp 2/4 applied as revision 43, provisional
         12:30:06Z phase 2 performance  step pool-ramp 2/4 soaks for 30m

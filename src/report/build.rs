@@ -14,6 +14,7 @@ use super::model::{
 };
 use super::next;
 use super::records::Records;
+use super::sentence;
 use super::words;
 use crate::clock::WallMs;
 use crate::ids::{MilestoneId, RunId};
@@ -268,7 +269,8 @@ fn risks(plan: &Plan) -> Vec<RiskEntry> {
 
 fn issue(row: IssueRow) -> IssueEntry {
     let at = Moment(row.at_ms);
-    IssueEntry { at, seq: row.seq, run: row.run, phase: row.phase, kind: row.kind, what: row.what }
+    let what = sentence::issue(&row.kind, &row.what);
+    IssueEntry { at, seq: row.seq, run: row.run, phase: row.phase, kind: row.kind, what }
 }
 
 fn backup(row: BackupRow) -> BackupEntry {

@@ -419,8 +419,8 @@ pub(crate) fn records() -> Records {
             seq: 17,
             run: run('1'),
             phase: "foundation".parse().unwrap(),
-            kind: "change_void".to_owned(),
-            what: "step health is not in force: the lease ran out".to_owned(),
+            kind: "step_failed".to_owned(),
+            what: "health: the orchestrator refused it".to_owned(),
             at_ms: began + minute,
         }],
     }
@@ -443,10 +443,7 @@ pub(crate) fn rolled_back() -> Records {
             run: run('2'),
             phase: "performance".parse().unwrap(),
             kind: "guard_breached".to_owned(),
-            what:
-                "guard `error-rate` breached at step pool-ramp 2/4: error_rate 6.2% (n=124), limit \
-               at most 5%, breach 3 of 3"
-                    .to_owned(),
+            what: "error-rate: error_rate 6.2% (n=124), limit at most 5%, breach 3 of 3".to_owned(),
             at_ms: last.at_ms - 1000,
         },
     );

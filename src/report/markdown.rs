@@ -245,7 +245,8 @@ fn escape(text: &str) -> String {
             c => escaped.push(c),
         }
     }
-    escaped
+    // GitHub makes links of bare addresses too.
+    escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
 /// Text as code; the fence is longer than any run of backticks within.

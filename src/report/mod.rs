@@ -21,6 +21,8 @@ pub mod record;
 pub mod records;
 pub mod screen;
 pub mod sentence;
+#[cfg(test)]
+mod sentence_tests;
 pub mod status;
 #[cfg(test)]
 mod tests;

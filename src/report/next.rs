@@ -29,10 +29,9 @@ pub(super) fn steps(
         (None, Some(phase)) => {
             vec![command(format!("ctx migrate phase {}", phase.number), following(phase))]
         }
-        (None, None) if phases.is_empty() => vec![
-            command("ctx plan check", "reads the plan; name it with `--plan FILE`"),
-            command("ctx init", "writes a plan to start from"),
-        ],
+        (None, None) if phases.is_empty() => {
+            vec![command("ctx plan check", "reads the plan; name it with `--plan FILE`")]
+        }
         (None, None) if criteria_met => {
             vec![advice("nothing: every phase is confirmed and every criterion is met")]
         }
@@ -56,27 +55,23 @@ fn following(phase: &PhaseEntry) -> String {
 
 /// A run that is not over: somebody drives it, or somebody must take it up.
 fn in_flight(place: &Place, lease: Option<&LeaseView>) -> Vec<NextStep> {
-    let number = place.phase().number;
-    let show = place.run.as_ref().map(|run| format!("ctx show {run}"));
+    let again = format!("ctx migrate phase {}", place.phase().number);
+    let undo = |why: &str| command("ctx rollback", why);
     match &place.doing {
-        Doing::Halted { reason, .. } => halted(*reason),
+        Doing::Halted { reason, .. } => halted(*reason, again),
         Doing::AwaitingApproval { prompt } => vec![
-            command("ctx confirm", format!("approves: {prompt}")),
-            command("ctx abort", "undoes the phase instead"),
+            command(format!("{again} --yes"), format!("approves: {prompt}")),
+            undo("undoes the phase instead"),
         ],
-        _ if lease.is_some_and(|lease| Some(&lease.run) == place.run.as_ref()) => vec![
-            command("ctx status --watch", "follows the run, which somebody drives right now"),
-            command("ctx abort", "stops it and undoes the phase"),
-        ],
-        Doing::RollingBack => {
-            let mut steps = vec![command("ctx resume", "finishes the rollback")];
-            steps.extend(show.map(|show| command(show, "shows why it rolls back")));
-            steps
+        _ if lease.is_some_and(|lease| Some(&lease.run) == place.run.as_ref()) => {
+            vec![command("ctx status --watch", "follows the run, which somebody drives right now")]
         }
-        _ => vec![
-            command(format!("ctx migrate phase {number}"), resumes(place)),
-            command("ctx abort", "undoes the phase instead"),
-        ],
+        _ if place.rollback.is_some() => {
+            let show = place.run.as_ref().map(|run| format!("ctx show {run}"));
+            let show = show.map(|show| command(show, "shows why it rolls back"));
+            std::iter::once(undo("finishes the rollback")).chain(show).collect()
+        }
+        _ => vec![command(again, resumes(place)), undo("undoes the phase instead")],
     }
 }
 
@@ -87,30 +82,32 @@ fn resumes(place: &Place) -> String {
     }
 }
 
-fn halted(reason: HaltReason) -> Vec<NextStep> {
+/// What a halted run needs before it can go on with `again`.
+fn halted(reason: HaltReason, again: String) -> Vec<NextStep> {
     let why = halt_reason(reason);
-    let resume = |why: &str| command("ctx resume", why);
-    let abort = command("ctx abort", "gives the run up and undoes what is still provisional");
+    let live = "ctx status --live";
     match reason {
         HaltReason::Drift => vec![
-            command("ctx drift", format!("shows the difference; {why}")),
-            resume("goes on, once the configuration is as expected again"),
-            abort,
+            command(live, format!("shows the revision in force; {why}")),
+            command(again, "goes on, once it is as expected again"),
+            command("ctx rollback", "undoes the phase instead"),
         ],
-        HaltReason::WrongOrchestrator => {
-            vec![resume(&format!("with `--orchestrator URL` of the right one; {why}")), abort]
-        }
+        HaltReason::WrongOrchestrator => vec![
+            command(live, format!("shows which one answers; {why}")),
+            command(again, "goes on, with `--orchestrator URL` of the right one"),
+        ],
         HaltReason::StateRegression => vec![
-            command("ctx drift", format!("shows what was lost; {why}")),
-            resume("goes on, once its newer state is back"),
-            abort,
+            command(live, format!("shows what it fell back to; {why}")),
+            command("ctx rollback", "writes the configuration from before the phase"),
         ],
-        HaltReason::Tampered => {
-            vec![command("ctx ledger verify", format!("checks this side's record; {why}")), abort]
-        }
-        HaltReason::PlanChanged => {
-            vec![resume(&format!("goes on, once the plan is as it was; {why}")), abort]
-        }
+        HaltReason::Tampered => vec![
+            command("ctx ledger verify", format!("checks this side's record; {why}")),
+            command("ctx rollback", "undoes the phase, once it is clear whose record is right"),
+        ],
+        HaltReason::PlanChanged => vec![
+            command(again, format!("goes on, once the plan is as it was; {why}")),
+            command("ctx rollback", "undoes the phase instead"),
+        ],
     }
 }
 
@@ -143,7 +140,9 @@ fn settle(phase: &PhaseEntry, records: &Records) -> Vec<NextStep> {
         | PhaseState::RollingBack
         | PhaseState::Halted
         | PhaseState::Confirmed
-        | PhaseState::Pending => vec![command("ctx resume", "takes the run up")],
+        | PhaseState::Pending => {
+            vec![command(format!("ctx migrate phase {number}"), "takes the phase up")]
+        }
     }
 }
 
@@ -153,4 +152,83 @@ fn command(command: impl Into<String>, why: impl Into<String>) -> NextStep {
 
 fn advice(why: &str) -> NextStep {
     NextStep { command: None, why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::ledger::fact::Fact;
+    use crate::ledger::view::PhaseStatus;
+    use crate::report::fixture::{NOON, plan, records, soaking};
+    use crate::report::{Inputs, Report};
+
+    /// Every command that is advised is one that this ctx takes.
+    fn check(records: &Records, expected: &[&str]) {
+        let report =
+            Report::build(&Inputs { now_ms: NOON, records, plan: Some(&plan()), live: None });
+        let advised: Vec<&str> =
+            report.next_steps.iter().filter_map(|step| step.command.as_deref()).collect();
+        assert_eq!(advised, expected);
+        for command in advised {
+            let parsed = Cli::try_parse_from(command.split(' '));
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+
+    fn after(fact: Fact) -> Records {
+        let mut records = records();
+        let mut last = soaking().pop().unwrap();
+        last.fact = fact;
+        records.open.as_mut().unwrap().see(&last);
+        records
+    }
+
+    fn with(status: PhaseStatus) -> Records {
+        let mut records = Records { open: None, ..records() };
+        records.phases[1].status = status;
+        records
+    }
+
+    #[test]
+    fn nothing_done_begins_with_a_look() {
+        check(&Records::default(), &["ctx plan show --phase 1", "ctx migrate phase 1"]);
+    }
+
+    #[test]
+    fn a_run_in_flight_is_resumed_or_undone() {
+        check(&records(), &["ctx migrate phase 2", "ctx rollback"]);
+        let asked = Fact::ApprovalAsked {
+            at: crate::report::fixture::at("cache-reads", 1, 1),
+            prompt: "Go on?".to_owned(),
+        };
+        check(&after(asked), &["ctx migrate phase 2 --yes", "ctx rollback"]);
+        let undoing = Fact::RollbackBegun { cause: "guard".to_owned() };
+        check(&after(undoing), &["ctx rollback", "ctx show 22222222"]);
+    }
+
+    #[test]
+    fn a_halted_run_needs_somebody_who_looks_first() {
+        let halted = |reason| after(Fact::Halted { reason, detail: String::new() });
+        let (live, again, undo) = ("ctx status --live", "ctx migrate phase 2", "ctx rollback");
+        check(&halted(HaltReason::Drift), &[live, again, undo]);
+        check(&halted(HaltReason::WrongOrchestrator), &[live, again]);
+        check(&halted(HaltReason::StateRegression), &[live, undo]);
+        check(&halted(HaltReason::Tampered), &["ctx ledger verify", undo]);
+        check(&halted(HaltReason::PlanChanged), &[again, undo]);
+    }
+
+    #[test]
+    fn a_phase_that_ended_badly_is_settled_before_the_next_one() {
+        let (show, again) = ("ctx show 22222222", "ctx migrate phase 2");
+        check(&with(PhaseStatus::RolledBack), &[show, again]);
+        check(&with(PhaseStatus::Failed), &[show, again, "ctx rollback"]);
+        check(&with(PhaseStatus::RollbackIncomplete), &[show, "ctx rollback"]);
+        check(&with(PhaseStatus::Confirmed), &["ctx validate"]);
+        let mut first = with(PhaseStatus::Confirmed);
+        first.phases.pop();
+        check(&first, &["ctx migrate phase 2"]);
+    }
 }

@@ -16,7 +16,7 @@ use crate::units::duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// An intent, which an outcome follows.
+    /// An intent that its outcome follows at once.
     Debug,
     Info,
     /// Something that is not as planned, and that ctx deals with.
@@ -57,7 +57,7 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::SoakBegun { at, plan_ms, real_ms } => soak_begun(&at.to_string(), *plan_ms, *real_ms),
         Fact::SoakEnded { at, looks } => {
             let looks = count(usize::try_from(*looks).unwrap_or(usize::MAX), "look");
-            format!("step {at} soaked, the guards held for {looks}")
+            format!("step {at} soaked, the guards held in {looks}")
         }
         Fact::GuardBreached { guard, at, why } => {
             format!("guard `{guard}` breached at step {at}: {why}")
@@ -126,16 +126,17 @@ pub fn sentence(fact: &Fact) -> String {
 /// How much the fact matters.
 pub fn level(fact: &Fact) -> Level {
     match fact {
-        Fact::BackupIntended { .. }
-        | Fact::ChangeIntended { .. }
+        Fact::ChangeIntended { .. }
         | Fact::ConfirmIntended { .. }
-        | Fact::LocalIntended { .. }
         | Fact::RevertIntended { .. }
         | Fact::RestoreIntended { .. }
         | Fact::RestoreConfirmIntended { .. }
-        | Fact::UndoIntended { .. }
         | Fact::LeaseTaken { .. } => Level::Debug,
         Fact::RunBegun(_)
+        // What these begin may take minutes.
+        | Fact::BackupIntended { .. }
+        | Fact::LocalIntended { .. }
+        | Fact::UndoIntended { .. }
         | Fact::BackupDone { .. }
         | Fact::ChangeApplied { .. }
         | Fact::ChangeConfirmed { .. }
@@ -174,6 +175,18 @@ pub fn level(fact: &Fact) -> Level {
             ..
         } => Level::Error,
     }
+}
+
+/// An issue in words: what kind it is, and what it was about.
+pub fn issue(kind: &str, what: &str) -> String {
+    let kind = match kind {
+        "guard_breached" => "guard breached",
+        "step_failed" => "step failed",
+        "not_undone" => "step NOT undone",
+        "read_back" => "configuration NOT as before",
+        other => other,
+    };
+    format!("{kind}, {what}")
 }
 
 /// An outcome in words.

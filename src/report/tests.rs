@@ -1,11 +1,75 @@
 //! The report and the status as a reader meets them.
 
 use insta::assert_snapshot;
+use proptest::prelude::*;
 
-use super::fixture::{NOON, plan, records, rolled_back};
-use super::{Inputs, Records, Report, Status, markdown, screen, text};
+use super::fixture::{NOON, plan, records, rolled_back, run};
+use super::page::width_of;
+use super::{Inputs, Live, Records, Report, Status, markdown, screen, text};
+use crate::control::config::Config;
+use crate::control::observe::{self, Check, Health, Host, Latency, Metrics, Window};
+use crate::control::wire::{Anchor, LeaseView, Provisional, State};
+use crate::plan::Plan;
 
 const LATER: i64 = NOON + 45 * 60_000;
+
+/// The orchestrator of a run that is driven right now.
+fn live() -> Live {
+    let config = Config::legacy("http://127.0.0.1:8000");
+    let check = |name: &str, status| Check {
+        name: name.to_owned(),
+        status,
+        detail: "connection refused".to_owned(),
+        at: "2030-01-01T12:44:59Z".to_owned(),
+    };
+    let latency = Latency { p50_ms: 4.0, p95_ms: 12.3, p99_ms: 40.0, max_ms: 88.0 };
+    Live {
+        at_ms: LATER,
+        state: Some(State {
+            state_uuid: "u".to_owned(),
+            version: "0.1.0".to_owned(),
+            head: 43,
+            confirmed: 42,
+            provisional: Some(Provisional {
+                rev: 43,
+                run: run('2'),
+                key: "key".to_owned(),
+                reason: "phase performance, step pool-ramp 2/4".to_owned(),
+                reverts_to: 42,
+                deadline_in_ms: Some(360_000),
+            }),
+            lease: Some(LeaseView {
+                run: run('2'),
+                holder: "ann".to_owned(),
+                host: "build-7".to_owned(),
+                pid: 4711,
+                counter: 7,
+                expires_in_ms: 24_000,
+                heartbeat_age_ms: 6000,
+            }),
+            anchor: Anchor { seq: 9, hash: "ab".repeat(32) },
+            config_hash: config.hash(),
+            config,
+            data_addr: "127.0.0.1:7701".to_owned(),
+            up_ms: 86_400_000,
+        }),
+        metrics: Some(Metrics {
+            to_ms: 5000,
+            total: Window { requests: 1240, errors: 77, latency: Some(latency) },
+            host: Host { cpu: Some(0.42), memory: None },
+            ..Metrics::default()
+        }),
+        health: Some(Health {
+            status: observe::Status::Unhealthy,
+            checks: vec![
+                check("store", observe::Status::Healthy),
+                check("upstream legacy", observe::Status::Unhealthy),
+                check("upstream next", observe::Status::Unhealthy),
+            ],
+            ..Health::default()
+        }),
+    }
+}
 
 fn report(records: &Records) -> Report {
     Report::build(&Inputs { now_ms: LATER, records, plan: Some(&plan()), live: None })
@@ -58,7 +122,7 @@ fn the_report_of_a_migration_on_its_way() {
     Issues
     time               phase       run
     2029-12-31 12:01Z  foundation  11111111
-      step health is not in force: the lease ran out
+      step failed, health: the orchestrator refused it
 
     Risks
     severity  risk                  mitigation
@@ -120,8 +184,8 @@ fn the_report_of_a_phase_that_was_rolled_back() {
     Issues
     time               phase        run
     2030-01-01 12:42Z  performance  22222222
-      guard `error-rate` breached at step pool-ramp 2/4: error_rate 6.2% (n=124),
-      limit at most 5%, breach 3 of 3
+      guard breached, error-rate: error_rate 6.2% (n=124), limit at most 5%, breach
+      3 of 3
 
     Risks
     severity  risk                  mitigation
@@ -189,7 +253,7 @@ fn the_report_without_a_plan_file() {
     Issues
     time               phase       run
     2029-12-31 12:01Z  foundation  11111111
-      step health is not in force: the lease ran out
+      step failed, health: the orchestrator refused it
 
     Backups
     backup                taken              size     run
@@ -258,8 +322,8 @@ fn the_report_in_markdown() {
 
     | time | phase | run | what |
     | --- | --- | --- | --- |
-    | 2030-01-01 12:42Z | `performance` | `22222222` | guard \`error-rate\` breached at step pool-ramp 2/4: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3 |
-    | 2029-12-31 12:01Z | `foundation` | `11111111` | step health is not in force: the lease ran out |
+    | 2030-01-01 12:42Z | `performance` | `22222222` | guard breached, error-rate: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3 |
+    | 2029-12-31 12:01Z | `foundation` | `11111111` | step failed, health: the orchestrator refused it |
 
     ## Risks
 
@@ -301,9 +365,133 @@ fn the_status_of_a_run_in_flight() {
               latency not read: latency_p95 at most 500ms
               cpu not read: cpu at most 95%
     backup    b-20300101-1200-a1b2 2030-01-01 12:00Z, 1.2 MiB
-    issue     2029-12-31 12:01Z foundation: step health is not in force: the lease
-              ran out
+    issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
+              refused it
     next      `ctx migrate phase 2`: resumes the run at step pool-ramp 2/4
     or        `ctx abort`: undoes the phase instead
     ");
+}
+
+#[test]
+fn the_status_of_a_run_that_is_driven_right_now() {
+    let (records, plan, live) = (records(), plan(), live());
+    let inputs = Inputs { now_ms: LATER, records: &records, plan: Some(&plan), live: Some(&live) };
+    assert_snapshot!(screen::render(&Status::build(&inputs, None), 80, false), @"
+    plan      contexten-enhanced: ContextenApp to the enhanced orchestrator
+    target    http://127.0.0.1:7700, UNHEALTHY
+              upstream legacy: connection refused, and 1 more
+    progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
+    phase     2 of 2 performance: running, Performance optimization
+    step      1 of 3 pool-ramp, part 2 of 4 at 25%, for 14m54s, soak ends in 15m6s
+    run       22222222 since 2030-01-01 12:00Z: soaks for 30m
+    revision  revision 43 reverts to revision 42 at 12:51:00Z unless confirmed
+    guards    error-rate OUTSIDE: error_rate 6.21% (n=1240), limit at most 5%
+              latency within: latency_p95 12.3ms (n=1240), limit at most 500ms
+              cpu within: cpu 42%, limit at most 95%
+    lease     ann@build-7, process 4711, run 22222222, expires in 24s
+    backup    b-20300101-1200-a1b2 2030-01-01 12:00Z, 1.2 MiB
+    issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
+              refused it
+    next      `ctx status --watch`: follows the run, which somebody drives right now
+    or        `ctx abort`: stops it and undoes the phase
+    ");
+    let report = Report::build(&inputs);
+    let measured: Vec<&str> = report.performance.iter().map(|measured| measured.metric).collect();
+    let expected =
+        ["error_rate", "latency_p50", "latency_p95", "latency_p99", "throughput", "cpu", "healthy"];
+    assert_eq!(measured, expected);
+    assert_eq!(report.orchestrator.as_ref().unwrap().revision, 43);
+}
+
+#[test]
+fn colour_changes_no_letter() {
+    let report = report(&rolled_back());
+    let (plain, painted) = (text::render(&report, 80, false), text::render(&report, 80, true));
+    assert_ne!(plain, painted);
+    let mut stripped = String::new();
+    for (n, piece) in painted.split('\x1b').enumerate() {
+        stripped.push_str(if n == 0 { piece } else { piece.split_once('m').unwrap().1 });
+    }
+    let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
+    assert_eq!(trimmed, plain.lines().map(str::trim_end).collect::<Vec<_>>());
+}
+
+#[test]
+fn markdown_from_elsewhere_stays_text() {
+    let mut records = rolled_back();
+    records.issues[0].what = "a | b <img src=x> [link](http://x) @team `code` #1".to_owned();
+    records.backups[0].path = "a`b|c".to_owned();
+    let text = markdown::render(&report(&records));
+    let issue = text.lines().find(|line| line.contains("link")).unwrap();
+    assert_snapshot!(issue, @r"
+    | 2030-01-01 12:42Z | `performance` | `22222222` | guard breached, a \| b &lt;img src=x&gt; \[link\](http&#58;//x) &#64;team \`code\` \#1 |
+    ");
+    assert!(text.contains("`` a`b\\|c ``"), "{text}");
+}
+
+/// The same migration with names as long as they may be and texts from anywhere.
+fn stretched(id: &str, text: &str) -> (Plan, Records) {
+    let (mut plan, mut records) = (plan(), records());
+    plan.title = text.to_owned();
+    plan.milestones[0].title = text.to_owned();
+    plan.risks[0].mitigations = vec![text.to_owned(); 3];
+    for phase in &mut plan.phases {
+        phase.title = text.to_owned();
+        phase.objective = Some(text.to_owned());
+    }
+    let place = records.open.as_mut().unwrap();
+    place.begun.phase.title = text.to_owned();
+    place.begun.phase.id = id.parse().unwrap();
+    place.begun.guards = plan.guards.iter().cycle().take(12).cloned().collect();
+    for guard in &mut place.begun.guards {
+        guard.id = id.parse().unwrap();
+    }
+    for row in &mut records.runs {
+        (row.phase, row.user) = (id.parse().unwrap(), text.to_owned());
+        (row.reason, row.summary) = (Some(text.to_owned()), Some(text.to_owned()));
+    }
+    records.backups[0].backup = id.parse().unwrap();
+    records.backups[0].path = text.to_owned();
+    records.issues[0].what = text.to_owned();
+    (plan, records)
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_names_are_the_pages_fit(
+        id in "[a-z0-9][a-z0-9_-]{0,63}",
+        text in "\\PC{0,200}",
+        asked in any::<bool>(),
+    ) {
+        let (plan, records) = stretched(&id, &text);
+        let live = live();
+        let inputs = Inputs {
+            now_ms: LATER,
+            records: &records,
+            plan: Some(&plan),
+            live: asked.then_some(&live),
+        };
+        let report = Report::build(&inputs);
+        for line in text::render(&report, 80, false).lines() {
+            prop_assert!(width_of(line) <= 80, "{line:?}");
+        }
+        let screen = screen::render(&Status::build(&inputs, Some(&text)), 80, false);
+        prop_assert!(screen.lines().count() <= 24, "{screen}");
+        for line in screen.lines() {
+            prop_assert!(width_of(line) <= 80, "{line:?}");
+        }
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let page = markdown::render(&report);
+        let mut table = 0;
+        for line in page.lines() {
+            // Every row of a table has as many columns as its head.
+            match (line.starts_with('|'), table) {
+                (false, _) => table = 0,
+                (true, 0) => table = columns(line),
+                (true, table) => prop_assert_eq!(columns(line), table, "{}", line),
+            }
+        }
+        let json = serde_json::to_string(&report).unwrap();
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
 }

@@ -5,8 +5,12 @@
 mod support;
 
 mod backup;
+mod completions;
+mod desk;
 mod fastapi;
 mod gateway;
 mod ledger;
 mod load;
 mod plan;
+mod report;
+mod status;

@@ -70,12 +70,12 @@ pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Resul
             worker::Seat { listener, plane: Arc::clone(&plane), gates, stopping: stopping.clone() };
         let report = report.clone();
         let name = format!("gateway-{number}");
-        threads.push(thread::Builder::new().name(name).spawn(move || seat.run(&report))?);
+        threads.push(thread::Builder::new().name(name).spawn(move || seat.run(report))?);
     }
     drop(report);
     let gateway = Gateway { addr, workers: threads, stop };
-    // Each worker reports once, when it is ready or has failed. Returning early drops the gateway
-    // and with it the sender of `stop`, which ends the others.
+    // Each worker reports once and hangs up, when it is ready or has failed. Returning early drops
+    // the gateway and with it the sender of `stop`, which ends the others.
     for started in reports {
         started?;
     }

@@ -59,7 +59,7 @@ pub(super) struct Worker {
 
 impl Seat {
     /// Runs the worker until it is told to stop. Reports once: ready, or why not.
-    pub(super) fn run(self, report: &mpsc::Sender<io::Result<()>>) {
+    pub(super) fn run(self, report: mpsc::Sender<io::Result<()>>) {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default());
@@ -69,6 +69,7 @@ impl Seat {
                 match tokio::net::TcpListener::from_std(self.listener) {
                     Ok(listener) => {
                         let _ = report.send(Ok(()));
+                        drop(report);
                         serve(listener, Worker::new(self.plane, self.gates), self.stopping).await;
                     }
                     Err(error) => drop(report.send(Err(error))),
