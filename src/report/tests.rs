@@ -89,7 +89,7 @@ fn the_report_of_a_migration_on_its_way() {
     Next
     $ ctx migrate phase 2
       resumes the run at step pool-ramp 2/4
-    $ ctx abort
+    $ ctx rollback
       undoes the phase instead
 
     Phases
@@ -223,8 +223,8 @@ fn the_report_without_a_plan_file() {
               back
 
     Next
-    $ ctx resume
-      takes the run up
+    $ ctx migrate phase 2
+      takes the phase up
 
     Phases
     #  phase        status     done  days   soak  begun              lasted
@@ -368,7 +368,7 @@ fn the_status_of_a_run_in_flight() {
     issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
               refused it
     next      `ctx migrate phase 2`: resumes the run at step pool-ramp 2/4
-    or        `ctx abort`: undoes the phase instead
+    or        `ctx rollback`: undoes the phase instead
     ");
 }
 
@@ -393,7 +393,6 @@ fn the_status_of_a_run_that_is_driven_right_now() {
     issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
               refused it
     next      `ctx status --watch`: follows the run, which somebody drives right now
-    or        `ctx abort`: stops it and undoes the phase
     ");
     let report = Report::build(&inputs);
     let measured: Vec<&str> = report.performance.iter().map(|measured| measured.metric).collect();
