@@ -16,13 +16,19 @@
 mod admit;
 mod answer;
 pub(crate) mod body;
+mod delivery;
+mod event;
 mod forward;
-pub(crate) mod gate;
+pub mod gate;
 mod headers;
+mod intake;
 mod proxy;
+mod reads;
 mod refusal;
+mod shadow;
 pub(crate) mod table;
 mod trip;
+mod verify;
 mod worker;
 
 use std::fmt;

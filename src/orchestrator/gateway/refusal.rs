@@ -18,6 +18,14 @@ pub(super) enum Refusal {
     Upstream,
     /// The upstream did not answer in time.
     TimedOut,
+    /// The event is not proven to come from its platform. The answer says no more than that.
+    Unverified,
+    /// The event's signature ought to be checked, and the secret for it cannot be had.
+    Unverifiable,
+    /// The body is larger than its platform sends them.
+    TooLarge,
+    /// Too many events are in flight or waiting, or take too much memory.
+    Overloaded,
 }
 
 impl Refusal {
@@ -28,6 +36,14 @@ impl Refusal {
             Self::Upstream => (StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n"),
             Self::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n")
+            }
+            Self::Unverified => (StatusCode::UNAUTHORIZED, "unauthorized\n"),
+            Self::Unverifiable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "events are not taken at the moment\n")
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many events are in flight\n")
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use super::gate::Pass;
+use super::intake::Held;
 use super::table::{Route, Table};
 use super::worker::Worker;
 use crate::control::observe::Counts;
@@ -27,8 +28,10 @@ pub(super) struct Trip {
     /// Whether the upstream broke off in the middle of the answer.
     cut: bool,
     pub(super) counts: Counts,
-    /// Keeps an event's place among those in flight.
+    /// An event's place among those in flight.
     pub(super) pass: Option<Pass>,
+    /// An event's place in memory.
+    pub(super) held: Option<Held>,
 }
 
 impl Trip {
@@ -43,6 +46,7 @@ impl Trip {
             cut: false,
             counts: Counts::default(),
             pass: None,
+            held: None,
         }
     }
 

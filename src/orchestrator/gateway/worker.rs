@@ -19,7 +19,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::gate::Gate;
+use super::intake::Intake;
 use super::proxy;
+use super::shadow::Shadow;
 use crate::orchestrator::metrics::Shard;
 use crate::orchestrator::plane::Plane;
 use crate::orchestrator::pool::Pool;
@@ -52,6 +54,8 @@ pub(super) struct Worker {
     pub(super) pool: Pool,
     pub(super) gate: Gate,
     pub(super) gates: u32,
+    pub(super) intake: Intake,
+    pub(super) shadow: Shadow,
     connections: Cell<usize>,
     /// Told whenever a connection ends.
     ended: Notify,
@@ -87,6 +91,8 @@ impl Worker {
             pool: Pool::default(),
             gate: Gate::new(&plane.load),
             gates,
+            intake: Intake::default(),
+            shadow: Shadow::default(),
             connections: Cell::new(0),
             ended: Notify::new(),
             plane,

@@ -250,7 +250,8 @@ pub(super) fn flag_on(config: &mut Config, name: &str, percent: u32) {
 /// With `close`, it hangs up after each answer without having announced it.
 pub(super) struct RawUpstream {
     pub(super) addr: SocketAddr,
-    pub(super) seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    closed: Arc<AtomicUsize>,
 }
 
 impl RawUpstream {
@@ -258,21 +259,35 @@ impl RawUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let notes = Arc::clone(&seen);
+        let closed: Arc<AtomicUsize> = Arc::default();
+        let upstream = Self { addr, seen: Arc::clone(&seen), closed: Arc::clone(&closed) };
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mut stream, notes) = (stream.unwrap(), Arc::clone(&notes));
+                let mut stream = stream.unwrap();
+                let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
                 thread::spawn(move || {
                     while let Some(request) = read_until(&mut stream, ends_with) {
-                        notes.lock().unwrap().push(request);
+                        seen.lock().unwrap().push(request);
                         if stream.write_all(answer).is_err() || close {
-                            return;
+                            break;
                         }
                     }
+                    drop(stream);
+                    closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { addr, seen }
+        upstream
+    }
+
+    /// Waits until this many connections were closed.
+    pub(super) async fn until_closed(&self, count: usize) {
+        let closed = async {
+            while self.closed.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("the upstream hangs up");
     }
 
     pub(super) fn seen(&self) -> Vec<String> {
