@@ -248,7 +248,13 @@ mod tests {
     }
 
     fn head(header: &str) -> Parts {
-        Response::builder().header("x-a", header).header("x-a", "2").body(()).unwrap().into_parts().0
+        Response::builder()
+            .header("x-a", header)
+            .header("x-a", "2")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
     }
 
     #[test]

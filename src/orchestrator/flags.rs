@@ -82,7 +82,7 @@ fn scale(hash: u32) -> u32 {
     u32::try_from(scaled).expect("a 32-bit hash scaled by less than 2^32 fits 32 bits")
 }
 
-/// MurmurHash3, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
+/// `MurmurHash3`, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
 fn murmur3_x86_32(bytes: &[u8]) -> u32 {
     const C1: u32 = 0xcc9e_2d51;
     const C2: u32 = 0x1b87_3593;
@@ -162,8 +162,7 @@ mod tests {
 
     #[test]
     fn an_absent_or_disabled_flag_includes_nobody() {
-        let flag =
-            Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
+        let flag = Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
         for share in [Share::of_flag("f", None), Share::of_flag("f", Some(&flag))] {
             assert!(!share.includes(Key::Sticky(b"user-1")));
             assert!(!share.includes(Key::Random));

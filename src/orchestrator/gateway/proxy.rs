@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderValue;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
@@ -71,10 +71,17 @@ async fn pass(
     let upstream = stable_or_canary(course);
     let (body, owed) = Outgoing::stream(body);
     let request = Request::from_parts(parts, body);
-    match send(worker, course, &upstream.name, upstream, request, &owed, &mut trip).await {
+    let sent = send(worker, course, &upstream.name, upstream, request, &owed, &mut trip);
+    let mut answer = match sent.await {
         Ok(exchange) => exchange.answer(trip, None),
         Err(failure) => failure.refusal().answer(trip),
+    };
+    if owed.get() {
+        // What is left of the body is not read, so that the connection ends with this answer. A
+        // client that is not told would lose its next request.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    answer
 }
 
 /// Answers a read: from the cache, or as [`pass`] would, keeping the answer.

@@ -64,8 +64,9 @@ pub(super) struct Worker {
 impl Seat {
     /// Runs the worker until it is told to stop. Reports once: ready, or why not.
     pub(super) fn run(self, report: mpsc::Sender<io::Result<()>>) {
-        let runtime =
-            runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
         // Nobody listens for the report only if another worker has failed; `stopping` tells then.
         match runtime {
             Ok(runtime) => runtime.block_on(async {
@@ -121,7 +122,10 @@ async fn serve(
     drop(listener);
     while worker.connections.get() > 0 {
         if time::timeout_at(deadline, worker.ended.notified()).await.is_err() {
-            tracing::warn!(connections = worker.connections.get(), "cut off at the end of the drain");
+            tracing::warn!(
+                connections = worker.connections.get(),
+                "cut off at the end of the drain"
+            );
             break;
         }
     }
@@ -192,6 +196,8 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
+        // A request that has already arrived is read before the connection is told to end.
+        biased;
         ended = serving.as_mut() => return Ok(ended?),
         _ = stop.wait_for(Option::is_some) => serving.as_mut().graceful_shutdown(),
     }

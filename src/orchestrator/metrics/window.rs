@@ -79,11 +79,7 @@ impl Part {
     }
 
     fn window(&self) -> Window {
-        Window {
-            requests: self.requests,
-            errors: self.errors,
-            latency: self.latencies.latency(),
-        }
+        Window { requests: self.requests, errors: self.errors, latency: self.latencies.latency() }
     }
 }
 

@@ -65,8 +65,7 @@ async fn the_canary_gets_its_share_and_a_sender_stays_on_its_side() {
     let (legacy, canary) = (Upstream::saying("old").await, Upstream::saying("new").await);
     let world = World::new(&legacy, |config| {
         config.upstreams.insert("next".to_owned(), canary.config());
-        config.canary =
-            Some(Canary { upstream: "next".to_owned(), weight: Percent::whole(30) });
+        config.canary = Some(Canary { upstream: "next".to_owned(), weight: Percent::whole(30) });
     });
     let mut sides = Vec::new();
     for round in 0..2 {
@@ -108,7 +107,7 @@ async fn changing_the_configuration_under_load_loses_nothing() {
             })
         })
         .collect();
-    let mut change = 0;
+    let (mut change, mut from, mut measured) = (0, 0, 0);
     while !senders.iter().all(tokio::task::JoinHandle::is_finished) {
         change += 1;
         world.set(|config| {
@@ -116,6 +115,8 @@ async fn changing_the_configuration_under_load_loses_nothing() {
             flag_on(config, "connection_pooling", change * 17 % 101);
         });
         world.plane.rebuild_pools();
+        let window = world.plane.observe(Some(from));
+        (from, measured) = (window.to_ms, measured + window.total.requests);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     for sender in senders {
@@ -126,6 +127,8 @@ async fn changing_the_configuration_under_load_loses_nothing() {
     let metrics = world.metrics();
     assert_eq!((metrics.total.requests, metrics.total.errors), (480, 0));
     assert_eq!(metrics.counts.enhanced + metrics.counts.legacy, 480);
+    measured += world.plane.observe(Some(from)).total.requests;
+    assert_eq!(measured, 480, "continued windows count every request once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 
 use super::harness::{Upstream, World, flag_on, nowhere, upstream_at};
 
+type Header<'a> = (&'a str, &'a str);
+
 fn enhanced(config: &mut Config) {
     config.mode = Mode::Enhanced;
 }
@@ -43,10 +45,16 @@ async fn an_enhanced_event_is_answered_by_legacy_s_own_answer() {
     let world = World::new(&upstream, enhanced);
     let request = world.client.post(world.url("/linear/events?a=b")).body("{\"x\":1}");
     let answer = request.send().await.unwrap();
-    assert_eq!((answer.status(), answer.headers()["x-id"].to_str().unwrap()), (StatusCode::ACCEPTED, "7"));
+    assert_eq!(
+        (answer.status(), answer.headers()["x-id"].to_str().unwrap()),
+        (StatusCode::ACCEPTED, "7")
+    );
     assert_eq!(answer.text().await.unwrap(), "taken");
     let seen = upstream.seen().remove(0);
-    assert_eq!((seen.uri.to_string().as_str(), &seen.body[..]), ("/linear/events?a=b", &b"{\"x\":1}"[..]));
+    assert_eq!(
+        (seen.uri.to_string().as_str(), &seen.body[..]),
+        ("/linear/events?a=b", &b"{\"x\":1}"[..])
+    );
     let counts = world.metrics().counts;
     assert_eq!((counts.enhanced, counts.legacy), (1, 0));
 }
@@ -86,7 +94,7 @@ async fn only_what_its_platform_signed_is_processed() {
     let github = format!("sha256={}", sign(body));
     let slack = format!("v0={}", sign(&format!("v0:{seconds}:{body}")));
     let linear = sign(&linear_body);
-    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+    let cases: [(&str, &[Header<'_>], &str); 3] = [
         ("/github/events", &[("x-hub-signature-256", &github)], body),
         (
             "/slack/events",
@@ -184,7 +192,10 @@ async fn an_extension_that_cannot_be_reached_costs_no_event() {
     let (status, text) = world.post("/github/events?x=1", &[], "event").await;
     assert_eq!((status, &text[..]), (StatusCode::OK, "legacy"));
     let seen = legacy.seen().remove(0);
-    assert_eq!((seen.uri.to_string().as_str(), &seen.body[..]), ("/github/events?x=1", &b"event"[..]));
+    assert_eq!(
+        (seen.uri.to_string().as_str(), &seen.body[..]),
+        ("/github/events?x=1", &b"event"[..])
+    );
     let metrics = world.metrics();
     assert_eq!((metrics.counts.fallback, metrics.counts.extension), (1, 0));
     assert_eq!((metrics.arms["legacy"].requests, metrics.total.errors), (1, 0));
