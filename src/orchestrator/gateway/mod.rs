@@ -22,6 +22,7 @@ mod forward;
 pub mod gate;
 mod headers;
 mod intake;
+mod patience;
 mod proxy;
 mod reads;
 mod refusal;

@@ -12,6 +12,7 @@ use super::admit::{admit, is_bodiless};
 use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure, forward};
+use super::patience::Patience;
 use super::table::{Route, Table, Upstream};
 use super::trip::Trip;
 use super::worker::Worker;
@@ -31,11 +32,12 @@ pub(super) struct Course<'a> {
 pub(super) async fn serve(
     worker: Rc<Worker>,
     peer: HeaderValue,
+    patience: Patience,
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let table = &worker.plane.table();
     worker.pool.configure(&table.pool, worker.plane.pool_generation());
-    let mut trip = Trip::begin(&worker, table);
+    let mut trip = Trip::begin(&worker, table, patience);
     let (parts, body) = match admit(request, peer) {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
