@@ -11,6 +11,7 @@ mod fastapi;
 mod gateway;
 mod ledger;
 mod load;
+mod migration;
 mod plan;
 mod report;
 mod resume;
