@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::http::response::Parts;
 use hyper::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -210,6 +211,12 @@ impl Stored {
         if body.len() > MAX_BODY {
             return Err(bad("a body larger than 1 MiB"));
         }
+        // Served as they are, these would make a client read the next answer from the wrong byte.
+        let length = headers.get_all(CONTENT_LENGTH).iter();
+        let right = |value: &HeaderValue| value.as_bytes() == body.len().to_string().as_bytes();
+        if !length.into_iter().all(right) || headers.contains_key(TRANSFER_ENCODING) {
+            return Err(bad("a length that is not its body's"));
+        }
         let body = Bytes::from(body);
         Ok(Self { status, headers, body, extensions: Extensions::new(), expires })
     }
@@ -254,7 +261,7 @@ mod tests {
     fn an_answer_is_given_again_until_its_time_is_over() {
         let (clock, cache) = cache(10, 60);
         cache.put("k", &head("1"), Bytes::from("body"));
-        clock.advance(59 * SECOND);
+        clock.advance(SECOND * 59);
         let stored = cache.get("k").unwrap();
         assert_eq!((stored.status, &stored.body[..]), (StatusCode::OK, &b"body"[..]));
         assert_eq!(stored.headers.get_all("x-a").iter().count(), 2);
@@ -267,13 +274,13 @@ mod tests {
     fn a_snapshot_restores_the_same_answers_for_the_time_they_had_left() {
         let (clock, cache) = cache(10, 60);
         cache.put("b", &head("1"), Bytes::from("body"));
-        clock.advance(20 * SECOND);
+        clock.advance(SECOND * 20);
         cache.put("a", &head("1"), Bytes::new());
         let snapshot = cache.snapshot();
         let ttls: Vec<_> = snapshot.entries.iter().map(|e| (e.key.as_str(), e.ttl_ms)).collect();
         assert_eq!(ttls, [("a", 60_000), ("b", 40_000)]);
         cache.put("later", &head("1"), Bytes::new());
-        clock.advance(60 * SECOND);
+        clock.advance(SECOND * 60);
         assert_eq!(cache.restore(snapshot.clone()).unwrap(), 2);
         assert_eq!(cache.snapshot(), snapshot);
         assert!(cache.get("later").is_none());
@@ -291,6 +298,9 @@ mod tests {
             |entry: &mut CacheEntry| entry.body = "xy".to_owned(),
             |entry: &mut CacheEntry| entry.headers[0].0 = "a b".to_owned(),
             |entry: &mut CacheEntry| entry.headers[0].1 = "a\nb".to_owned(),
+            |entry: &mut CacheEntry| {
+                entry.headers.push(("content-length".to_owned(), "5".to_owned()));
+            },
         ] {
             let mut bad = good.clone();
             spoil(&mut bad.entries[0]);
@@ -320,7 +330,7 @@ mod tests {
         let (clock, cache) = cache(10, 60);
         cache.put("k", &head("1"), Bytes::from("body"));
         cache.configure(&config(20, 5));
-        clock.advance(4 * SECOND);
+        clock.advance(SECOND * 4);
         assert!(cache.get("k").is_some());
         clock.advance(SECOND);
         assert!(cache.get("k").is_none());
