@@ -14,6 +14,7 @@ mod ledger;
 mod load;
 mod migration;
 mod plan;
+mod rehearse;
 mod report;
 mod resume;
 mod status;
