@@ -66,6 +66,10 @@ fn a_program_is_not_ended_by_the_ctrl_c_that_stops_the_run() {
   [[phase.step]]
   id  = "slow"
   run = { do = ["sleep", "2"], undo = ["true"], timeout = "20s" }
+
+  [[phase.step]]
+  id  = "after"
+  set = { "pool.max_idle" = 128 }
 "#;
     let scene = Scene::new(&[HEALTH, slow]);
     let running = scene.begin("1");
@@ -74,6 +78,7 @@ fn a_program_is_not_ended_by_the_ctrl_c_that_stops_the_run() {
     running.interrupt_group();
     running.ends().exits(Code::Interrupted).warns(&["go on with `ctx migrate phase 1`"]);
     assert_eq!(scene.test.count("local_done"), 1, "the program has ended by itself");
+    assert_eq!(scene.test.count("change_intended"), 1, "nothing is begun after it");
     scene.migrate("1").exits(Code::Done);
     assert_eq!(scene.test.count("local_intended"), 1);
     scene.ends_undisturbed();
