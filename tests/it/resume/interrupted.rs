@@ -43,6 +43,24 @@ fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
 }
 
 #[test]
+fn a_terminated_run_says_so_in_its_last_record() {
+    let scene = Scene::new(&[POOLING]);
+    let running = scene.test.spawn(&["migrate", "phase", "1", "--yes", "--json"]);
+    scene.test.until_recorded(1, "soak_begun");
+    running.terminate();
+    let records = running.ends().exits(Code::Terminated).records();
+    let end = records.last().unwrap();
+    assert_eq!((&records[0]["type"], &end["type"]), (&"version".into(), &"run_end".into()));
+    assert_eq!(end["exit_code"], Code::Terminated.number(), "{end}");
+    let running = scene.test.spawn(&["migrate", "phase", "1", "--yes", "--json"]);
+    let records = running.ends().exits(Code::Done).records();
+    let end = records.last().unwrap();
+    assert_eq!((&records[0]["type"], &end["type"]), (&"version".into(), &"run_end".into()));
+    assert_eq!(end["exit_code"], 0, "{end}");
+    scene.ends_undisturbed();
+}
+
+#[test]
 fn a_phase_in_flight_can_be_run_or_undone_and_nothing_else() {
     let scene = Scene::new(&[POOLING, HEALTH]);
     let running = scene.begin("1");
