@@ -6,9 +6,9 @@ mod support;
 
 mod backup;
 mod completions;
+mod control;
 mod desk;
 mod fastapi;
-mod control;
 mod gateway;
 mod ledger;
 mod load;
