@@ -37,12 +37,201 @@ complete -c ctx -n "__fish_ctx_needs_command" -l no-input -d 'Never ask; fail wi
 complete -c ctx -n "__fish_ctx_needs_command" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_needs_command" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_needs_command" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "status" -d 'Shows where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "validate" -d 'Judge the success criteria now'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "history" -d 'Lists the runs, newest first'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "show" -d 'Shows everything a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Prints a completion script for a shell'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -f -a "check" -d 'Find every fault of a plan'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l phase -d 'One phase only, by its number or id' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "check" -d 'Find every fault of a plan'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l soaks -d 'How long all soaks together may take' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l rate -d 'Requests a second' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l keep -d 'Keep the ledger, the backups and the orchestrator\'s state in this folder' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l legacy -d 'The legacy app' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l listen -d 'Where events are received' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l control -d 'Where the control API listens; loopback only' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l state -d 'Where the state is kept' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l token -d 'The operators\' token, as `env:NAME` or `file:PATH` [default: `CTX_TOKEN`, else a new one in DIR/token]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l workers -d 'Threads that handle events [default: one per core]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l github-secret -d 'Where GitHub\'s webhook secret is; used on the first start' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l slack-secret -d 'Where Slack\'s signing secret is; used on the first start' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l linear-secret -d 'Where Linear\'s webhook secret is; used on the first start' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "phase" -d 'Run one phase, named by its number or id'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "next" -d 'Run the first phase that is not confirmed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "phase" -d 'Run one phase, named by its number or id'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "next" -d 'Run the first phase that is not confirmed'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l to -d 'Keep this phase and everything before it; `start` keeps none' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -51,12 +240,27 @@ complete -c ctx -n "__fish_ctx_using_subcommand status" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l watch -d 'Show it again every second until no run is in flight'
+complete -c ctx -n "__fish_ctx_using_subcommand status" -l live -d 'Ask the orchestrator too, for at most a second'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l phase -d 'Judge the criteria of one phase only' -r
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand report" -l format -d 'The form [default: by the ending of FILE, else text]' -r -f -a "text\t'For a terminal'
 md\t'GitHub Markdown'
 json\t'The whole model, as one document'"
@@ -102,6 +306,102 @@ complete -c ctx -n "__fish_ctx_using_subcommand show" -l no-input -d 'Never ask;
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -f -a "verify" -d 'Prove that no entry was edited, removed, moved or inserted'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -f -a "info" -d 'Show who the ledger is and how far it goes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Prove that no entry was edited, removed, moved or inserted'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show who the ledger is and how far it goes'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l rate -d 'Requests a second' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l lasts -d 'For how long, at most 1h' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l connections -d 'Connections, and so requests at the same time, at most' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l webhooks -d 'Send webhooks of this platform, instead of `GET URL`' -r -f -a "github\t''
+slack\t''
+linear\t''
+all\t'All three, and reads of `/` in between'"
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l secret -d 'Sign a platform\'s webhooks with the secret at REF, `env:NAME` or `file:PATH`' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand load" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l write -d 'Write the scripts of all shells to FOLDER' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -116,9 +416,27 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "status" -d 'Shows where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "history" -d 'Lists the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "show" -d 'Shows everything a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "completions" -d 'Prints a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from status report history show completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "status" -d 'Shows where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "history" -d 'Lists the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "show" -d 'Shows everything a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "completions" -d 'Prints a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "phase" -d 'Run one phase, named by its number or id'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "next" -d 'Run the first phase that is not confirmed'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "verify" -d 'Prove that no entry was edited, removed, moved or inserted'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "info" -d 'Show who the ledger is and how far it goes'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'

@@ -49,7 +49,6 @@ pub struct Captured {
 pub struct Request {
     /// The folder that holds the ledger; the backup goes to `backups/ID/` in it.
     pub home: PathBuf,
-    /// From [`super::manifest::new_id`].
     pub id: BackupId,
     pub plan: Option<PlanName>,
     pub run: Option<RunId>,

@@ -8,7 +8,7 @@ use super::verify::Report;
 use crate::error::{Code, Failure, count};
 use crate::ids::BackupId;
 
-/// What a [`super::Source`] or a [`super::Sink`] fails with; a [`Failure`] keeps its exit code.
+/// What a [`super::Source`] or a [`super::Sink`] fails with.
 pub type EdgeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a backup could not be made, read or restored.
@@ -69,9 +69,6 @@ impl BackupError {
     /// The exit code that goes with the error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Edge { source, .. } => {
-                source.downcast_ref::<Failure>().map_or(Code::Failure, |failure| failure.code)
-            }
             Self::Partial { source, .. } => source.code(),
             Self::Missing(_) | Self::UnknownDatabase(_) | Self::NotEmpty(_) => Code::Usage,
             Self::Incomplete(_)
@@ -79,9 +76,11 @@ impl BackupError {
             | Self::Damaged(_)
             | Self::NoSafety { .. }
             | Self::Moved { .. } => Code::Refused,
-            Self::Io { .. } | Self::Sqlite { .. } | Self::Unsound { .. } | Self::NoSpace { .. } => {
-                Code::Failure
-            }
+            Self::Io { .. }
+            | Self::Sqlite { .. }
+            | Self::Unsound { .. }
+            | Self::NoSpace { .. }
+            | Self::Edge { .. } => Code::Failure,
         }
     }
 

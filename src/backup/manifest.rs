@@ -8,11 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{BackupId, PlanName, RunId, random_hex};
+use crate::ids::{BackupId, PlanName, RunId};
 
 /// The format that this ctx writes.
 pub const FORMAT: u32 = 1;
@@ -133,12 +132,6 @@ struct Head {
 #[derive(Deserialize)]
 struct Format {
     format: u32,
-}
-
-/// Makes the id of a backup that begins now.
-pub fn new_id(at: DateTime<Utc>) -> BackupId {
-    let id = format!("b-{}-{}", at.format("%Y%m%d-%H%M%S"), random_hex::<2>());
-    id.parse().expect("digits and hyphens are a name")
 }
 
 impl Manifest {
@@ -339,11 +332,5 @@ pub(super) mod tests {
         }
         let moved = Manifest::parse(&manifest().render(), "b-other");
         assert!(matches!(moved, Err(ManifestError::Misplaced { .. })));
-    }
-
-    #[test]
-    fn ids_sort_by_time() {
-        let at = crate::clock::from_wall_ms(1_893_456_000_000);
-        assert!(new_id(at).as_str().starts_with("b-20300101-000000-"));
     }
 }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
+use super::backup::{failure as backup_failure, service_databases};
 use super::session::confirm;
+use crate::backup::live::Live;
+use crate::backup::{self, Request, ServiceDatabase};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::control::config::{Config, Platform};
@@ -25,7 +28,7 @@ pub(crate) struct Workshop<'a> {
     home: PathBuf,
     plan: Option<PlanName>,
     /// The service's own databases.
-    databases: Vec<PathBuf>,
+    databases: Vec<ServiceDatabase>,
     /// Known already; otherwise the references in the configuration are followed.
     secrets: Option<Secrets>,
     /// Approvals are given: nobody is asked, and nothing real is at stake.
@@ -35,8 +38,7 @@ pub(crate) struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     /// Works for a plan that was read from `file`.
     pub(crate) fn new(context: &'a Context, plan: &Plan, file: &Path) -> Self {
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let databases = plan.backup.databases.iter().map(|path| folder.join(path)).collect();
+        let databases = service_databases(&plan.backup.databases, file);
         let plan = Some(plan.name.clone());
         Self { plan, databases, ..Self::without_plan(context) }
     }
@@ -107,9 +109,17 @@ impl Hands for Workshop<'_> {
         id: &BackupId,
         run: Option<&RunId>,
     ) -> Result<BackupTaken> {
-        let _ = (client, id, run, &self.databases, &self.plan);
-        let path = self.home.join("backups").join(id.as_str());
-        Ok(BackupTaken { path: path.display().to_string(), bytes: 0, manifest_hash: String::new() })
+        let request = Request {
+            home: self.home.clone(),
+            id: id.clone(),
+            plan: self.plan.clone(),
+            run: run.cloned(),
+            databases: self.databases.clone(),
+        };
+        let path = backup::folder::all(&self.home).join(id.as_str()).display().to_string();
+        let taken = backup::create(&Live { client }, request, &SystemClock).await;
+        let manifest = taken.map_err(backup_failure)?;
+        Ok(BackupTaken { path, bytes: manifest.bytes(), manifest_hash: manifest.hash() })
     }
 
     async fn suite(&mut self, suite: &Suite, target: &Target<'_>) -> Result<SuiteResult> {

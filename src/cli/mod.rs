@@ -1,5 +1,6 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod backup;
 pub mod completions;
 pub mod history;
 pub mod ledger;
@@ -85,13 +86,14 @@ pub enum Command {
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
+    Backup(backup::Args),
     Ledger(ledger::Args),
     Load(load::Args),
     Completions(completions::Args),
 }
 
 /// What every command gets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     pub ui: Ui,
     pub settings: Settings,
@@ -137,6 +139,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Report(args) => report::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Show(args) => show::run(&args, context),
+        Command::Backup(args) => backup::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -141,11 +141,11 @@ async fn run_phase(
 /// What the orchestrator says while the traffic still runs.
 async fn ask(stage: &Stage) -> Result<Live> {
     let client = stage.client();
-    let (state, metrics, health) =
+    let (answer, metrics, health) =
         tokio::join!(client.state(), client.metrics(None), client.health());
     Ok(Live {
         at_ms: SystemClock.wall().timestamp_millis(),
-        state: state.ok().map(|reply| reply.body),
+        state: answer.ok().map(|reply| reply.body),
         metrics: metrics.ok(),
         health: health.ok(),
     })

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::http::response::Parts;
 use hyper::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -210,6 +211,12 @@ impl Stored {
         if body.len() > MAX_BODY {
             return Err(bad("a body larger than 1 MiB"));
         }
+        // Served as they are, these would make a client read the next answer from the wrong byte.
+        let length = headers.get_all(CONTENT_LENGTH).iter();
+        let right = |value: &HeaderValue| value.as_bytes() == body.len().to_string().as_bytes();
+        if !length.into_iter().all(right) || headers.contains_key(TRANSFER_ENCODING) {
+            return Err(bad("a length that is not its body's"));
+        }
         let body = Bytes::from(body);
         Ok(Self { status, headers, body, extensions: Extensions::new(), expires })
     }
@@ -291,6 +298,9 @@ mod tests {
             |entry: &mut CacheEntry| entry.body = "xy".to_owned(),
             |entry: &mut CacheEntry| entry.headers[0].0 = "a b".to_owned(),
             |entry: &mut CacheEntry| entry.headers[0].1 = "a\nb".to_owned(),
+            |entry: &mut CacheEntry| {
+                entry.headers.push(("content-length".to_owned(), "5".to_owned()));
+            },
         ] {
             let mut bad = good.clone();
             spoil(&mut bad.entries[0]);

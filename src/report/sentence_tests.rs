@@ -163,17 +163,6 @@ fn how_a_run_is_undone() {
         not_undone(true),
         read_back(true),
         read_back(false),
-        Fact::Interrupted { by: text("SIGINT") },
-        Fact::Halted { reason: HaltReason::Drift, detail: text("cache.mode is `read`") },
-        Fact::RunEnded { outcome: Outcome::RolledBack, summary: text("guard breached") },
-        Fact::RunEnded { outcome: Outcome::Held, summary: String::new() },
-        Fact::RunEnded { outcome: Outcome::RollbackIncomplete, summary: String::new() },
-        Fact::RunEnded { outcome: Outcome::Abandoned, summary: String::new() },
-        Fact::BackupRestored {
-            backup: "b-1".parse().unwrap(),
-            parts: vec![text("configuration"), text("database")],
-            safety: Some("b-2".parse().unwrap()),
-        },
     ]), @"
       rollback of phases `performance`, `foundation` begun by ann@build-7 on revision 41: week 3
     ! step pool-ramp 2/4 failed: the document is invalid
@@ -193,6 +182,24 @@ fn how_a_run_is_undone() {
     ! step performance/migrate-schema NOT undone, it is irreversible: exit status 1
       read back: revision 45 equals the configuration from before
     ! read back: revision 45 DIFFERS from the configuration from before
+    ");
+}
+
+#[test]
+fn how_a_run_stops() {
+    assert_snapshot!(told(&[
+        Fact::Interrupted { by: text("SIGINT") },
+        Fact::Halted { reason: HaltReason::Drift, detail: text("cache.mode is `read`") },
+        Fact::RunEnded { outcome: Outcome::RolledBack, summary: text("guard breached") },
+        Fact::RunEnded { outcome: Outcome::Held, summary: String::new() },
+        Fact::RunEnded { outcome: Outcome::RollbackIncomplete, summary: String::new() },
+        Fact::RunEnded { outcome: Outcome::Abandoned, summary: String::new() },
+        Fact::BackupRestored {
+            backup: "b-1".parse().unwrap(),
+            parts: vec![text("configuration"), text("database")],
+            safety: Some("b-2".parse().unwrap()),
+        },
+    ]), @"
     ? interrupted by SIGINT at a safe point
     ! halted, the configuration is not what the ledger expects: cache.mode is `read`
     ! run ended, rolled back: guard breached

@@ -89,7 +89,7 @@ fn the_report_of_a_migration_on_its_way() {
     Next
     $ ctx migrate phase 2
       resumes the run at step pool-ramp 2/4
-    $ ctx abort
+    $ ctx rollback
       undoes the phase instead
 
     Phases
@@ -217,14 +217,13 @@ fn the_report_without_a_plan_file() {
     as of     2030-01-01 12:45:00Z
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     ledger    52 9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a
-    note      the plan file is not at hand: milestones to come and risks are not
-              shown
+    note      the plan file is not at hand: risks are not shown
     note      the orchestrator was not reached: revisions are as recorded, not read
               back
 
     Next
-    $ ctx resume
-      takes the run up
+    $ ctx migrate phase 2
+      takes the phase up
 
     Phases
     #  phase        status     done  days   soak  begun              lasted
@@ -242,8 +241,10 @@ fn the_report_without_a_plan_file() {
     migrate-schema  pending                         irreversible
 
     Milestones
-    milestone         status              title
-    foundation-ready  reached 2029-12-31  Health is watched
+    milestone           status              planned     title
+    foundation-ready    reached 2029-12-31  days 11-14  Health is watched
+    pooling-everywhere  pending             day 18      All traffic on pooled
+                                                        connections
 
     Success criteria
     category     criterion      verdict  evidence, or target              judged
@@ -368,7 +369,7 @@ fn the_status_of_a_run_in_flight() {
     issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
               refused it
     next      `ctx migrate phase 2`: resumes the run at step pool-ramp 2/4
-    or        `ctx abort`: undoes the phase instead
+    or        `ctx rollback`: undoes the phase instead
     ");
 }
 
@@ -393,7 +394,6 @@ fn the_status_of_a_run_that_is_driven_right_now() {
     issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
               refused it
     next      `ctx status --watch`: follows the run, which somebody drives right now
-    or        `ctx abort`: stops it and undoes the phase
     ");
     let report = Report::build(&inputs);
     let measured: Vec<&str> = report.performance.iter().map(|measured| measured.metric).collect();

@@ -15,6 +15,7 @@ use ctx::plan::model::Phase;
 /// The file that holds [`PLAN`].
 pub(crate) const PLAN_FILE: &str = "plans/shop.toml";
 
+/// Nobody listens at the address of its orchestrator.
 const PLAN: &str = r#"
 schema = 1
 
@@ -23,7 +24,7 @@ name  = "shop"
 title = "The shop behind the gateway"
 
 [orchestrator]
-url = "http://127.0.0.1:7700"
+url = "http://127.0.0.1:1"
 
 [guards.error-rate]
 metric = "error_rate"
@@ -153,7 +154,7 @@ fn begun(phase: &Phase) -> Fact {
         suites: Vec::new(),
         milestones: Vec::new(),
         base: Base {
-            orchestrator: "http://127.0.0.1:7700".to_owned(),
+            orchestrator: "http://127.0.0.1:1".to_owned(),
             token: None,
             state_uuid: "5eed".repeat(8),
             rev: 41,

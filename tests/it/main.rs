@@ -4,6 +4,7 @@
 
 mod support;
 
+mod backup;
 mod completions;
 mod desk;
 mod fastapi;

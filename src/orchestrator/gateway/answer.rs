@@ -1,26 +1,33 @@
 //! Answers on their way to the client.
 //!
 //! An answer streams from the upstream, frame by frame. At its end, and only then, the upstream's
-//! connection goes back to the pool and the trip is recorded.
+//! connection goes back to the pool, a copy that was taken on the way is put to its use, and the
+//! trip is recorded. An answer that is cut short leaves neither copy nor connection behind.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::http::response::Parts;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::BoxError;
+use super::shadow::Copy;
 use super::trip::Trip;
+use super::worker::Worker;
+use crate::orchestrator::cache::{MAX_BODY, Stored};
 use crate::orchestrator::pool::Lease;
 
 /// The body of an answer.
 pub(super) struct Answer {
     kind: Kind,
+    /// A copy of the answer, while it is complete so far.
+    capture: Option<Capture>,
     /// Until the answer has ended.
     trip: Option<Trip>,
 }
@@ -32,13 +39,20 @@ enum Kind {
 
 /// An answer that an upstream is still giving.
 pub(super) struct Stream {
-    pub(super) body: Incoming,
+    body: Incoming,
     /// The connection it comes over, if that one is pooled.
-    pub(super) lease: Option<Lease>,
+    lease: Option<Lease>,
     /// When the last byte must have come.
-    pub(super) deadline: Instant,
+    deadline: Instant,
     /// The timer for the deadline; most answers are there before one is needed.
-    pub(super) timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// A copy of an answer, taken as it passes, and what is to be done with it when it is complete.
+pub(super) struct Capture {
+    head: Parts,
+    body: BytesMut,
+    then: Box<dyn FnOnce(Parts, Bytes)>,
 }
 
 /// The upstream took too long to end its answer.
@@ -50,14 +64,29 @@ impl Answer {
     /// An answer that is known as a whole.
     pub(super) fn whole(head: Parts, body: Bytes, mut trip: Trip) -> Response<Self> {
         trip.answer(head.status);
-        let body = Some(body).filter(|body| !body.is_empty());
-        Response::from_parts(head, Self { kind: Kind::Whole(body), trip: Some(trip) })
+        let kind = Kind::Whole(Some(body).filter(|body| !body.is_empty()));
+        Response::from_parts(head, Self { kind, capture: None, trip: Some(trip) })
+    }
+
+    /// An answer out of the cache.
+    pub(super) fn stored(stored: &Stored, trip: Trip) -> Response<Self> {
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = stored.status;
+        head.headers = stored.headers.clone();
+        head.extensions = stored.extensions.clone();
+        Self::whole(head, stored.body.clone(), trip)
     }
 
     /// An answer as the upstream gives it.
-    pub(super) fn stream(head: Parts, stream: Stream, mut trip: Trip) -> Response<Self> {
+    pub(super) fn stream(
+        head: Parts,
+        stream: Stream,
+        mut trip: Trip,
+        capture: Option<Capture>,
+    ) -> Response<Self> {
         trip.answer(head.status);
-        Response::from_parts(head, Self { kind: Kind::Stream(stream), trip: Some(trip) })
+        let kind = Kind::Stream(stream);
+        Response::from_parts(head, Self { kind, capture, trip: Some(trip) })
     }
 
     /// What happens when the last byte has been handed on. Idempotent.
@@ -67,18 +96,49 @@ impl Answer {
         {
             lease.give_back();
         }
+        if let Some(Capture { head, body, then }) = self.capture.take() {
+            then(head, body.freeze());
+        }
         self.trip = None;
     }
 
     /// What happens when the upstream breaks off.
     fn cut(&mut self) {
+        self.capture = None;
         if let Some(mut trip) = self.trip.take() {
             trip.cut();
         }
     }
 }
 
+impl Capture {
+    /// Keeps the answer in the cache, under `name`.
+    pub(super) fn to_cache(worker: &Rc<Worker>, head: &Parts, name: String) -> Self {
+        let worker = Rc::clone(worker);
+        Self::new(head, move |head, body| worker.plane.cache.put(&name, &head, body))
+    }
+
+    /// Compares the answer with the one that the legacy app gives to `copy`.
+    pub(super) fn to_compare(head: &Parts, copy: Copy) -> Self {
+        Self::new(head, move |head, body| copy.compare(head.status, body))
+    }
+
+    fn new(head: &Parts, then: impl FnOnce(Parts, Bytes) + 'static) -> Self {
+        Self { head: head.clone(), body: BytesMut::new(), then: Box::new(then) }
+    }
+
+    /// Adds what has just passed; `None` once the answer is too large to keep.
+    fn note(mut self, data: &[u8]) -> Option<Self> {
+        self.body.extend_from_slice(data);
+        (self.body.len() <= MAX_BODY).then_some(self)
+    }
+}
+
 impl Stream {
+    pub(super) fn new(body: Incoming, lease: Option<Lease>, deadline: Instant) -> Self {
+        Self { body, lease, deadline, timer: None }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
@@ -103,6 +163,11 @@ impl Body for Answer {
             Kind::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Kind::Stream(stream) => ready!(stream.poll_frame(cx)),
         };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.capture = this.capture.take().and_then(|capture| capture.note(data));
+        }
         match &frame {
             Some(Err(_)) => this.cut(),
             // The body is not polled again after its last frame.

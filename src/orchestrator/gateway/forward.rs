@@ -1,14 +1,15 @@
 //! Sends a request to an upstream, within its time limits, and says exactly what went wrong.
 
 use std::io;
-use std::pin::Pin;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
 use hyper::{Request, Response, Version};
-use tokio::time::{Instant, Sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, Stream};
+use super::answer::{Answer, Capture, Stream};
 use super::body::{Outgoing, Owed};
 use super::headers;
 use super::refusal::Refusal;
@@ -93,10 +94,19 @@ pub(super) async fn forward(
 }
 
 impl Exchange {
-    /// Passes the answer on as it comes.
-    pub(super) fn answer(self, trip: Trip) -> Response<Answer> {
+    /// Passes the answer on as it comes, noting it for `capture` on the way.
+    pub(super) fn answer(self, trip: Trip, capture: Option<Capture>) -> Response<Answer> {
         let Self { head, body, lease, deadline } = self;
-        let timer: Option<Pin<Box<Sleep>>> = None;
-        Answer::stream(head, Stream { body, lease, deadline, timer }, trip)
+        Answer::stream(head, Stream::new(body, lease, deadline), trip, capture)
+    }
+
+    /// Reads the answer's body; `None` if it is larger than `limit`, breaks off, or is late.
+    pub(super) async fn collect(self, limit: usize) -> Option<Bytes> {
+        let body = Limited::new(self.body, limit);
+        let body = timeout_at(self.deadline, body.collect()).await.ok()?.ok()?;
+        if let Some(lease) = self.lease {
+            lease.give_back();
+        }
+        Some(body.to_bytes())
     }
 }

@@ -1,7 +1,7 @@
 //! Answers that the gateway gives by itself: short, plain, and silent about what is behind it.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::answer::Answer;
@@ -18,6 +18,14 @@ pub(super) enum Refusal {
     Upstream,
     /// The upstream did not answer in time.
     TimedOut,
+    /// The event is not proven to come from its platform. The answer says no more than that.
+    Unverified,
+    /// The event's signature ought to be checked, and the secret for it cannot be had.
+    Unverifiable,
+    /// The body is larger than its platform sends them.
+    TooLarge,
+    /// Too many events are in flight or waiting, or take too much memory.
+    Overloaded,
 }
 
 impl Refusal {
@@ -29,6 +37,23 @@ impl Refusal {
             Self::TimedOut => {
                 (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n")
             }
+            Self::Unverified => (StatusCode::UNAUTHORIZED, "unauthorized\n"),
+            Self::Unverifiable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "events are not taken at the moment\n")
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many events are in flight\n")
+            }
+        }
+    }
+
+    /// Whether a body may be left unread. Then the connection ends, and the client must be told:
+    /// its next request would be lost.
+    fn leaves_body(self) -> bool {
+        match self {
+            Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded => true,
+            Self::Upstream | Self::TimedOut | Self::Unverified | Self::Unverifiable => false,
         }
     }
 
@@ -41,6 +66,9 @@ impl Refusal {
         response.headers_mut().insert(CONTENT_TYPE, plain);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.leaves_body() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (head, ()) = response.into_parts();
         Answer::whole(head, Bytes::from_static(text.as_bytes()), trip)

@@ -19,7 +19,7 @@ use crate::secret::{Secret, SecretError, SecretRef};
 
 /// A compiled revision. Never changed, only replaced; a request keeps the one it began with.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     pub(super) mode: Mode,
     pub(super) legacy_fallback: bool,
     pub(super) cache_mode: CacheMode,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use super::gate::Pass;
+use super::intake::Held;
+use super::patience::Patience;
 use super::table::{Route, Table};
 use super::worker::Worker;
 use crate::control::observe::Counts;
@@ -20,6 +22,8 @@ use crate::orchestrator::metrics::Outcome;
 #[derive(Debug)]
 pub(super) struct Trip {
     worker: Rc<Worker>,
+    /// What the client's connection is waited for, when this request has ended.
+    patience: Patience,
     began: Duration,
     route: Arc<str>,
     arm: Arc<str>,
@@ -27,14 +31,18 @@ pub(super) struct Trip {
     /// Whether the upstream broke off in the middle of the answer.
     cut: bool,
     pub(super) counts: Counts,
-    /// Keeps an event's place among those in flight.
+    /// An event's place among those in flight.
     pub(super) pass: Option<Pass>,
+    /// An event's place in memory.
+    pub(super) held: Option<Held>,
 }
 
 impl Trip {
     /// Begins at the route for everything else, with the gateway itself as its arm.
-    pub(super) fn begin(worker: &Rc<Worker>, table: &Table) -> Self {
+    pub(super) fn begin(worker: &Rc<Worker>, table: &Table, patience: Patience) -> Self {
+        patience.answering();
         Self {
+            patience,
             began: worker.plane.clock.boot(),
             worker: Rc::clone(worker),
             route: Arc::clone(&table.other().name),
@@ -43,6 +51,7 @@ impl Trip {
             cut: false,
             counts: Counts::default(),
             pass: None,
+            held: None,
         }
     }
 
@@ -76,5 +85,6 @@ impl Drop for Trip {
             counts: self.counts,
         };
         self.worker.shard.record(&outcome, plane.now_ms());
+        self.patience.rest();
     }
 }

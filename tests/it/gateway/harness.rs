@@ -15,10 +15,10 @@ use ctx::control::observe::Metrics;
 use ctx::orchestrator::gateway::{self, Gateway};
 use ctx::orchestrator::plane::{Active, Plane};
 use ctx::units::Percent;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 /// A bound on everything that is waited for.
@@ -27,7 +27,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A request as an upstream saw it.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -75,13 +74,9 @@ impl Upstream {
                     let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
                     async move {
                         let (parts, body) = request.into_parts();
-                        let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
-                        let request = Seen {
-                            method: parts.method,
-                            uri: parts.uri,
-                            headers: parts.headers,
-                            body,
-                        };
+                        let body =
+                            body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                        let request = Seen { uri: parts.uri, headers: parts.headers, body };
                         seen.lock().unwrap().push(request.clone());
                         tokio::time::sleep(pause).await;
                         Ok::<_, Infallible>(script(&request))
@@ -250,7 +245,8 @@ pub(super) fn flag_on(config: &mut Config, name: &str, percent: u32) {
 /// With `close`, it hangs up after each answer without having announced it.
 pub(super) struct RawUpstream {
     pub(super) addr: SocketAddr,
-    pub(super) seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    closed: Arc<AtomicUsize>,
 }
 
 impl RawUpstream {
@@ -258,21 +254,35 @@ impl RawUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let notes = Arc::clone(&seen);
+        let closed: Arc<AtomicUsize> = Arc::default();
+        let upstream = Self { addr, seen: Arc::clone(&seen), closed: Arc::clone(&closed) };
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mut stream, notes) = (stream.unwrap(), Arc::clone(&notes));
+                let mut stream = stream.unwrap();
+                let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
                 thread::spawn(move || {
                     while let Some(request) = read_until(&mut stream, ends_with) {
-                        notes.lock().unwrap().push(request);
+                        seen.lock().unwrap().push(request);
                         if stream.write_all(answer).is_err() || close {
-                            return;
+                            break;
                         }
                     }
+                    drop(stream);
+                    closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { addr, seen }
+        upstream
+    }
+
+    /// Waits until this many connections were closed.
+    pub(super) async fn until_closed(&self, count: usize) {
+        let closed = async {
+            while self.closed.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("the upstream hangs up");
     }
 
     pub(super) fn seen(&self) -> Vec<String> {
@@ -280,7 +290,8 @@ impl RawUpstream {
     }
 }
 
-fn read_until(stream: &mut TcpStream, end: &str) -> Option<String> {
+/// What a peer says, until `end`; `None` if it hangs up before.
+pub(super) fn read_until(stream: &mut TcpStream, end: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(end.as_bytes()) {

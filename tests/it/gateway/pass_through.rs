@@ -93,3 +93,58 @@ async fn an_upstream_that_is_too_slow_is_a_504() {
     assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(world.metrics().total.errors, 1);
 }
+
+#[tokio::test]
+async fn chunked_bodies_pass_both_ways() {
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    let upstream = RawUpstream::start("\r\n0\r\n\r\n", answer, false);
+    let world = World::at(upstream.addr, |_| {});
+    let got = world
+        .raw(
+            "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+            5\r\nhello\r\n0\r\n\r\n",
+        )
+        .await;
+    let got = String::from_utf8(got).unwrap();
+    let (head, body) = got.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Transfer-Encoding: chunked"), "{head}");
+    assert!(!head.to_lowercase().contains("content-length"), "{head}");
+    let chunks: String = body.split("\r\n").skip(1).step_by(2).collect();
+    assert_eq!(chunks, "abcde", "{body:?}");
+    let seen = upstream.seen().remove(0);
+    assert!(seen.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{seen:?}");
+    assert!(!seen.to_lowercase().contains("content-length"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_large_body_streams_through_unchanged() {
+    let upstream = Upstream::start(|request| Response::new(Full::from(request.body.clone()))).await;
+    let world = World::new(&upstream, |_| {});
+    let body: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
+    let answer = world.client.put(world.url("/files/x")).body(body.clone()).send().await.unwrap();
+    assert!(answer.bytes().await.unwrap() == body, "the bytes differ");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_keeps_its_length_and_has_no_body() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n";
+    let upstream = RawUpstream::start("\r\n\r\n", answer, false);
+    let world = World::at(upstream.addr, |_| {});
+    let got = world.raw("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(
+        String::from_utf8(got).unwrap(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 42\r\nconnection: close\r\n\r\n"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this";
+    let upstream = RawUpstream::start("\r\n\r\n", answer, true);
+    let world = World::at(upstream.addr, |_| {});
+    let answer = world.client.get(world.url("/")).send().await.unwrap();
+    assert!(answer.text().await.is_err());
+    let metrics = world.until("recorded", |metrics| metrics.total.requests == 1).await;
+    assert_eq!(metrics.total.errors, 1);
+}

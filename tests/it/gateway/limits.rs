@@ -1,0 +1,112 @@
+//! What is refused, and how.
+
+use std::io::Write;
+
+use ctx::control::config::Mode;
+use hyper::StatusCode;
+
+use super::harness::{RawUpstream, Upstream, World, connect, read_until};
+
+/// The status of the answer to raw bytes.
+async fn status(world: &World, bytes: &str) -> u16 {
+    let answer = String::from_utf8(world.raw(bytes).await).unwrap();
+    let code = answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer to {bytes:?}"));
+    code.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_could_be_read_in_two_ways_is_refused() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |_| {});
+    for bad in [
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "GET /a//b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /a/../github/events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /github%2fevents HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /%2e%2e/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+    ] {
+        assert_eq!(status(&world, bad).await, 400, "{bad:?}");
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_is_one_request_and_the_connection_ends() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |_| {});
+    let smuggled = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\
+        Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(status(&world, smuggled).await, 200);
+    let seen = upstream.seen();
+    assert_eq!((seen.len(), &seen[0].body[..]), (1, &b"ab"[..]));
+    assert!(!seen[0].headers.contains_key("content-length"));
+}
+
+#[tokio::test]
+async fn a_head_with_too_many_lines_is_refused() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |_| {});
+    let lines = "X-A: b\r\n".repeat(64);
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    assert_eq!(status(&world, &request).await, 431);
+}
+
+#[tokio::test]
+async fn an_event_larger_than_its_platform_sends_is_refused() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |config| config.mode = Mode::Enhanced);
+    let mib = 1024 * 1024;
+    for (path, size, expect) in [
+        ("/slack/events", mib, StatusCode::OK),
+        ("/slack/events", mib + 1, StatusCode::PAYLOAD_TOO_LARGE),
+        ("/linear/events", 2 * mib, StatusCode::OK),
+        ("/linear/events", 2 * mib + 1, StatusCode::PAYLOAD_TOO_LARGE),
+        ("/github/events", 2 * mib + 1, StatusCode::OK),
+    ] {
+        let request = world.client.post(world.url(path)).body(vec![b'x'; size]);
+        // An answer may overtake a body that nobody reads any more.
+        match request.send().await {
+            Ok(answer) => assert_eq!(answer.status(), expect, "{path} {size}"),
+            Err(error) => assert_eq!(expect, StatusCode::PAYLOAD_TOO_LARGE, "{error}"),
+        }
+    }
+    assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_whose_body_is_not_read_is_told_that_the_connection_ends() {
+    let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let upstream = RawUpstream::start("\r\n\r\n", answer, false);
+    let world = World::at(upstream.addr, |_| {});
+    let request = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    let mut client = connect(world.addr);
+    client.write_all(request.as_bytes()).unwrap();
+    let got = read_until(&mut client, "\r\n\r\n").unwrap();
+    assert!(got.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{got}");
+    assert!(got.contains("\r\nconnection: close\r\n"), "{got}");
+}
+
+#[tokio::test]
+async fn a_client_that_says_who_forwarded_it_is_not_believed() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |_| {});
+    let headers = [
+        ("x-forwarded-for", "6.6.6.6"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x-ctx-anything", "1"),
+        ("ctx-shadow", "1"),
+    ];
+    world.post("/x", &headers, "").await;
+    let seen = upstream.seen().remove(0).headers;
+    assert_eq!(seen["x-forwarded-for"], "127.0.0.1");
+    for gone in ["forwarded", "x-ctx-anything", "ctx-shadow"] {
+        assert!(!seen.contains_key(gone), "{gone}");
+    }
+}
