@@ -8,6 +8,7 @@ mod backup;
 mod completions;
 mod desk;
 mod fastapi;
+mod control;
 mod gateway;
 mod ledger;
 mod load;

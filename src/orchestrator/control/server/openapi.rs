@@ -185,3 +185,70 @@ fn operation_id(route: &Route) -> String {
     let words = route.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     std::iter::once(route.method).chain(words).collect::<Vec<_>>().join("_")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Where the document is kept, for those who read it without a running orchestrator.
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+
+    #[test]
+    fn the_kept_document_is_up_to_date() {
+        let text = text();
+        if crate::settings::environment("CTX_BLESS").is_some() {
+            std::fs::write(KEPT, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+        assert!(kept == text, "docs/openapi.json is stale: run `CTX_BLESS=1 cargo test openapi`");
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_once() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.method];
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{route:?}: {id} is there twice");
+            for (status, _) in route.replies {
+                assert!(operation["responses"][status.to_string()].is_object(), "{route:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &Value, found: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(reference)) = map.get("$ref") {
+                        found.insert(reference.clone());
+                    }
+                    map.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn path_parameters_are_declared() {
+        for route in ROUTES {
+            let declares = |parameter| route.parameters.contains(&parameter);
+            assert_eq!(route.path.contains("{rev}"), declares(Parameter::Rev), "{route:?}");
+            assert_eq!(route.path.contains("{key}"), declares(Parameter::KeyPath), "{route:?}");
+        }
+    }
+}
