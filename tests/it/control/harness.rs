@@ -69,6 +69,7 @@ pub(super) fn options(folder: &Path, legacy: &str, clock: Arc<dyn Clock>) -> Opt
         tempo: Tempo::default(),
         clock,
         workers: 1,
+        judge_cpu: true,
         initial: Initial::default(),
     }
 }

@@ -54,9 +54,12 @@ async fn the_cache_is_saved_and_filled_again() {
     assert_eq!(last.kind, AuditKind::CacheRestore);
     assert_eq!(last.detail, "accepted a cache snapshot of 2 answers");
     // A snapshot may be larger than other bodies.
-    let big = CacheSnapshot {
-        entries: vec![CacheEntry { body: "00".repeat(2 << 20), ..snapshot().entries.remove(0) }],
+    let large = |n: u32| CacheEntry {
+        key: format!("GET /{n}"),
+        body: "00".repeat(16 << 10),
+        ..snapshot().entries.remove(0)
     };
+    let big = CacheSnapshot { entries: (0..64).map(large).collect() };
     let reply = operator.fenced("put", "/v1/cache").json(&big).send().await.unwrap();
     assert_eq!(reply.status(), 204);
     let mut odd = snapshot();

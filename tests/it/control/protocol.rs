@@ -196,10 +196,10 @@ async fn a_crash_reverts_what_was_provisional_and_voids_the_lease() {
         (operator.fence, operator.request)
     };
     served.crash_and_restart();
-    let state = served.state().await;
-    assert_eq!((state.head, state.confirmed, state.lease), (3, 3, None));
-    assert_eq!(state.config.canonical(), before.config.canonical());
-    assert_eq!(state.state_uuid, before.state_uuid);
+    let after = served.state().await;
+    assert_eq!((after.head, after.confirmed, after.lease), (3, 3, None));
+    assert_eq!(after.config.canonical(), before.config.canonical());
+    assert_eq!(after.state_uuid, before.state_uuid);
     let stale = served.call("get", "/v1/state").header("ctx-fence", fence.to_string());
     refused(stale, ProblemCode::StaleFence).await;
     let resumed = served.call("put", "/v1/lease").json(&request).send().await.unwrap();
