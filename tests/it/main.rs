@@ -4,14 +4,18 @@
 
 mod support;
 
+mod architecture;
 mod backup;
 mod completions;
 mod control;
 mod desk;
 mod fastapi;
 mod gateway;
+mod help;
 mod ledger;
 mod load;
 mod plan;
+mod readme;
 mod report;
 mod status;
+mod tour;
