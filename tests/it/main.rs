@@ -5,6 +5,7 @@
 mod support;
 
 mod backup;
+mod bad_input;
 mod completions;
 mod desk;
 mod fastapi;

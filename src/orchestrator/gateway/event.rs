@@ -86,7 +86,8 @@ fn check(worker: &Worker, signing: &Signing, parts: &Parts, body: &[u8]) -> Resu
 /// The name of this delivery, if answers to deliveries are to be kept.
 fn delivery_name(course: &Course<'_>, parts: &Parts, body: &[u8]) -> Option<String> {
     let platform = course.route.platform?;
-    let kept = course.table.cache_mode == CacheMode::Write && course.table.caching.includes(course.key);
+    let kept =
+        course.table.cache_mode == CacheMode::Write && course.table.caching.includes(course.key);
     kept.then(|| delivery::name(platform, &parts.headers, body))?
 }
 

@@ -73,7 +73,10 @@ mod tests {
     fn a_read_is_named_by_all_that_its_answer_may_depend_on() {
         let one = asked("GET", "/a?x=1", &[("host", "h"), ("accept-encoding", "gzip")]).unwrap();
         assert_eq!(one, "GET\nh\n/a?x=1\ngzip");
-        assert_ne!(asked("GET", "/a?x=2", &[("host", "h"), ("accept-encoding", "gzip")]).unwrap(), one);
+        assert_ne!(
+            asked("GET", "/a?x=2", &[("host", "h"), ("accept-encoding", "gzip")]).unwrap(),
+            one
+        );
         assert_ne!(asked("GET", "/a?x=1", &[("host", "h")]).unwrap(), one);
         assert_ne!(asked("GET", "/x", &[("host", "h/a")]), asked("GET", "/a/x", &[("host", "h")]));
     }

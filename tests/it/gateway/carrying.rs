@@ -65,8 +65,7 @@ async fn the_canary_gets_its_share_and_a_sender_stays_on_its_side() {
     let (legacy, canary) = (Upstream::saying("old").await, Upstream::saying("new").await);
     let world = World::new(&legacy, |config| {
         config.upstreams.insert("next".to_owned(), canary.config());
-        config.canary =
-            Some(Canary { upstream: "next".to_owned(), weight: Percent::whole(30) });
+        config.canary = Some(Canary { upstream: "next".to_owned(), weight: Percent::whole(30) });
     });
     let mut sides = Vec::new();
     for round in 0..2 {

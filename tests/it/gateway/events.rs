@@ -43,10 +43,16 @@ async fn an_enhanced_event_is_answered_by_legacy_s_own_answer() {
     let world = World::new(&upstream, enhanced);
     let request = world.client.post(world.url("/linear/events?a=b")).body("{\"x\":1}");
     let answer = request.send().await.unwrap();
-    assert_eq!((answer.status(), answer.headers()["x-id"].to_str().unwrap()), (StatusCode::ACCEPTED, "7"));
+    assert_eq!(
+        (answer.status(), answer.headers()["x-id"].to_str().unwrap()),
+        (StatusCode::ACCEPTED, "7")
+    );
     assert_eq!(answer.text().await.unwrap(), "taken");
     let seen = upstream.seen().remove(0);
-    assert_eq!((seen.uri.to_string().as_str(), &seen.body[..]), ("/linear/events?a=b", &b"{\"x\":1}"[..]));
+    assert_eq!(
+        (seen.uri.to_string().as_str(), &seen.body[..]),
+        ("/linear/events?a=b", &b"{\"x\":1}"[..])
+    );
     let counts = world.metrics().counts;
     assert_eq!((counts.enhanced, counts.legacy), (1, 0));
 }
@@ -184,7 +190,10 @@ async fn an_extension_that_cannot_be_reached_costs_no_event() {
     let (status, text) = world.post("/github/events?x=1", &[], "event").await;
     assert_eq!((status, &text[..]), (StatusCode::OK, "legacy"));
     let seen = legacy.seen().remove(0);
-    assert_eq!((seen.uri.to_string().as_str(), &seen.body[..]), ("/github/events?x=1", &b"event"[..]));
+    assert_eq!(
+        (seen.uri.to_string().as_str(), &seen.body[..]),
+        ("/github/events?x=1", &b"event"[..])
+    );
     let metrics = world.metrics();
     assert_eq!((metrics.counts.fallback, metrics.counts.extension), (1, 0));
     assert_eq!((metrics.arms["legacy"].requests, metrics.total.errors), (1, 0));

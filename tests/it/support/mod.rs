@@ -1,8 +1,10 @@
 //! The harness: a project in a folder of its own, the built binary, and programs beside it.
 
 pub(crate) mod peer;
+pub(crate) mod served;
 pub(crate) mod uvicorn;
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -52,8 +54,26 @@ impl Test {
     /// When it does not end within two minutes.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_as(args, env!("CARGO_BIN_EXE_ctx").as_ref(), &[])
+    }
+
+    /// Runs `ctx` as the program at the end of another one's command line, such as `prlimit`.
+    #[track_caller]
+    pub(crate) fn run_under(&self, wrapper: &[&str], args: &[&str]) -> Ran {
+        let (program, before) = wrapper.split_first().expect("a wrapper is a program");
+        self.run_as(args, program.as_ref(), &[before, &[env!("CARGO_BIN_EXE_ctx")]].concat())
+    }
+
+    /// `ctx` with these arguments, about to be run in the project.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.prepare(args, env!("CARGO_BIN_EXE_ctx").as_ref(), &[])
+    }
+
+    fn prepare(&self, args: &[&str], program: &OsStr, before: &[&str]) -> Command {
         let home = self.folder.path();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ctx"))
+        let mut command = Command::new(program);
+        command
+            .args(before)
             .args(args)
             .current_dir(home)
             .env_clear()
@@ -63,9 +83,14 @@ impl Test {
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the built binary starts");
+            .stderr(Stdio::piped());
+        command
+    }
+
+    #[track_caller]
+    fn run_as(&self, args: &[&str], program: &OsStr, before: &[&str]) -> Ran {
+        let mut child =
+            self.prepare(args, program, before).spawn().expect("the built binary starts");
         let stdout = read_aside(child.stdout.take().expect("it is piped"));
         let stderr = read_aside(child.stderr.take().expect("it is piped"));
         let texts = stdout.recv_timeout(LIMIT).and_then(|o| Ok((o, stderr.recv_timeout(LIMIT)?)));

@@ -1,0 +1,88 @@
+//! Ledgers that are damaged, or none.
+
+use ctx::error::Code;
+use insta::assert_snapshot;
+use rusqlite::Connection;
+
+use super::{LEDGER, Shop, redact, state};
+
+/// Spoils the ledger of a shop whose first phase is confirmed; then nothing may change, neither
+/// at the orchestrator nor in the file. Gives what each command says.
+#[track_caller]
+fn spoilt(spoil: impl FnOnce(&std::path::Path), commands: &[&[&str]]) -> String {
+    let shop = Shop::with_first_phase();
+    let path = shop.test.path(LEDGER);
+    spoil(&path);
+    let (bytes, head) = (std::fs::read(&path).unwrap(), state(&shop.served).head);
+    let mut said = String::new();
+    for command in commands {
+        let ran = shop.ctx(command).exits(Code::LedgerDamaged);
+        said.push_str(&format!("$ ctx {}\n{}", command.join(" "), redact(&shop.test, &ran.stderr)));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "the file is evidence: {command:?}");
+    }
+    assert_eq!(state(&shop.served).head, head, "nothing was changed");
+    said
+}
+
+const MIGRATE: &[&str] = &["migrate", "phase", "2", "--yes"];
+
+#[test]
+fn a_file_that_is_no_ledger() {
+    let garbage =
+        |path: &std::path::Path| std::fs::write(path, "not a ledger\n".repeat(500)).unwrap();
+    assert_snapshot!(spoilt(garbage, &[MIGRATE, &["status"], &["rollback", "--yes"]]), @"");
+}
+
+#[test]
+fn an_empty_file() {
+    let empty = |path: &std::path::Path| std::fs::write(path, "").unwrap();
+    assert_snapshot!(spoilt(empty, &[MIGRATE]), @"");
+}
+
+#[test]
+fn one_flipped_byte() {
+    let flip = |path: &std::path::Path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let word = b"\"step_soaked\"";
+        let word: &[u8] =
+            if bytes.windows(word.len()).any(|w| w == word) { word } else { b"cache-reads" };
+        let at = bytes.windows(word.len()).rposition(|w| w == word).expect("the step is in it");
+        bytes[at + 2] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    assert_snapshot!(spoilt(flip, &[MIGRATE, &["ledger", "verify"]]), @"");
+}
+
+#[test]
+fn a_file_that_was_cut_off() {
+    let cut = |path: &std::path::Path| {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let said = spoilt(cut, &[MIGRATE]);
+    assert!(said.contains("is damaged"), "{said}");
+    assert!(said.contains("keep the file as it is"), "{said}");
+}
+
+#[test]
+fn a_ledger_of_a_newer_ctx() {
+    let newer = |path: &std::path::Path| {
+        let connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        connection.query_row(checkpoint, [], |_| Ok(())).unwrap();
+    };
+    assert_snapshot!(spoilt(newer, &[MIGRATE, &["history"]]), @"");
+}
+
+#[test]
+fn a_folder_in_the_ledgers_place() {
+    let folder = |path: &std::path::Path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::create_dir(path).unwrap();
+    };
+    let shop = Shop::with_first_phase();
+    folder(&shop.test.path(LEDGER));
+    let ran = shop.ctx(MIGRATE).exits(Code::LedgerDamaged);
+    assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
+}
