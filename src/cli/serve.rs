@@ -98,6 +98,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         tempo: Tempo::default(),
         clock: Arc::new(SystemClock),
         workers: args.workers.map_or(cores, NonZeroUsize::get),
+        judge_cpu: true,
         initial,
     })
     .map_err(|error| explain(&error))?;

@@ -82,7 +82,7 @@ fn scale(hash: u32) -> u32 {
     u32::try_from(scaled).expect("a 32-bit hash scaled by less than 2^32 fits 32 bits")
 }
 
-/// MurmurHash3, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
+/// `MurmurHash3`, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
 fn murmur3_x86_32(bytes: &[u8]) -> u32 {
     const C1: u32 = 0xcc9e_2d51;
     const C2: u32 = 0x1b87_3593;

@@ -44,6 +44,9 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Gateway workers, one thread each.
     pub workers: usize,
+    /// Whether how busy the processor is is a matter of health. Not in a rehearsal, whose senders
+    /// share it.
+    pub judge_cpu: bool,
     pub initial: Initial,
 }
 
@@ -92,8 +95,18 @@ impl Orchestrator {
     /// When an address is taken or not allowed, the URL is no upstream, or the store cannot be
     /// opened.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { legacy, listen, control, state_dir, token, tempo, clock, workers, initial } =
-            options;
+        let Options {
+            legacy,
+            listen,
+            control,
+            state_dir,
+            token,
+            tempo,
+            clock,
+            workers,
+            initial,
+            judge_cpu,
+        } = options;
         if !control.ip().is_loopback() {
             return Err(StartError::NotLoopback(control));
         }
@@ -121,7 +134,7 @@ impl Orchestrator {
         })?;
         orchestrator.spawn("ctx-health", {
             let shared = Arc::clone(&orchestrator.shared);
-            move || look_after(shared, stopped)
+            move || look_after(shared, judge_cpu, stopped)
         })?;
         Ok(orchestrator)
     }
@@ -209,11 +222,15 @@ fn serve(
     });
 }
 
-fn look_after(shared: Arc<Shared>, mut stopped: watch::Receiver<Option<Duration>>) {
+fn look_after(
+    shared: Arc<Shared>,
+    judge_cpu: bool,
+    mut stopped: watch::Receiver<Option<Duration>>,
+) {
     run("health", async move {
         tokio::select! {
             _ = stopped.wait_for(Option::is_some) => {}
-            () = health::watch(shared) => {}
+            () = health::watch(shared, judge_cpu) => {}
         }
     });
 }

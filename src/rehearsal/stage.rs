@@ -77,6 +77,7 @@ impl Stage {
             tempo,
             clock: Arc::new(SystemClock),
             workers,
+            judge_cpu: false,
             initial: Initial { secrets: references, ..Initial::default() },
         })
         .map_err(|error| failed("start the orchestrator", &error))?;

@@ -20,7 +20,7 @@ use crate::clock::WallMs;
 use crate::ids::{MilestoneId, RunId};
 use crate::ledger::view::{BackupRow, IssueRow, MilestoneRow, PhaseRow, RunRow, StepRow};
 use crate::plan::Plan;
-use crate::plan::model::{Phase, Step};
+use crate::plan::model::{Milestone, Phase, Step};
 
 /// What a report is built from.
 #[derive(Clone, Copy, Debug)]
@@ -207,8 +207,12 @@ fn progress(phases: &[PhaseEntry]) -> Progress {
 fn milestones(inputs: &Inputs<'_>) -> Vec<MilestoneEntry> {
     let Inputs { records, plan, .. } = inputs;
     let reached = |id: &MilestoneId| records.milestones.iter().find(|row| row.milestone == *id);
-    let planned = plan.iter().flat_map(|plan| &plan.milestones);
+    let planned: Vec<&Milestone> = match plan {
+        Some(plan) => plan.milestones.iter().collect(),
+        None => records.begun.iter().flat_map(|begun| &begun.milestones).collect(),
+    };
     let mut entries: Vec<MilestoneEntry> = planned
+        .into_iter()
         .map(|milestone| MilestoneEntry {
             id: milestone.id.clone(),
             title: milestone.title.clone(),
@@ -234,9 +238,9 @@ fn notes(inputs: &Inputs<'_>, phases: &[PhaseEntry]) -> Vec<String> {
     let mut notes = Vec::new();
     if inputs.plan.is_none() {
         let what = if phases.iter().any(|phase| phase.id.is_none()) {
-            "phases that never ran, milestones to come, and risks are not shown"
+            "phases that never ran, their milestones, and risks are not shown"
         } else {
-            "milestones to come and risks are not shown"
+            "risks are not shown"
         };
         notes.push(format!("the plan file is not at hand: {what}"));
     }

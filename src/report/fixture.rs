@@ -184,6 +184,7 @@ fn risks() -> Vec<Risk> {
 pub(crate) fn begun(number: u32) -> RunBegun {
     let plan = plan();
     let phase = plan.phase(&number.to_string()).unwrap().clone();
+    let milestones = plan.milestones.iter().filter(|m| m.phase == phase.id).cloned().collect();
     let config = Config::legacy("http://127.0.0.1:8000");
     RunBegun {
         kind: RunKind::Migrate,
@@ -196,7 +197,7 @@ pub(crate) fn begun(number: u32) -> RunBegun {
         guards: plan.guards_of(&phase),
         phase,
         suites: Vec::new(),
-        milestones: Vec::new(),
+        milestones,
         base: Base {
             orchestrator: "http://127.0.0.1:7700".to_owned(),
             token: None,

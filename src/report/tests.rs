@@ -217,8 +217,7 @@ fn the_report_without_a_plan_file() {
     as of     2030-01-01 12:45:00Z
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     ledger    52 9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a
-    note      the plan file is not at hand: milestones to come and risks are not
-              shown
+    note      the plan file is not at hand: risks are not shown
     note      the orchestrator was not reached: revisions are as recorded, not read
               back
 
@@ -242,8 +241,10 @@ fn the_report_without_a_plan_file() {
     migrate-schema  pending                         irreversible
 
     Milestones
-    milestone         status              title
-    foundation-ready  reached 2029-12-31  Health is watched
+    milestone           status              planned     title
+    foundation-ready    reached 2029-12-31  days 11-14  Health is watched
+    pooling-everywhere  pending             day 18      All traffic on pooled
+                                                        connections
 
     Success criteria
     category     criterion      verdict  evidence, or target              judged

@@ -7,9 +7,9 @@
 //! How it works. Each worker is a thread with a single-threaded runtime, a listener of its own on
 //! the same port (`SO_REUSEPORT`: the kernel shares out the connections), and its own pool of
 //! upstream connections; between workers nothing is shared but the [`Plane`]. A request goes
-//! through [`admit`] (is it one unambiguous request?), the [`table`] (what does its path mean?),
-//! then [`reads`], [`event`] or straight through [`forward`]; its answer streams through
-//! [`answer`], which records the [`trip`] when the last byte is handed on.
+//! through `admit` (is it one unambiguous request?), the `table` (what does its path mean?), then
+//! `reads`, `event` or straight through `forward`; its answer streams through `answer`, which
+//! records the `trip` when the last byte is handed on.
 //!
 //! Shape and numbers: nginx's worker processes, and measurements of hyper proxies (DESIGN, 6).
 
@@ -22,6 +22,7 @@ mod forward;
 pub mod gate;
 mod headers;
 mod intake;
+mod patience;
 mod proxy;
 mod reads;
 mod refusal;
@@ -60,6 +61,7 @@ pub struct Gateway {
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread or its runtime cannot be made.
+#[expect(clippy::needless_pass_by_value, reason = "every worker keeps the plane")]
 pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Result<Gateway> {
     let first = listener(listen)?;
     let addr = first.local_addr()?;

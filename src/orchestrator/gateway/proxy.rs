@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderValue;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
@@ -12,6 +12,7 @@ use super::admit::{admit, is_bodiless};
 use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure, forward};
+use super::patience::Patience;
 use super::table::{Route, Table, Upstream};
 use super::trip::Trip;
 use super::worker::Worker;
@@ -31,11 +32,12 @@ pub(super) struct Course<'a> {
 pub(super) async fn serve(
     worker: Rc<Worker>,
     peer: HeaderValue,
+    patience: Patience,
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let table = &worker.plane.table();
     worker.pool.configure(&table.pool, worker.plane.pool_generation());
-    let mut trip = Trip::begin(&worker, table);
+    let mut trip = Trip::begin(&worker, table, patience);
     let (parts, body) = match admit(request, peer) {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
@@ -71,10 +73,17 @@ async fn pass(
     let upstream = stable_or_canary(course);
     let (body, owed) = Outgoing::stream(body);
     let request = Request::from_parts(parts, body);
-    match send(worker, course, &upstream.name, upstream, request, &owed, &mut trip).await {
+    let sent = send(worker, course, &upstream.name, upstream, request, &owed, &mut trip);
+    let mut answer = match sent.await {
         Ok(exchange) => exchange.answer(trip, None),
         Err(failure) => failure.refusal().answer(trip),
+    };
+    if owed.get() {
+        // What is left of the body is not read, so that the connection ends with this answer. A
+        // client that is not told would lose its next request.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    answer
 }
 
 /// Answers a read: from the cache, or as [`pass`] would, keeping the answer.

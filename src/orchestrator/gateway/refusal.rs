@@ -1,7 +1,7 @@
 //! Answers that the gateway gives by itself: short, plain, and silent about what is behind it.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::answer::Answer;
@@ -48,6 +48,15 @@ impl Refusal {
         }
     }
 
+    /// Whether a body may be left unread. Then the connection ends, and the client must be told:
+    /// its next request would be lost.
+    fn leaves_body(self) -> bool {
+        match self {
+            Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded => true,
+            Self::Upstream | Self::TimedOut | Self::Unverified | Self::Unverifiable => false,
+        }
+    }
+
     /// The answer, which ends the trip.
     pub(super) fn answer(self, trip: Trip) -> Response<Answer> {
         let (status, text) = self.status_and_text();
@@ -57,6 +66,9 @@ impl Refusal {
         response.headers_mut().insert(CONTENT_TYPE, plain);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.leaves_body() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (head, ()) = response.into_parts();
         Answer::whole(head, Bytes::from_static(text.as_bytes()), trip)

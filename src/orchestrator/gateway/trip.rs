@@ -8,6 +8,7 @@ use hyper::StatusCode;
 
 use super::gate::Pass;
 use super::intake::Held;
+use super::patience::Patience;
 use super::table::{Route, Table};
 use super::worker::Worker;
 use crate::control::observe::Counts;
@@ -21,6 +22,8 @@ use crate::orchestrator::metrics::Outcome;
 #[derive(Debug)]
 pub(super) struct Trip {
     worker: Rc<Worker>,
+    /// What the client's connection is waited for, when this request has ended.
+    patience: Patience,
     began: Duration,
     route: Arc<str>,
     arm: Arc<str>,
@@ -36,8 +39,10 @@ pub(super) struct Trip {
 
 impl Trip {
     /// Begins at the route for everything else, with the gateway itself as its arm.
-    pub(super) fn begin(worker: &Rc<Worker>, table: &Table) -> Self {
+    pub(super) fn begin(worker: &Rc<Worker>, table: &Table, patience: Patience) -> Self {
+        patience.answering();
         Self {
+            patience,
             began: worker.plane.clock.boot(),
             worker: Rc::clone(worker),
             route: Arc::clone(&table.other().name),
@@ -80,5 +85,6 @@ impl Drop for Trip {
             counts: self.counts,
         };
         self.worker.shard.record(&outcome, plane.now_ms());
+        self.patience.rest();
     }
 }

@@ -111,7 +111,9 @@ fn check(secret: &Secret, parts: &[&[u8]], signature: &str) -> Result<(), Unveri
     let signature = hex::decode(signature).map_err(|_| Unverified)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
         .expect("HMAC takes a key of any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.verify_slice(&signature).map_err(|_| Unverified)
 }
 

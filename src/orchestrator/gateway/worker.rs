@@ -12,7 +12,6 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{Notify, watch};
@@ -20,6 +19,7 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::gate::Gate;
 use super::intake::Intake;
+use super::patience::{Patience, Wire};
 use super::proxy;
 use super::shadow::Shadow;
 use crate::orchestrator::metrics::Shard;
@@ -30,8 +30,6 @@ use crate::orchestrator::pool::Pool;
 const MAX_CONNECTIONS: usize = 16_384;
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
-/// How long a request's head may take, and an idle connection may last.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often connections that have been idle for too long are closed.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The pause after an error of accept, such as having no file descriptors left.
@@ -182,24 +180,31 @@ async fn connection(
 ) -> Result<(), Box<dyn std::error::Error>> {
     stream.set_nodelay(true)?;
     let peer = HeaderValue::try_from(stream.peer_addr()?.ip().to_canonical().to_string())?;
+    let patience = Patience::new();
     let service = service_fn(|request| {
-        let answer = proxy::serve(Rc::clone(worker), peer.clone(), request);
+        let answer = proxy::serve(Rc::clone(worker), peer.clone(), patience.clone(), request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .preserve_header_case(true)
         // The answer is the upstream's, with the date that it gave it, if any.
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Wire::new(stream, patience.clone()), service);
     let mut serving = pin!(serving);
+    let mut run_out = pin!(patience.run_out());
     tokio::select! {
+        // A request that has already arrived is read before the connection is told to end.
+        biased;
         ended = serving.as_mut() => return Ok(ended?),
+        () = run_out.as_mut() => return Ok(()),
         _ = stop.wait_for(Option::is_some) => serving.as_mut().graceful_shutdown(),
     }
-    Ok(serving.await?)
+    tokio::select! {
+        biased;
+        ended = serving => Ok(ended?),
+        () = run_out => Ok(()),
+    }
 }
 
 async fn sweep(pool: Pool) {

@@ -16,6 +16,10 @@ use crate::control::config::{Config, Upstream};
 use crate::control::observe::{Check, Host, Status};
 use crate::units::duration;
 
+/// The checks of the machine. They say that the service is strained, not that it is down.
+pub(super) const CPU: &str = "cpu";
+pub(super) const MEMORY: &str = "memory";
+
 /// What a check found: a reading, or what is wrong.
 type Finding = Result<String, String>;
 
@@ -39,8 +43,8 @@ pub(super) async fn round(
     let missing = Err("no such upstream".to_owned());
     let mut checks = vec![
         found("store".to_owned(), &store.map(|()| "answers".to_owned())),
-        used("cpu", host.cpu),
-        used("memory", host.memory),
+        used(CPU, host.cpu),
+        used(MEMORY, host.memory),
     ];
     checks.extend(upstreams.iter().map(|(name, f)| found(format!("upstream {name}"), f)));
     checks.extend(config.extensions.iter().map(|(id, extension)| {

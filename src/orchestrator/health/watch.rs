@@ -18,8 +18,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const EVERY_SECOND: Duration = Duration::from_secs(1);
 
 /// Watches until dropped.
-pub async fn watch(shared: Arc<Shared>) {
-    let mut watcher = Watcher::new(shared);
+pub async fn watch(shared: Arc<Shared>, judge_cpu: bool) {
+    let mut watcher = Watcher::new(shared, judge_cpu);
     watcher.forget();
     loop {
         watcher.look().await;
@@ -30,6 +30,7 @@ pub async fn watch(shared: Arc<Shared>) {
 struct Watcher {
     shared: Arc<Shared>,
     meter: Meter,
+    judge_cpu: bool,
     /// When the machine was last read.
     read: Option<Duration>,
     /// When the last round of checks ended, while health is on.
@@ -39,9 +40,9 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, judge_cpu: bool) -> Self {
         let meter = Meter::new(&*shared.plane.clock);
-        Self { shared, meter, read: None, checked: None, healed: Memory::default() }
+        Self { shared, meter, judge_cpu, read: None, checked: None, healed: Memory::default() }
     }
 
     async fn look(&mut self) {
@@ -70,7 +71,8 @@ impl Watcher {
         let clock = Arc::clone(&self.shared.plane.clock);
         let store = self.shared.desk.ping().map_err(|error| error.to_string());
         let at = rfc3339(clock.wall());
-        let checks = probe::round(config, self.shared.vitals.host(), store, &at).await;
+        let mut checks = probe::round(config, self.shared.vitals.host(), store, &at).await;
+        checks.retain(|check| self.judge_cpu || check.name != probe::CPU);
         let now = clock.boot();
         let elapsed = self.checked.map_or(Duration::ZERO, |last| now.saturating_sub(last));
         self.checked = Some(now);

@@ -48,10 +48,15 @@ impl Bounds {
     }
 }
 
+type RouteAndArm = (Arc<str>, Arc<str>);
+
+/// A counter's name, its help, and its samples by their labels.
+type Family<'a> = (&'a str, &'a str, &'a [(&'a str, u64)]);
+
 /// Everything that was recorded since the start.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
-    series: BTreeMap<(Arc<str>, Arc<str>), ([u64; 6], Bounds)>,
+    series: BTreeMap<RouteAndArm, ([u64; 6], Bounds)>,
     counts: Counts,
 }
 
@@ -117,7 +122,7 @@ impl Totals {
 
     fn counters(&self, text: &mut String) {
         let c = &self.counts;
-        let families: [(&str, &str, &[(&str, u64)]); 6] = [
+        let families: [Family<'_>; 6] = [
             (
                 "ctx_upstream_requests_total",
                 "Requests sent to upstreams, by the kind of connection.",

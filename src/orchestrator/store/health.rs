@@ -16,6 +16,10 @@ const KEPT: u32 = 1000;
 /// Rows of a reply.
 const PAGE: u32 = 100;
 
+/// Which incidents count against reliability: a busy processor or a full memory strains the
+/// service, and is an incident; the service is down only when a part of it does not answer.
+const OUTAGE: &str = "check_name NOT IN ('cpu', 'memory')";
+
 /// One round of checks.
 #[derive(Clone, Debug)]
 pub struct Round {
@@ -29,7 +33,7 @@ pub struct Round {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     pub total_ms: u64,
-    /// With at least one incident.
+    /// With at least one outage.
     pub down_ms: u64,
     pub failures: u64,
     pub repairs: u64,
@@ -47,8 +51,10 @@ impl Store {
         let transaction = self.connection.transaction()?;
         let elapsed = signed(round.elapsed_ms)?;
         transaction.execute(
-            "UPDATE observed SET total_ms = total_ms + ?1, down_ms = down_ms +
-                 iif(EXISTS (SELECT 1 FROM incidents WHERE ended = 0), ?1, 0)",
+            &format!(
+                "UPDATE observed SET total_ms = total_ms + ?1, down_ms = down_ms +
+                 iif(EXISTS (SELECT 1 FROM incidents WHERE ended = 0 AND {OUTAGE}), ?1, 0)"
+            ),
             [elapsed],
         )?;
         transaction.execute(
@@ -186,14 +192,23 @@ fn begin(connection: &Connection, check: &Check, at_ms: WallMs) -> Result<bool, 
         "INSERT INTO incidents (check_name, detail, began_ms) VALUES (?1, ?2, ?3)",
         (&check.name, &check.detail, at_ms),
     )?;
-    connection.execute("UPDATE observed SET failures = failures + 1", [])?;
+    connection.execute(
+        &format!(
+            "UPDATE observed SET failures = failures + 1
+             FROM (SELECT 1 FROM incidents WHERE check_name = ?1 AND ended = 0 AND {OUTAGE})"
+        ),
+        [&check.name],
+    )?;
     Ok(true)
 }
 
 fn end(connection: &Connection, name: &str) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE observed SET repairs = repairs + 1, repair_ms = repair_ms + open.lasted_ms
-         FROM (SELECT lasted_ms FROM incidents WHERE check_name = ?1 AND ended = 0) AS open",
+        &format!(
+            "UPDATE observed SET repairs = repairs + 1, repair_ms = repair_ms + open.lasted_ms
+             FROM (SELECT lasted_ms FROM incidents
+                   WHERE check_name = ?1 AND ended = 0 AND {OUTAGE}) AS open"
+        ),
         [name],
     )?;
     connection

@@ -107,7 +107,7 @@ async fn changing_the_configuration_under_load_loses_nothing() {
             })
         })
         .collect();
-    let mut change = 0;
+    let (mut change, mut from, mut measured) = (0, 0, 0);
     while !senders.iter().all(tokio::task::JoinHandle::is_finished) {
         change += 1;
         world.set(|config| {
@@ -115,6 +115,8 @@ async fn changing_the_configuration_under_load_loses_nothing() {
             flag_on(config, "connection_pooling", change * 17 % 101);
         });
         world.plane.rebuild_pools();
+        let window = world.plane.observe(Some(from));
+        (from, measured) = (window.to_ms, measured + window.total.requests);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     for sender in senders {
@@ -125,6 +127,8 @@ async fn changing_the_configuration_under_load_loses_nothing() {
     let metrics = world.metrics();
     assert_eq!((metrics.total.requests, metrics.total.errors), (480, 0));
     assert_eq!(metrics.counts.enhanced + metrics.counts.legacy, 480);
+    measured += world.plane.observe(Some(from)).total.requests;
+    assert_eq!(measured, 480, "continued windows count every request once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

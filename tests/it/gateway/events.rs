@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 
 use super::harness::{Upstream, World, flag_on, nowhere, upstream_at};
 
+type Header<'a> = (&'a str, &'a str);
+
 fn enhanced(config: &mut Config) {
     config.mode = Mode::Enhanced;
 }
@@ -92,7 +94,7 @@ async fn only_what_its_platform_signed_is_processed() {
     let github = format!("sha256={}", sign(body));
     let slack = format!("v0={}", sign(&format!("v0:{seconds}:{body}")));
     let linear = sign(&linear_body);
-    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+    let cases: [(&str, &[Header<'_>], &str); 3] = [
         ("/github/events", &[("x-hub-signature-256", &github)], body),
         (
             "/slack/events",

@@ -15,10 +15,10 @@ use ctx::control::observe::Metrics;
 use ctx::orchestrator::gateway::{self, Gateway};
 use ctx::orchestrator::plane::{Active, Plane};
 use ctx::units::Percent;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 /// A bound on everything that is waited for.
@@ -27,7 +27,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A request as an upstream saw it.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -75,13 +74,9 @@ impl Upstream {
                     let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
                     async move {
                         let (parts, body) = request.into_parts();
-                        let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
-                        let request = Seen {
-                            method: parts.method,
-                            uri: parts.uri,
-                            headers: parts.headers,
-                            body,
-                        };
+                        let body =
+                            body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                        let request = Seen { uri: parts.uri, headers: parts.headers, body };
                         seen.lock().unwrap().push(request.clone());
                         tokio::time::sleep(pause).await;
                         Ok::<_, Infallible>(script(&request))
@@ -295,7 +290,8 @@ impl RawUpstream {
     }
 }
 
-fn read_until(stream: &mut TcpStream, end: &str) -> Option<String> {
+/// What a peer says, until `end`; `None` if it hangs up before.
+pub(super) fn read_until(stream: &mut TcpStream, end: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(end.as_bytes()) {

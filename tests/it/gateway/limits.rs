@@ -1,9 +1,11 @@
 //! What is refused, and how.
 
+use std::io::Write;
+
 use ctx::control::config::Mode;
 use hyper::StatusCode;
 
-use super::harness::{Upstream, World};
+use super::harness::{RawUpstream, Upstream, World, connect, read_until};
 
 /// The status of the answer to raw bytes.
 async fn status(world: &World, bytes: &str) -> u16 {
@@ -76,6 +78,19 @@ async fn an_event_larger_than_its_platform_sends_is_refused() {
         }
     }
     assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_whose_body_is_not_read_is_told_that_the_connection_ends() {
+    let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let upstream = RawUpstream::start("\r\n\r\n", answer, false);
+    let world = World::at(upstream.addr, |_| {});
+    let request = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    let mut client = connect(world.addr);
+    client.write_all(request.as_bytes()).unwrap();
+    let got = read_until(&mut client, "\r\n\r\n").unwrap();
+    assert!(got.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{got}");
+    assert!(got.contains("\r\nconnection: close\r\n"), "{got}");
 }
 
 #[tokio::test]

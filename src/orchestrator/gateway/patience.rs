@@ -1,0 +1,155 @@
+//! How long a client's connection may keep the gateway waiting.
+//!
+//! The law: a head that was begun is there within 5 seconds, or the connection ends; a connection
+//! between two requests may rest for longer, because ending it can cross the client's next
+//! request. hyper's own header timeout cannot tell the two apart, and sets a timer for each
+//! request; this sets one for each connection, which looks every two seconds.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+/// How long a request's head may take from its first byte, or from the connection's beginning.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long a connection may rest between two requests; as nginx's `keepalive_timeout`.
+const REST: Duration = Duration::from_secs(75);
+/// How often it is looked at.
+const TICK: Duration = Duration::from_secs(2);
+
+/// What a connection is waited for. Clones are the same connection's.
+#[derive(Clone, Debug)]
+pub(super) struct Patience(Rc<Cell<Phase>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// For the rest of a head.
+    Head(Instant),
+    /// For nothing: a request is being answered.
+    Answering,
+    /// For the next request.
+    Resting(Instant),
+}
+
+impl Patience {
+    /// A connection that has just begun owes a head.
+    pub(super) fn new() -> Self {
+        Self(Rc::new(Cell::new(Phase::Head(Instant::now()))))
+    }
+
+    /// A head has been read.
+    pub(super) fn answering(&self) {
+        self.0.set(Phase::Answering);
+    }
+
+    /// An answer has been given.
+    pub(super) fn rest(&self) {
+        self.0.set(Phase::Resting(Instant::now()));
+    }
+
+    /// Bytes have come.
+    fn heard(&self) {
+        if matches!(self.0.get(), Phase::Resting(_)) {
+            self.0.set(Phase::Head(Instant::now()));
+        }
+    }
+
+    /// Ends when the connection has been waited for long enough. Cancel safe.
+    pub(super) async fn run_out(&self) {
+        let over = |phase| match phase {
+            Phase::Head(since) => since.elapsed() >= HEAD,
+            Phase::Resting(since) => since.elapsed() >= REST,
+            Phase::Answering => false,
+        };
+        while !over(self.0.get()) {
+            sleep(TICK).await;
+        }
+    }
+}
+
+/// A client's socket, which tells when it is heard from.
+pub(super) struct Wire {
+    io: TokioIo<TcpStream>,
+    patience: Patience,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+        Self { io: TokioIo::new(stream), patience }
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        self.patience.heard();
+        Poll::Ready(read)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether patience runs out within that many seconds.
+    async fn runs_out(patience: &Patience, seconds: u64) -> bool {
+        tokio::time::timeout(Duration::from_secs(seconds), patience.run_out()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_waited_for_shortly_and_the_next_request_for_long() {
+        let patience = Patience::new();
+        assert!(!runs_out(&patience, 4).await);
+        assert!(runs_out(&patience, 3).await, "a head that does not come");
+        patience.answering();
+        assert!(!runs_out(&patience, 1000).await, "the answer has limits of its own");
+        patience.rest();
+        assert!(!runs_out(&patience, 70).await);
+        patience.heard();
+        assert!(!runs_out(&patience, 4).await);
+        assert!(runs_out(&patience, 3).await, "a head that does not end");
+        patience.rest();
+        assert!(runs_out(&patience, 80).await, "a next request that does not come");
+    }
+}
