@@ -14,4 +14,5 @@ mod ledger;
 mod load;
 mod plan;
 mod report;
+mod resume;
 mod status;

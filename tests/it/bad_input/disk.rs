@@ -6,16 +6,16 @@ use std::process::{Command, Stdio};
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, redact, state};
+use super::{Shop, redact};
 
 /// A small file system of its own. Unmounted when dropped.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    /// Mounts `kilobytes` at `path`; `None`, after a line that says so, where that is not allowed.
-    fn mount(path: &'a Path, kilobytes: u32) -> Option<Self> {
+    /// Mounts one at `path`; `None`, after a line that says so, where that is not allowed.
+    fn mount(path: &'a Path, megabytes: u32) -> Option<Self> {
         std::fs::create_dir_all(path).unwrap();
-        let size = format!("size={kilobytes}k");
+        let size = format!("size={megabytes}m");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
             .arg(path)
@@ -28,11 +28,11 @@ impl<'a> SmallDisk<'a> {
         None
     }
 
-    /// Leaves `kilobytes` of it.
-    fn fill(&self, all_but_kilobytes: u64) {
+    /// Leaves so much of it.
+    fn fill_but(&self, kilobytes: u64) {
         let stat = rustix::fs::statvfs(self.0).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
-        let filler = vec![0; usize::try_from(free - all_but_kilobytes * 1024).unwrap()];
+        let filler = vec![0; usize::try_from(free - kilobytes * 1024).unwrap()];
         std::fs::write(self.0.join("filler"), filler).unwrap();
     }
 }
@@ -47,28 +47,41 @@ impl Drop for SmallDisk<'_> {
 fn a_disk_that_is_full_before_anything_begins() {
     let shop = Shop::open();
     let folder = shop.test.path(".ctx");
-    let Some(disk) = SmallDisk::mount(&folder, 1024) else { return };
-    disk.fill(8);
+    let Some(disk) = SmallDisk::mount(&folder, 1) else { return };
+    disk.fill_but(8);
     let ran = shop.ctx(&["migrate", "phase", "1", "--yes"]).exits(Code::Failure);
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
-    let state = state(&shop.served);
-    assert_eq!((state.head, state.provisional), (1, None), "nothing was changed");
+    let left: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name == "ledger.sqlite3.new"), "{left:?}");
+    assert_eq!(shop.serve.state().head, 1, "nothing was changed");
 }
 
 #[test]
-fn a_disk_that_fills_up_before_the_second_phase() {
+fn a_disk_without_room_for_a_backup() {
     let shop = Shop::open();
     let folder = shop.test.path(".ctx");
-    let Some(disk) = SmallDisk::mount(&folder, 4096) else { return };
-    shop.ctx(&["migrate", "phase", "1", "--yes"]).exits(Code::Done);
-    disk.fill(0);
-    let before = shop.standing();
-    let ran = shop.ctx(&["migrate", "phase", "2", "--yes", "--quiet"]);
-    let ran = ran.exits(Code::Failure);
+    let Some(_disk) = SmallDisk::mount(&folder, 4) else { return };
+    let ran = shop.ctx(&["migrate", "phase", "1", "--yes", "--quiet"]).exits(Code::Failed);
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
-    let now = shop.standing();
-    assert_eq!((now.head, now.provisional), (before.head, false), "nothing was changed");
+    assert_eq!(shop.serve.state().head, 1, "nothing was changed");
+}
+
+#[test]
+fn a_disk_that_fills_up_while_a_change_is_provisional() {
+    let shop = Shop::open();
+    let folder = shop.test.path(".ctx");
+    let Some(disk) = SmallDisk::mount(&folder, 72) else { return };
+    shop.edit("soak = \"10ms\"", "soak = \"2s\"");
+    let running = shop.test.spawn(&["migrate", "phase", "1", "--yes", "--quiet"]);
+    shop.serve.until("the change is in force", |state| state.provisional.is_some());
+    disk.fill_but(0);
+    let ran = running.ends().exits(Code::Failure);
+    assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
+    let state = shop.serve.state();
+    assert_eq!(state.provisional, None, "what was provisional was taken back");
+    assert!(shop.ctx(&["status"]).exits(Code::Done).stdout.contains("ctx migrate phase 1"));
     std::fs::remove_file(folder.join("filler")).unwrap();
-    shop.ctx(&["migrate", "phase", "2", "--yes"]).exits(Code::Done);
+    shop.ctx(&["migrate", "phase", "1", "--yes"]).exits(Code::Done);
     shop.ctx(&["ledger", "verify"]).exits(Code::Done);
 }

@@ -4,7 +4,7 @@ use ctx::error::Code;
 use insta::assert_snapshot;
 use rusqlite::Connection;
 
-use super::{LEDGER, Shop, redact, state};
+use super::{LEDGER, Shop, redact};
 
 /// Spoils the ledger of a shop whose first phase is confirmed; then nothing may change, neither
 /// at the orchestrator nor in the file. Gives what each command says.
@@ -13,14 +13,14 @@ fn spoilt(spoil: impl FnOnce(&std::path::Path), commands: &[&[&str]]) -> String 
     let shop = Shop::with_first_phase();
     let path = shop.test.path(LEDGER);
     spoil(&path);
-    let (bytes, head) = (std::fs::read(&path).unwrap(), state(&shop.served).head);
+    let (bytes, head) = (std::fs::read(&path).unwrap(), shop.serve.state().head);
     let mut said = String::new();
     for command in commands {
         let ran = shop.ctx(command).exits(Code::LedgerDamaged);
         said.push_str(&format!("$ ctx {}\n{}", command.join(" "), redact(&shop.test, &ran.stderr)));
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "the file is evidence: {command:?}");
     }
-    assert_eq!(state(&shop.served).head, head, "nothing was changed");
+    assert_eq!(shop.serve.state().head, head, "nothing was changed");
     said
 }
 

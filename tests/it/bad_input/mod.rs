@@ -14,11 +14,14 @@ mod reading;
 
 use std::time::Duration;
 
+use ctx::control::client::Client;
 use ctx::control::wire::State;
 use ctx::error::Code;
 use ctx::ledger::Ledger;
+use ctx::rehearsal::legacy::Legacy;
+use ctx::secret::Secret;
 
-use crate::support::served::{Served, TOKEN};
+use crate::support::serve::{Serve, TOKEN};
 use crate::support::{Ran, Test};
 
 /// The plan file of a [`Shop`].
@@ -61,8 +64,9 @@ title = "Pooled connections"
 
 /// A project with a plan, and the orchestrator that the plan is for.
 struct Shop {
-    served: Served,
+    serve: Serve,
     test: Test,
+    _legacy: Legacy,
 }
 
 /// What must not be half done: where the orchestrator and the ledger stand.
@@ -71,16 +75,18 @@ struct Standing {
     head: u64,
     config_hash: String,
     provisional: bool,
-    /// Entries in the ledger; `None` without one.
-    entries: Option<u64>,
+    /// Facts in the ledger; a ledger without any says no more than none.
+    facts: u64,
 }
 
 impl Shop {
     /// A shop where nothing was migrated yet.
     fn open() -> Self {
-        let served = Served::start();
-        let test = desk(served.control());
-        Self { served, test }
+        let legacy = Legacy::start().unwrap();
+        let test = operator();
+        let serve = Serve::start(&test, &legacy.url());
+        let text = plan(&format!("http://{}", serve.control));
+        Self { serve, test: test.file(PLAN_FILE, &text), _legacy: legacy }
     }
 
     /// A shop whose first phase is confirmed.
@@ -102,11 +108,20 @@ impl Shop {
         std::fs::write(path, text.replace(from, to)).unwrap();
     }
 
+    /// Where the orchestrator's control API is.
+    fn url(&self) -> String {
+        format!("http://{}", self.serve.control)
+    }
+
+    /// A client of the control API with the right token.
+    fn client(&self) -> Client {
+        Client::new(&self.url(), Some(Secret::new(TOKEN)))
+    }
+
     fn standing(&self) -> Standing {
-        let State { head, config_hash, provisional, .. } = state(&self.served);
-        let path = self.test.path(LEDGER);
-        let entries = path.exists().then(|| Ledger::read(&path).unwrap().head().unwrap().0);
-        Standing { head, config_hash, provisional: provisional.is_some(), entries }
+        let State { head, config_hash, provisional, .. } = self.serve.state();
+        let facts = facts(&self.test, LEDGER);
+        Standing { head, config_hash, provisional: provisional.is_some(), facts }
     }
 
     /// Runs `ctx`, which must exit with `code` and leave everything as it was; gives stderr, for
@@ -120,14 +135,20 @@ impl Shop {
     }
 }
 
-/// A project with a plan for the orchestrator at `url`, where nothing was migrated yet.
-fn desk(url: &str) -> Test {
-    Test::new().env("CTX_TOKEN", TOKEN).env("USER", "ada").file(PLAN_FILE, &plan(url))
+/// An operator with the right token.
+fn operator() -> Test {
+    Test::new().env("CTX_TOKEN", TOKEN).env("USER", "ada")
 }
 
-/// Where the orchestrator stands.
-fn state(served: &Served) -> State {
-    wait_for(async { served.client().state().await.expect("it answers").body })
+/// An operator with a plan for the orchestrator at `url`, where nothing was migrated yet.
+fn desk(url: &str) -> Test {
+    operator().file(PLAN_FILE, &plan(url))
+}
+
+/// How many facts are in the ledger at `path` in a project; none without a ledger.
+fn facts(test: &Test, path: &str) -> u64 {
+    let path = test.path(path);
+    if path.exists() { Ledger::read(&path).unwrap().head().unwrap().0 } else { 0 }
 }
 
 /// Runs what a story asks of the control API itself.

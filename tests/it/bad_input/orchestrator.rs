@@ -1,29 +1,22 @@
 //! An orchestrator that is not there, is something else, or does not know the operator.
 
 use ctx::error::Code;
-use ctx::ledger::Ledger;
 use ctx::rehearsal::legacy::Legacy;
 use insta::assert_snapshot;
 
-use super::{LEDGER, PLAN_FILE, Shop, desk, plan, redact};
+use super::{LEDGER, PLAN_FILE, Shop, desk, facts, plan, redact};
 use crate::support::Test;
-use crate::support::served::TOKEN;
+use crate::support::serve::TOKEN;
 
 const MIGRATE: &[&str] = &["migrate", "phase", "1", "--yes"];
-
-/// Entries in the ledger of a project; 0 without one.
-fn entries(test: &Test) -> u64 {
-    let path = test.path(LEDGER);
-    if path.exists() { Ledger::read(&path).unwrap().head().unwrap().0 } else { 0 }
-}
 
 #[test]
 fn a_dead_orchestrator_is_named() {
     let mut shop = Shop::open();
-    shop.served.kill();
+    shop.serve.kill();
     let ran = shop.ctx(MIGRATE).exits(Code::Unreachable);
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
-    assert_eq!(entries(&shop.test), 0, "nothing was recorded");
+    assert_eq!(facts(&shop.test, LEDGER), 0, "nothing was recorded");
     let ran = shop.ctx(&["validate"]).exits(Code::Unreachable);
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
 }
@@ -31,11 +24,11 @@ fn a_dead_orchestrator_is_named() {
 #[test]
 fn a_dead_orchestrator_stops_a_rollback_before_it_begins() {
     let mut shop = Shop::with_first_phase();
-    let before = entries(&shop.test);
-    shop.served.kill();
+    let before = facts(&shop.test, LEDGER);
+    shop.serve.kill();
     let ran = shop.ctx(&["rollback", "--yes"]).exits(Code::Unreachable);
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
-    assert_eq!(entries(&shop.test), before, "nothing was recorded");
+    assert_eq!(facts(&shop.test, LEDGER), before, "nothing was recorded");
     shop.ctx(&["status", "--live"]).exits(Code::Done);
 }
 
@@ -45,7 +38,7 @@ fn something_else_that_listens_there_is_not_an_orchestrator() {
     let test = desk(&legacy.url());
     let ran = test.run(MIGRATE).exits(Code::Unreachable);
     assert_snapshot!(redact(&test, &ran.stderr), @"");
-    assert_eq!(entries(&test), 0, "nothing was recorded");
+    assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
     let ran = test.run(&["validate"]).exits(Code::Unreachable);
     assert_snapshot!(redact(&test, &ran.stderr), @"");
 }
@@ -55,28 +48,28 @@ fn a_wrong_token_is_refused_and_not_repeated() {
     let shop = Shop::open();
     let test = Test::new()
         .env("CTX_TOKEN", "a-token-of-somebody-else")
-        .file(PLAN_FILE, &plan(shop.served.control()));
+        .file(PLAN_FILE, &plan(&shop.url()));
     let ran = test.run(MIGRATE).exits(Code::Refused);
     assert_snapshot!(redact(&test, &ran.stderr), @"");
     for text in [&ran.stderr, &ran.stdout] {
         assert!(!text.contains("somebody-else") && !text.contains(TOKEN), "{ran:?}");
     }
-    assert_eq!(entries(&test), 0, "nothing was recorded");
+    assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
 }
 
 #[test]
 fn a_token_that_is_not_set_is_named() {
     let shop = Shop::open();
-    let test = Test::new().file(PLAN_FILE, &plan(shop.served.control()));
+    let test = Test::new().file(PLAN_FILE, &plan(&shop.url()));
     let ran = test.run(MIGRATE).exits(Code::Refused);
     assert_snapshot!(redact(&test, &ran.stderr), @"");
-    assert_eq!(entries(&test), 0, "nothing was recorded");
+    assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
 }
 
 #[test]
 fn without_a_token_in_plan_and_environment_it_says_where_to_put_one() {
     let shop = Shop::open();
-    let text = plan(shop.served.control()).replace("token = \"env:CTX_TOKEN\"\n", "");
+    let text = plan(&shop.url()).replace("token = \"env:CTX_TOKEN\"\n", "");
     let test = Test::new().file(PLAN_FILE, &text);
     let ran = test.run(MIGRATE).exits(Code::Refused);
     assert_snapshot!(redact(&test, &ran.stderr), @"");

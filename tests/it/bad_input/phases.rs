@@ -3,7 +3,7 @@
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, redact, state, wait_for};
+use super::{Shop, redact};
 
 #[test]
 fn an_unknown_phase_names_the_near_one() {
@@ -60,17 +60,10 @@ fn one_phase_is_in_flight_at_a_time() {
 
 /// Migrates phase 2 until its first part is in force, then interrupts it. Gives the failure.
 fn interrupt_while_provisional(shop: &Shop) -> String {
-    let mut child =
-        shop.test.command(&["migrate", "phase", "2", "--yes", "--quiet"]).spawn().unwrap();
-    wait_for(async {
-        while shop.served.client().state().await.unwrap().body.provisional.is_none() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(state(&shop.served).provisional.is_none(), "what was provisional was taken back");
-    redact(&shop.test, &String::from_utf8(output.stderr).unwrap())
+    let running = shop.test.spawn(&["migrate", "phase", "2", "--yes", "--quiet"]);
+    shop.serve.until("the first part is in force", |state| state.provisional.is_some());
+    running.interrupt();
+    let ran = running.ends().exits(Code::Interrupted);
+    assert!(!shop.standing().provisional, "what was provisional was taken back");
+    redact(&shop.test, &ran.stderr)
 }
