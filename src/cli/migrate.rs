@@ -231,6 +231,7 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
                     Code::PlanEdited,
                     format!("phase `{}` was applied and is no longer in the plan", row.phase),
                 )
+                .why("what the ledger records was done under another plan")
                 .hint("put it back, or undo it with `ctx rollback`"));
             };
             return Err(edited(now, "after it was applied"));

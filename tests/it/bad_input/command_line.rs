@@ -6,7 +6,7 @@ use std::process::Stdio;
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, desk, redact};
+use super::{LEDGER, Shop, desk, facts, redact};
 use crate::support::Test;
 
 /// Nobody listens on port 1.
@@ -15,13 +15,29 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 #[test]
 fn an_unknown_command_names_the_near_one() {
     let ran = Test::new().run(&["migrat", "phase", "1"]).exits(Code::Usage);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: unrecognized subcommand 'migrat'
+
+      tip: a similar subcommand exists: 'migrate'
+
+    Usage: ctx [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn an_unknown_flag_names_the_near_one() {
     let ran = Test::new().run(&["migrate", "phase", "1", "--dryrun"]).exits(Code::Usage);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: unexpected argument '--dryrun' found
+
+      tip: a similar argument exists: '--dry-run'
+
+    Usage: ctx migrate phase --dry-run <N|ID>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -39,20 +55,37 @@ fn no_command_is_help() {
 #[test]
 fn without_a_plan_it_says_how_to_name_one() {
     let ran = Test::new().run(&["migrate", "phase", "1"]).exits(Code::Usage);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    error: no plan is named
+    why:   there is not exactly one `.toml` file in `plans/`, and none in `ctx.toml`
+    hint:  name it: `--plan plans/NAME.toml`, or set `plan` in `ctx.toml`
+    ");
 }
 
 #[test]
 fn without_a_terminal_nobody_is_asked() {
     let shop = Shop::open();
-    assert_snapshot!(shop.refuses(&["migrate", "phase", "1"], Code::NeedsConfirmation), @"");
+    assert_snapshot!(shop.refuses(&["migrate", "phase", "1"], Code::NeedsConfirmation), @"
+    phase 1 of 2, caching: Cached reads
+      1 step, soaking 10ms in all, under 0 guards; a failed check rolls this phase back
+    error: a confirmation is needed
+    why:   Run phase 1 `caching` on http://127.0.0.1:PORT?
+    hint:  say `--yes`
+    ");
 }
 
 #[test]
 fn settings_with_a_fault_are_refused() {
     let test = desk(NOWHERE).file("ctx.toml", "plan = 7\nlegder = \"x\"\n");
     let ran = test.run(&["status"]).exits(Code::Usage);
-    assert_snapshot!(redact(&test, &ran.stderr), @"");
+    assert_snapshot!(redact(&test, &ran.stderr), @r#"
+    error: failed to read settings in `ctx.toml`
+    why:   TOML parse error at line 2, column 1
+             |
+           2 | legder = "x"
+             | ^^^^^^
+           unknown field `legder`, expected one of `plan`, `ledger`, `orchestrator`
+    "#);
 }
 
 #[test]
@@ -61,8 +94,12 @@ fn an_address_that_is_none_is_not_a_dead_orchestrator() {
     let ran = test
         .run(&["migrate", "phase", "1", "--yes", "--orchestrator", "localhost:7700"])
         .exits(Code::Usage);
-    assert_snapshot!(redact(&test, &ran.stderr), @"");
-    assert!(!test.path(super::LEDGER).exists(), "nothing was begun");
+    assert_snapshot!(redact(&test, &ran.stderr), @"
+    error: `localhost:7700` is not the address of a control API
+    why:   it comes from `--orchestrator`
+    hint:  write it like `http://127.0.0.1:PORT`
+    ");
+    assert_eq!(facts(&test, LEDGER), 0, "nothing was begun");
 }
 
 #[test]

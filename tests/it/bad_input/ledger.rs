@@ -30,13 +30,27 @@ const MIGRATE: &[&str] = &["migrate", "phase", "2", "--yes"];
 fn a_file_that_is_no_ledger() {
     let garbage =
         |path: &std::path::Path| std::fs::write(path, "not a ledger\n".repeat(500)).unwrap();
-    assert_snapshot!(spoilt(garbage, &[MIGRATE, &["status"], &["rollback", "--yes"]]), @"");
+    assert_snapshot!(spoilt(garbage, &[MIGRATE, &["status"], &["rollback", "--yes"]]), @"
+    $ ctx migrate phase 2 --yes
+    error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
+    hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    $ ctx status
+    error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
+    hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    $ ctx rollback --yes
+    error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
+    hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    ");
 }
 
 #[test]
 fn an_empty_file() {
     let empty = |path: &std::path::Path| std::fs::write(path, "").unwrap();
-    assert_snapshot!(spoilt(empty, &[MIGRATE]), @"");
+    assert_snapshot!(spoilt(empty, &[MIGRATE]), @"
+    $ ctx migrate phase 2 --yes
+    error: `.ctx/ledger.sqlite3` is not a ledger: it was not made by ctx
+    hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    ");
 }
 
 #[test]
@@ -50,7 +64,17 @@ fn one_flipped_byte() {
         bytes[at + 2] ^= 1;
         std::fs::write(path, bytes).unwrap();
     };
-    assert_snapshot!(spoilt(flip, &[MIGRATE, &["ledger", "verify"]]), @"");
+    assert_snapshot!(spoilt(flip, &[MIGRATE, &["ledger", "verify"]]), @"
+    $ ctx migrate phase 2 --yes
+    error: the ledger `.ctx/ledger.sqlite3` is damaged: entry 8 is not the one that was written: its time, run, kind, body, hash or place was changed
+    hint:  keep the file as it is: it is evidence; nothing is written to it any more; `ctx ledger verify` says more
+    $ ctx ledger verify
+    error: the ledger `.ctx/ledger.sqlite3` is damaged: 1 fault
+    why:   entry 8 is not the one that was written: its time, run, kind, body, hash or place was changed
+    hint:  keep the file as it is: it is evidence; compare it with a copy or an export
+    hint:  entries before the first fault are proven; what follows it is not
+    hint:  to go on, name another ledger with `--ledger PATH`
+    ");
 }
 
 #[test]
@@ -72,7 +96,14 @@ fn a_ledger_of_a_newer_ctx() {
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
         connection.query_row(checkpoint, [], |_| Ok(())).unwrap();
     };
-    assert_snapshot!(spoilt(newer, &[MIGRATE, &["history"]]), @"");
+    assert_snapshot!(spoilt(newer, &[MIGRATE, &["history"]]), @"
+    $ ctx migrate phase 2 --yes
+    error: the ledger `.ctx/ledger.sqlite3` has format 99, and this ctx knows formats up to 1
+    hint:  use the ctx that wrote it, or a newer one
+    $ ctx history
+    error: the ledger `.ctx/ledger.sqlite3` has format 99, and this ctx knows formats up to 1
+    hint:  use the ctx that wrote it, or a newer one
+    ");
 }
 
 #[test]
@@ -84,5 +115,8 @@ fn a_folder_in_the_ledgers_place() {
     let shop = Shop::with_first_phase();
     folder(&shop.test.path(LEDGER));
     let ran = shop.ctx(MIGRATE).exits(Code::LedgerDamaged);
-    assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
+    assert_snapshot!(redact(&shop.test, &ran.stderr), @"
+    error: `.ctx/ledger.sqlite3` is not a ledger: it is not a regular file
+    hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    ");
 }

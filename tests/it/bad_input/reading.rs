@@ -77,9 +77,15 @@ fn a_ledger_that_cannot_be_written_is_read_all_the_same() {
         let ran = shop.ctx(command).exits(Code::Done);
         assert!(files(&folder) == before, "{command:?} changes nothing");
         if command == ["validate"] {
-            assert_snapshot!(redact(&shop.test, &ran.stderr), @"");
+            assert_snapshot!(redact(&shop.test, &ran.stderr), @"
+            note: this is not recorded: failed to lock the ledger in `.ctx/ledger.sqlite3.lock`
+            ");
         }
     }
     let refused = shop.refuses(&["migrate", "phase", "2", "--yes"], Code::Failure);
-    assert_snapshot!(refused, @"");
+    assert_snapshot!(refused, @"
+    error: failed to lock the ledger in `.ctx/ledger.sqlite3.lock`
+    why:   Read-only file system (os error 30)
+    hint:  see to the disk and the file's permissions, then run it again
+    ");
 }
