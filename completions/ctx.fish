@@ -47,6 +47,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "validate" -d 'Judge the suc
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "history" -d 'Lists the runs, newest first'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "show" -d 'Shows everything a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "backup" -d 'Make, list, verify or restore backups'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describe or export the ledger'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Prints a completion script for a shell'
@@ -306,6 +307,101 @@ complete -c ctx -n "__fish_ctx_using_subcommand show" -l no-input -d 'Never ask;
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "list" -d 'List the backups beside the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "show" -d 'Show what a backup holds'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "restore" -d 'Put a backup back into the running service, or its files into a folder'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l to -d 'Restore into this folder, which must be empty or absent; no orchestrator is needed' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l part -d 'Restore only this part; may be given more than once' -r -f -a "config\t'The orchestrator\'s configuration'
+cache\t'The cached answers'
+service\t'The service\'s own databases'
+database\t'The orchestrator\'s own database; only with `--to`'"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the backups beside the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a backup holds'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Put a backup back into the running service, or its files into a folder'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -416,26 +512,32 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "status" -d 'Shows where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "history" -d 'Lists the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "show" -d 'Shows everything a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "completions" -d 'Prints a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show ledger load completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "status" -d 'Shows where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "report" -d 'Tells what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "history" -d 'Lists the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "show" -d 'Shows everything a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "completions" -d 'Prints a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "phase" -d 'Run one phase, named by its number or id'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the backups beside the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "show" -d 'Show what a backup holds'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "restore" -d 'Put a backup back into the running service, or its files into a folder'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "verify" -d 'Prove that no entry was edited, removed, moved or inserted'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "info" -d 'Show who the ledger is and how far it goes'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'

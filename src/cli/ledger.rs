@@ -47,6 +47,14 @@ enum Line<'a> {
     Entry(&'a Entry),
 }
 
+/// A JSON document that says what it is.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
 /// Runs `ctx ledger`.
 ///
 /// # Errors
@@ -64,7 +72,7 @@ fn verify(context: &Context) -> Result<Code> {
     let path = &context.settings.ledger.value;
     let found = Ledger::read(path)?.verify()?;
     if context.ui.json {
-        context.ui.json(&found);
+        context.ui.json(&Document { schema: "ctx.ledger-verify/1", content: &found });
         return Ok(if found.intact() { Code::Done } else { Code::LedgerDamaged });
     }
     if !found.intact() {
@@ -102,7 +110,7 @@ fn info(context: &Context) -> Result<Code> {
     let path = &context.settings.ledger.value;
     let info = Ledger::read(path)?.info()?;
     if context.ui.json {
-        context.ui.json(&info);
+        context.ui.json(&Document { schema: "ctx.ledger-info/1", content: &info });
         return Ok(Code::Done);
     }
     let time = |ms| rfc3339(from_wall_ms(ms));

@@ -61,11 +61,11 @@ pub struct Upstream {
     pub url: String,
     /// How long a connection attempt may take.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub connect_timeout: Duration,
     /// How long an answer may take, from the first byte sent to the last byte received.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub timeout: Duration,
 }
 
@@ -160,7 +160,7 @@ pub struct Pool {
     /// How long an idle connection is kept; shorter than the upstream's own keep-alive, so that
     /// no request dies on a connection the upstream has just closed.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub idle_timeout: Duration,
 }
 
@@ -171,7 +171,7 @@ pub struct Cache {
     pub mode: CacheMode,
     /// How long an answer may be served again.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub ttl: Duration,
     /// How many answers are kept at most.
     pub capacity: u64,
@@ -197,7 +197,7 @@ pub struct Health {
     pub enabled: bool,
     /// Time from one check to the next.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub interval: Duration,
     /// Whether an incident raises an alert.
     pub alerts: bool,
@@ -210,7 +210,7 @@ pub struct Healing {
     pub mode: HealingMode,
     /// Least time between two actions of the same kind on the same target.
     #[serde(with = "duration")]
-    #[schemars(with = "String")]
+    #[schemars(with = "duration::Text")]
     pub cooldown: Duration,
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::fault::Fault;
 use super::lock::Holder;
-use super::verify::Fault;
 use crate::error::{Code, Failure};
 
 /// Why the ledger could not be opened, read or appended to.

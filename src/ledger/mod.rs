@@ -2,12 +2,14 @@
 //!
 //! - [`fact`]: what is recorded; [`chain`] (pure): the hash over it; [`view`]: what it comes to.
 //! - [`store`]: the one writer; [`reader`]: any number of readers, which change nothing.
-//! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain.
+//! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain, or finds
+//!   each [`fault`].
 //! - [`schema`], [`lock`], [`error`]: migrations, the writer's lock, what can go wrong.
 
 pub mod chain;
 pub mod error;
 pub mod fact;
+pub mod fault;
 pub mod lock;
 pub mod projection;
 pub mod reader;

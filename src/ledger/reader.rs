@@ -17,11 +17,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params};
 use super::chain::Hash;
 use super::error::LedgerError;
 use super::fact::{Fact, Recorded, RunBegun};
+use super::fault::Fault;
 use super::lock::beside;
 use super::rows;
 use super::schema;
 use super::store::failed;
-use super::verify::Fault;
 use super::view::{
     BackupRow, CriterionRow, Entry, Info, IssueRow, MilestoneRow, OrchestratorRow, PhaseRow,
     RunRow, StepRow,

@@ -19,11 +19,12 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use super::chain::{self, Hash, Link};
 use super::error::LedgerError;
 use super::fact::{Fact, Recorded};
+use super::fault::Fault;
 use super::lock::{Lock, beside};
 use super::projection;
 use super::reader::{Reader, head_of};
 use super::schema;
-use super::verify::{self, Fault};
+use super::verify;
 use crate::ids::RunId;
 
 /// How many entries are checked before anything is written.
@@ -259,4 +260,30 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
 pub(super) fn failed(path: &Path, doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
     let path = path.to_path_buf();
     move |source| LedgerError::sqlite(&path, doing, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_and_the_next_append_may_find_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.sqlite3");
+        let mut ledger = Ledger::open(&path).unwrap();
+        let long = Fact::Interrupted { by: "x".repeat(1 << 20) };
+        let limit = |pages: u32| {
+            let set = |connection: &Connection| {
+                connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            };
+            ledger.reader.connection(|connection| set(connection).map_err(failed(&path, "limit")))
+        };
+        limit(100).unwrap();
+        let full = ledger.append(None, &long, DateTime::default()).unwrap_err();
+        assert!(matches!(&full, LedgerError::Full { .. }), "{full:?}");
+        assert!(full.to_string().contains("ledger.sqlite3"), "{full}");
+        let short = Fact::Interrupted { by: "a full disk".to_owned() };
+        assert_eq!(ledger.append(None, &short, DateTime::default()).unwrap().seq, 1);
+        assert!(ledger.verify().unwrap().intact());
+    }
 }

@@ -9,6 +9,7 @@ mod bad_input;
 mod completions;
 mod desk;
 mod fastapi;
+mod control;
 mod gateway;
 mod ledger;
 mod load;

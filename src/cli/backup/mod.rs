@@ -84,11 +84,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 fn named(home: &Path, prefix: &str) -> Result<PathBuf> {
     let found = list(home)?;
     let mut ids: Vec<&str> = found.iter().map(crate::backup::Found::id).collect();
-    if !ids.contains(&prefix) {
-        ids.retain(|id| id.starts_with(prefix));
-    } else {
-        ids = vec![prefix];
-    }
+    let whole = ids.contains(&prefix);
+    ids.retain(|id| if whole { *id == prefix } else { id.starts_with(prefix) });
     match ids[..] {
         [id] => Ok(all(home).join(id)),
         [] => Err(BackupError::Missing(prefix.to_owned()).into()),

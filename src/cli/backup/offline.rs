@@ -40,17 +40,19 @@ pub(super) fn list(context: &Context) -> Result<Code> {
     }
     let mut rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
     for row in gone {
-        let status = Cell::painted("missing: the ledger knows it", Paint::Bad);
+        let status = Cell::painted("missing", Paint::Bad);
         rows.push(vec![row.backup.as_str().into(), "".into(), "".into(), "".into(), status]);
     }
     let mut page = Page::new(context.ui.width.min(WIDEST));
     page.table(&["backup", "made", "revision", "size", "status"], &rows);
     context.ui.out_raw(page.render(context.ui.color_out));
+    if !found.iter().all(|found| matches!(found, Found::Complete(_))) {
+        context.ui.note("only complete backups can be restored");
+    }
     Ok(Code::Done)
 }
 
 fn row(found: &Found) -> Vec<Cell> {
-    let bad = |status: &str| Cell::painted(status, Paint::Bad);
     match found {
         Found::Complete(manifest) => vec![
             manifest.id.as_str().into(),
@@ -60,11 +62,11 @@ fn row(found: &Found) -> Vec<Cell> {
             "complete".into(),
         ],
         Found::Incomplete { id } => {
-            let status = Cell::painted("incomplete: never restored", Paint::Warn);
+            let status = Cell::painted("incomplete", Paint::Warn);
             vec![id.as_str().into(), "".into(), "".into(), "".into(), status]
         }
         Found::Damaged { id, .. } => {
-            let status = bad("damaged: its manifest does not count");
+            let status = Cell::painted("damaged", Paint::Bad);
             vec![id.as_str().into(), "".into(), "".into(), "".into(), status]
         }
     }
@@ -122,7 +124,7 @@ fn fields(manifest: &Manifest) -> Vec<Field<'_>> {
 fn part_row(part: &Part) -> Vec<Cell> {
     let number = |n: u64, noun| count(usize::try_from(n).unwrap_or(usize::MAX), noun);
     let holds = match &part.content {
-        Content::Config => "the document in force".to_owned(),
+        Content::Config => "the document".to_owned(),
         Content::Cache { entries } => number(*entries, "answer"),
         Content::Database { tables } | Content::Service { tables, .. } => {
             let rows = tables.rows.values().sum();

@@ -85,7 +85,8 @@ impl Store {
 
 fn connect(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    // Nobody else writes; a stranger who holds the file must not hold up the control API.
+    connection.busy_timeout(Duration::from_secs(1))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

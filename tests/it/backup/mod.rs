@@ -4,6 +4,7 @@ mod command;
 mod damage;
 mod disk;
 mod fixture;
+mod live;
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ctx::error::{Code, Failure};
 use ctx::ledger::chain::{self, Hash, Link};
-use ctx::ledger::verify::Fault;
+use ctx::ledger::fault::Fault;
 use ctx::ledger::{Ledger, LedgerError};
 use proptest::prelude::*;
 use rusqlite::Connection;

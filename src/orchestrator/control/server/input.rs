@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::access::is_json;
 use crate::control::wire::{FENCE, Fence, IDEMPOTENCY_KEY, ProblemCode};
@@ -69,6 +70,34 @@ pub(super) struct Params<T>(pub(super) T);
 /// A JSON body of at most `LIMIT` bytes.
 #[derive(Debug)]
 pub(super) struct Body<T, const LIMIT: usize = BODY>(pub(super) T);
+
+/// Reads JSON. `7.0` is an integer to JSON Schema and to some senders, so a body that does not
+/// fit is looked at once more with such numbers made integers.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        let mut value: Value = serde_json::from_slice(bytes)?;
+        if integers(&mut value) { serde_json::from_value(value) } else { Err(error) }
+    })
+}
+
+/// Makes integers of numbers that are whole; returns whether there were any.
+fn integers(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            // Above 2^53 a float is not exact, and so not meant as an integer.
+            let whole = number.is_f64().then(|| number.as_f64()).flatten();
+            let text = whole.filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n));
+            let Some(integer) = text.and_then(|n| format!("{n:.0}").parse::<u64>().ok()) else {
+                return false;
+            };
+            *value = integer.into();
+            true
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| integers(item) | any),
+        Value::Object(map) => map.values_mut().fold(false, |any, item| integers(item) | any),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
 
 /// Whether `text` may be an idempotency key: 1 to 128 letters, digits, `.`, `_`, `:` and `-`.
 fn is_key(text: &str) -> bool {
@@ -201,6 +230,35 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
                     bad("the body broke off")
                 }
             })?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(format!("the body: {error}")))
+        read(&bytes).map(Self).map_err(|error| bad(format!("the body: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::wire::LeaseRequest;
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        let text = r#"{"run": "00000000000000000000000000000000", "holder": "a", "host": "b",
+            "pid": 7.0, "ttl_ms": 3e4, "min_token": 0}"#;
+        let request: LeaseRequest = read(text.as_bytes()).unwrap();
+        assert_eq!((request.pid, request.ttl_ms), (7, 30_000));
+        assert!(read::<LeaseRequest>(text.replace("7.0", "7.5").as_bytes()).is_err());
+        // The first fault is named with its place, not the second look's.
+        let error = read::<LeaseRequest>(b"{\n\"colour\": 1}").unwrap_err();
+        assert!(error.to_string().contains("unknown field `colour`"), "{error}");
+        assert_eq!(error.line(), 2);
+    }
+
+    #[test]
+    fn keys_are_plain() {
+        for good in ["a", "0123abcd", "run.step:1_a-b", &"k".repeat(128)] {
+            assert!(is_key(good), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "ä", "a\"", &"k".repeat(129)] {
+            assert!(!is_key(bad), "{bad}");
+        }
     }
 }

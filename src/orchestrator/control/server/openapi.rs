@@ -27,7 +27,8 @@ pub fn document() -> Value {
         path[route.method] = operation;
     }
     generator.subschema_for::<Problem>();
-    let schemas = generator.take_definitions(true);
+    let mut schemas = Value::Object(generator.take_definitions(true));
+    bound_integers(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -43,6 +44,26 @@ pub fn document() -> Value {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
+}
+
+/// Says of every integer how large it may be: a `format` alone is only a comment.
+fn bound_integers(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let largest = match map.get("format").and_then(Value::as_str) {
+                Some("uint16") => Some(u64::from(u16::MAX)),
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(largest) = largest {
+                map.entry("maximum").or_insert_with(|| largest.into());
+            }
+            map.values_mut().for_each(bound_integers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_integers),
+        _ => {}
+    }
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
@@ -146,8 +167,9 @@ fn reply(route: &Route, status: u16, content: Content, generator: &mut SchemaGen
 
 fn parameter(parameter: Parameter) -> Value {
     let number = json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX });
-    let key = json!({ "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$" });
-    let fence = json!({ "type": "string", "pattern": "^[0-9]{1,16}\\.[0-9a-f]{16}$" });
+    let key = json!({ "type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._:-]{1,128}$" });
+    let fence =
+        json!({ "type": "string", "minLength": 18, "pattern": "^[0-9]{1,16}\\.[0-9a-f]{16}$" });
     let (name, place, required, schema, description) = match parameter {
         Parameter::Rev => ("rev", "path", true, number, "the number of a revision"),
         Parameter::KeyPath => ("key", "path", true, key, "the idempotency key of a request"),
@@ -166,7 +188,7 @@ fn parameter(parameter: Parameter) -> Value {
             "If-Match",
             "header",
             true,
-            json!({ "type": "string", "pattern": "^\"[0-9]{1,19}\"$" }),
+            json!({ "type": "string", "minLength": 3, "pattern": "^\"[0-9]{1,19}\"$" }),
             "the revision that must be at the head, in quotes",
         ),
         Parameter::From => {
@@ -184,4 +206,71 @@ fn parameter(parameter: Parameter) -> Value {
 fn operation_id(route: &Route) -> String {
     let words = route.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     std::iter::once(route.method).chain(words).collect::<Vec<_>>().join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Where the document is kept, for those who read it without a running orchestrator.
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+
+    #[test]
+    fn the_kept_document_is_up_to_date() {
+        let text = text();
+        if crate::settings::environment("CTX_BLESS").is_some() {
+            std::fs::write(KEPT, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+        assert!(kept == text, "docs/openapi.json is stale: run `CTX_BLESS=1 cargo test openapi`");
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_once() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.method];
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{route:?}: {id} is there twice");
+            for (status, _) in route.replies {
+                assert!(operation["responses"][status.to_string()].is_object(), "{route:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &Value, found: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(reference)) = map.get("$ref") {
+                        found.insert(reference.clone());
+                    }
+                    map.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn path_parameters_are_declared() {
+        for route in ROUTES {
+            let declares = |parameter| route.parameters.contains(&parameter);
+            assert_eq!(route.path.contains("{rev}"), declares(Parameter::Rev), "{route:?}");
+            assert_eq!(route.path.contains("{key}"), declares(Parameter::KeyPath), "{route:?}");
+        }
+    }
 }
