@@ -64,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                migrate(args, context, &loaded, phase)?;
+                // With `--json` a failure has been told already and comes as its code.
+                let code = migrate(args, context, &loaded, phase)?;
+                if code != Code::Done {
+                    return Ok(code);
+                }
             }
             Ok(Code::Done)
         }

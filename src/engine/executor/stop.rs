@@ -13,6 +13,9 @@ use crate::error::{Code, Failure, Result};
 use crate::ledger::LedgerError;
 use crate::ledger::fact::{HaltReason, Outcome};
 
+/// Why nobody has to hurry when a run stops half way.
+const TAKEN_BACK: &str = "what is provisional is taken back by the orchestrator itself";
+
 /// Why the loop came back.
 #[derive(Debug)]
 pub enum Stop {
@@ -97,7 +100,7 @@ impl Stop {
                 Failure::new(Code::Failed, "the phase failed and was not rolled back")
                     .why(summary)
                     .hint(format!("see to the cause, then run it again: `{again}`"))
-                    .hint("or undo what was done with `ctx rollback`")
+                    .hint("or undo it with `ctx rollback`")
             }
             Self::Ended(Outcome::RollbackIncomplete, summary) => Failure::new(
                 Code::RollbackIncomplete,
@@ -135,9 +138,7 @@ impl Stop {
                     ))
                     .hint("wait for it, or ask them; a dead holder's lease lapses by itself")
             }
-            Self::Lost(error) => control_failure(&error)
-                .hint("what is provisional is taken back by the orchestrator itself")
-                .hint(resume),
+            Self::Lost(error) => control_failure(&error).hint(TAKEN_BACK).hint(resume),
             Self::Refused(error) => {
                 let failure = control_failure(&error);
                 let code = match error.code() {
@@ -147,7 +148,7 @@ impl Stop {
                 Failure { code, ..failure }.hint(resume)
             }
             Self::Failed(failure) => failure,
-            Self::Ledger(error) => error.into(),
+            Self::Ledger(error) => Failure::from(error).hint(TAKEN_BACK).hint(resume),
             Self::State(error) => error.into(),
         };
         Err(failure)

@@ -73,7 +73,7 @@ fn a_disk_without_room_for_a_backup() {
     error: the phase failed and was not rolled back
     why:   no backup, so nothing was changed: not enough space in `.ctx/backups`: 64 MiB are needed and 3 MiB are free
     hint:  see to the cause, then run it again: `ctx migrate phase 1`
-    hint:  or undo what was done with `ctx rollback`
+    hint:  or undo it with `ctx rollback`
     ");
     assert_eq!(shop.serve.state().head, 1, "nothing was changed");
 }
@@ -91,6 +91,8 @@ fn a_disk_that_fills_up_while_a_change_is_provisional() {
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"
     error: no space is left for the ledger `.ctx/ledger.sqlite3`
     hint:  free some space, then run it again
+    hint:  what is provisional is taken back by the orchestrator itself
+    hint:  go on with `ctx migrate phase 1`
     ");
     let state = shop.serve.state();
     assert_eq!(state.provisional, None, "what was provisional was taken back");
