@@ -141,7 +141,7 @@ fn the_state_is_closed_to_others() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     let fresh = folder.path().join("a").join("b");
-    let (_, store) = (0, Store::open(&fresh).unwrap());
+    let store = Store::open(&fresh).unwrap();
     assert_eq!((mode(&fresh), mode(&fresh.join(FILE))), (0o700, 0o600));
     assert_eq!(mode(&fresh.join(format!("{FILE}-wal"))), 0o600);
     drop(store);
