@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod backup;
+mod bad_input;
 mod completions;
 mod control;
 mod desk;
@@ -17,5 +18,6 @@ mod load;
 mod plan;
 mod readme;
 mod report;
+mod resume;
 mod status;
 mod tour;
