@@ -64,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                migrate(args, context, &loaded, phase)?;
+                // With `--json` a failure has been told already and comes as its code.
+                let code = migrate(args, context, &loaded, phase)?;
+                if code != Code::Done {
+                    return Ok(code);
+                }
             }
             Ok(Code::Done)
         }
@@ -240,6 +244,7 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
                     Code::PlanEdited,
                     format!("phase `{}` was applied and is no longer in the plan", row.phase),
                 )
+                .why("what the ledger records was done under another plan")
                 .hint("put it back, or undo it with `ctx rollback`"));
             };
             return Err(edited(now, "after it was applied"));

@@ -95,11 +95,13 @@ fn record(context: &Context, loaded: &Loaded, judged: &[Judged], passed: bool) -
         Ok(ledger) => ledger,
         Err(error) => {
             let failure = Failure::from(error);
-            if failure.code == Code::Locked {
-                context.ui.note("not recorded: a run is writing the ledger");
-                return Ok(());
+            if failure.code == Code::LedgerDamaged {
+                return Err(failure);
             }
-            return Err(failure);
+            // The verdict does not depend on it: a run may be writing, the disk may be full or
+            // read-only.
+            context.ui.note(format!("note: this is not recorded: {failure}"));
+            return Ok(());
         }
     };
     let at = SystemClock.wall();

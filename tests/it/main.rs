@@ -4,17 +4,22 @@
 
 mod support;
 
+mod architecture;
 mod backup;
+mod bad_input;
 mod completions;
 mod control;
 mod desk;
 mod fastapi;
 mod gateway;
+mod help;
 mod ledger;
 mod load;
 mod migration;
 mod plan;
+mod readme;
 mod rehearse;
 mod report;
 mod resume;
 mod status;
+mod tour;

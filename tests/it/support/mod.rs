@@ -1,5 +1,6 @@
 //! The harness: a project in a folder of its own, the built binary, and programs beside it.
 
+pub(crate) mod markdown;
 pub(crate) mod peer;
 pub(crate) mod plans;
 mod running;
@@ -99,7 +100,7 @@ impl Test {
     }
 
     /// `ctx` in the project.
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let home = self.folder.path();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ctx"));
         command
