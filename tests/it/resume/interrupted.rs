@@ -3,8 +3,8 @@
 use ctx::error::Code;
 
 use super::{HEALTH, POOLING, Scene};
-use crate::support::Test;
 use crate::support::serve::TOKEN;
+use crate::support::{Running, Test};
 
 #[test]
 fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
@@ -43,20 +43,27 @@ fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
 }
 
 #[test]
-fn a_terminated_run_says_so_in_its_last_record() {
+fn however_a_run_ends_its_records_say_how() {
     let scene = Scene::new(&[POOLING]);
-    let running = scene.test.spawn(&["migrate", "phase", "1", "--yes", "--json"]);
+    let ends = |running: Running, code: Code| {
+        let records = running.ends().exits(code).records();
+        let (first, last) = (&records[0], records.last().unwrap());
+        assert_eq!((&first["type"], &last["type"]), (&"version".into(), &"run_end".into()));
+        assert_eq!(last["exit_code"], code.number(), "{last}");
+        let others = records.iter().filter(|record| record["type"] == "run_end").count();
+        assert_eq!(others, 1, "{records:?}");
+    };
+    let begin = |args: &[&str]| scene.test.spawn(&[args, &["--yes", "--json"]].concat());
+    ends(begin(&["migrate", "phase", "nowhere"]), Code::Usage);
+    ends(begin(&["rollback"]), Code::Done);
+    let running = begin(&["migrate", "phase", "1"]);
     scene.test.until_recorded(1, "soak_begun");
+    ends(begin(&["rollback"]), Code::Locked);
     running.terminate();
-    let records = running.ends().exits(Code::Terminated).records();
-    let end = records.last().unwrap();
-    assert_eq!((&records[0]["type"], &end["type"]), (&"version".into(), &"run_end".into()));
-    assert_eq!(end["exit_code"], Code::Terminated.number(), "{end}");
-    let running = scene.test.spawn(&["migrate", "phase", "1", "--yes", "--json"]);
-    let records = running.ends().exits(Code::Done).records();
-    let end = records.last().unwrap();
-    assert_eq!((&records[0]["type"], &end["type"]), (&"version".into(), &"run_end".into()));
-    assert_eq!(end["exit_code"], 0, "{end}");
+    ends(running, Code::Terminated);
+    ends(begin(&["migrate", "all"]), Code::Done);
+    ends(begin(&["migrate", "phase", "1"]), Code::Done);
+    ends(begin(&["rollback"]), Code::Done);
     scene.ends_undisturbed();
 }
 
