@@ -32,13 +32,13 @@ const LIMITS: [(&str, &str); 11] = [
 /// every soak shortened and every limit loosened. Every phase, step and suite is there.
 #[track_caller]
 pub(crate) fn short_plan(test: &Test, serve: &Serve) {
-    let mut text = read("contexten.toml");
+    let mut plan = read("contexten.toml");
     for (from, to) in LIMITS {
-        assert!(text.contains(from), "the plan has no `{from}` any more");
-        text = text.replace(from, to);
+        assert!(plan.contains(from), "the plan has no `{from}` any more");
+        plan = plan.replace(from, to);
     }
-    let text = text.replace("http://127.0.0.1:7700", &format!("http://{}", serve.control));
-    let lines = text.lines().map(|line| {
+    let plan = plan.replace("http://127.0.0.1:7700", &format!("http://{}", serve.control));
+    let lines = plan.lines().map(|line| {
         let line = with_value(line, "soak", &format!("\"{SOAK}\""));
         let line = with_value(&line, "lasts", &format!("\"{LOAD}\""));
         let line = with_value(&line, "rate", "40");
