@@ -19,7 +19,7 @@ use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
 use crate::ledger::view::PhaseStatus;
 use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
-use crate::progress;
+use crate::progress::{self, Observer};
 
 /// Run a phase, or take it up where it was left
 #[derive(Debug, clap::Args)]
@@ -52,23 +52,30 @@ enum What {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    if args.dry_run {
+        return work(args, context, &mut progress::Quiet);
+    }
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = work(args, context, &mut *observer);
+    progress::finish(&mut *observer, &context.ui, result)
+}
+
+fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
     match &args.what {
-        What::Phase { phase } => migrate(args, context, &loaded, find(&loaded.plan, phase)?),
+        What::Phase { phase } => {
+            migrate(args, context, &loaded, find(&loaded.plan, phase)?, observer)
+        }
         What::Next => {
             if let Some(phase) = next(context, &loaded)? {
-                return migrate(args, context, &loaded, phase);
+                return migrate(args, context, &loaded, phase, observer);
             }
             context.ui.note("nothing to do: every phase is confirmed");
             Ok(Code::Done)
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                // With `--json` a failure has been told already and comes as its code.
-                let code = migrate(args, context, &loaded, phase)?;
-                if code != Code::Done {
-                    return Ok(code);
-                }
+                migrate(args, context, &loaded, phase, observer)?;
             }
             Ok(Code::Done)
         }
@@ -98,7 +105,13 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
     Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
 }
 
-fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
+fn migrate(
+    args: &Args,
+    context: &Context,
+    loaded: &Loaded,
+    phase: &Phase,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
     if args.dry_run {
         let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
         context.ui.note("nothing was done (--dry-run)");
@@ -127,8 +140,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
         Admission::Resume(run) => Some(run),
         _ => None,
     };
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-    let result = block_on(async {
+    block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
         let mut hands = Workshop::new(context, &loaded.plan, &loaded.path);
@@ -177,8 +189,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
             }
         }
         stop.into_result(&again, clock.wall())
-    });
-    progress::finish(&mut *observer, &context.ui, result)
+    })
 }
 
 /// Who does this, for the record.
