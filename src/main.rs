@@ -4,20 +4,45 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ctx::cli::{self, Cli, Context};
-use ctx::error::Failure;
-use ctx::ui::Ui;
+use ctx::error::{Code, Failure};
+use ctx::ui::{Color, Ui};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_a_command(&error),
+    };
     let plain = Ui::new(cli.global.json, cli.global.quiet, cli.global.color);
     let result = Context::new(&cli.global).and_then(|context| cli::run(cli.command, &context));
     match result {
         Ok(code) => ExitCode::from(code.number()),
-        Err(failure) => fail(&plain, &failure),
+        Err(failure) => {
+            record(&plain, &failure);
+            plain.fail(&failure);
+            ExitCode::from(failure.code.number())
+        }
     }
 }
 
-fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
+/// Prints help, the version, or what is wrong with the command line.
+fn not_a_command(error: &clap::Error) -> ExitCode {
+    // A reader that went away is no failure.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::from(Code::Done.number());
+    }
+    // Nothing was parsed, so whoever wanted JSON is only known by the word itself.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let text = error.to_string();
+    let said = text.lines().next().unwrap_or_default();
+    let what = said.strip_prefix("error: ").unwrap_or(said);
+    let plain = Ui::new(json, false, Color::Auto);
+    record(&plain, &Failure::new(Code::Usage, what).hint("`ctx help` lists the commands"));
+    ExitCode::from(Code::Usage.number())
+}
+
+/// Prints a failure to stdout, where JSON is wanted.
+fn record(ui: &Ui, failure: &Failure) {
     if ui.json {
         ui.json(&serde_json::json!({
             "type": "error",
@@ -28,6 +53,4 @@ fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
             "hints": failure.hints,
         }));
     }
-    ui.fail(failure);
-    ExitCode::from(failure.code.number())
 }

@@ -23,8 +23,8 @@ pub enum BackupError {
     #[error("failed to {doing}")]
     Edge { doing: &'static str, source: EdgeError },
     #[error(
-        "not enough space in `{}`: {needed} bytes are needed and {free} are free",
-        .path.display()
+        "not enough space in `{}`: {} MiB are needed and {} MiB are free",
+        .path.display(), .needed.div_ceil(1 << 20), .free >> 20
     )]
     NoSpace { path: PathBuf, needed: u64, free: u64 },
     #[error("the configuration moved from revision {from} to {to} while the backup was made")]

@@ -64,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                migrate(args, context, &loaded, phase)?;
+                // With `--json` a failure has been told already and comes as its code.
+                let code = migrate(args, context, &loaded, phase)?;
+                if code != Code::Done {
+                    return Ok(code);
+                }
             }
             Ok(Code::Done)
         }
@@ -207,14 +211,23 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
         let same = begun.plan == plan.name && begun.phase.id == phase.id;
         if !same || begun.kind != RunKind::Migrate {
             let (run, number, id) = (&open.run, begun.phase.number, &begun.phase.id);
+            let (what, hint) = match begun.kind {
+                RunKind::Migrate => (
+                    "run",
+                    format!(
+                        "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
+                    ),
+                ),
+                RunKind::Rollback { .. } => {
+                    ("rollback", "finish it with `ctx rollback`".to_owned())
+                }
+            };
             return Err(Failure::new(
                 Code::Refused,
-                format!("run {run} of phase {number} `{id}` has not ended"),
+                format!("{what} {run} of phase {number} `{id}` has not ended"),
             )
             .why("one phase is in flight at a time")
-            .hint(format!(
-                "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
-            )));
+            .hint(hint));
         }
         if begun.phase_hash != phase_hash(phase, &plan.guards_of(phase), &plan.suites) {
             return Err(edited(phase, "while its run is in flight"));
@@ -231,6 +244,7 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
                     Code::PlanEdited,
                     format!("phase `{}` was applied and is no longer in the plan", row.phase),
                 )
+                .why("what the ledger records was done under another plan")
                 .hint("put it back, or undo it with `ctx rollback`"));
             };
             return Err(edited(now, "after it was applied"));

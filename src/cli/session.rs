@@ -6,12 +6,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Context;
-use crate::control::client::{Client, ControlError};
-use crate::control::wire::ProblemCode;
+use crate::control::client::Client;
+pub(crate) use crate::control::failure::control_failure;
 use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
 use crate::plan::model::Orchestrator;
 use crate::secret::SecretRef;
+use crate::settings::Sourced;
 
 /// The token that is used where the plan names none.
 const DEFAULT_TOKEN: &str = "CTX_TOKEN";
@@ -19,47 +20,44 @@ const DEFAULT_TOKEN: &str = "CTX_TOKEN";
 /// Prepares a client for the orchestrator that the settings, or else the plan, name.
 ///
 /// # Errors
-/// When the token that is named cannot be had.
+/// When the address is none, or the token cannot be had.
 pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client> {
-    let url = context.settings.orchestrator.as_ref().map_or(&there.url, |set| &set.value);
+    let url = match &context.settings.orchestrator {
+        Some(set) => address(set)?,
+        // The plan's was checked with the plan.
+        None => &there.url,
+    };
     let reference = match &there.token {
-        Some(reference) => Some(reference.parse::<SecretRef>()),
-        None => crate::settings::environment(DEFAULT_TOKEN)
-            .map(|_| Ok(SecretRef::Env(DEFAULT_TOKEN.to_owned()))),
+        Some(reference) => reference.parse::<SecretRef>(),
+        None => Ok(SecretRef::Env(DEFAULT_TOKEN.to_owned())),
     };
-    let token = match reference {
-        Some(reference) => Some(reference.and_then(|r| r.resolve()).map_err(|error| {
+    let token = reference.and_then(|reference| reference.resolve()).map_err(|error| {
+        let failure =
             Failure::new(Code::Refused, format!("no token for the orchestrator at {url}"))
-                .because(&error)
-                .hint("`ctx serve` says where its token is; the plan's `[orchestrator] token` names it")
-        })?),
-        None => None,
-    };
-    Ok(Client::new(url, token))
+                .because(&error);
+        match &there.token {
+            Some(_) => failure.hint(
+                "`ctx serve` says where its token is; the plan's `[orchestrator] token` names it",
+            ),
+            None => failure.hint(format!(
+                "set `{DEFAULT_TOKEN}`, or name the file with the token in the plan: \
+                 `[orchestrator] token = \"file:PATH\"`; `ctx serve` says where it is"
+            )),
+        }
+    })?;
+    Ok(Client::new(url, Some(token)))
 }
 
-/// A failed call as the operator meets it.
-pub(crate) fn control_failure(error: &ControlError) -> Failure {
-    match error {
-        ControlError::Unreachable { url, .. } | ControlError::Unknown { url, .. } => {
-            Failure::new(Code::Unreachable, format!("the orchestrator at {url} does not answer"))
-                .because(error)
-                .hint("start it with `ctx serve`, or name another with `--orchestrator URL`")
-        }
-        ControlError::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
-            Failure::new(Code::Refused, "the orchestrator does not accept the token")
-                .because(error)
-                .hint("`ctx serve` says where its token is; the plan's `[orchestrator] token` names it")
-        }
-        ControlError::Refused(_) => {
-            Failure::new(Code::Refused, "the orchestrator refused").because(error)
-        }
-        ControlError::Stranger { .. } => {
-            Failure::new(Code::Unreachable, "there is no orchestrator at that address")
-                .because(error)
-                .hint("name the control address that `ctx serve` printed, not the data address")
-        }
+/// An address that a setting names.
+fn address(set: &Sourced<String>) -> Result<&str> {
+    let Sourced { value, origin } = set;
+    let rest = value.strip_prefix("http://").unwrap_or_default();
+    if !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Ok(value);
     }
+    Err(Failure::new(Code::Usage, format!("`{value}` is not the address of a control API"))
+        .why(format!("it comes from `{origin}`"))
+        .hint("write it like `http://127.0.0.1:7700`"))
 }
 
 /// Runs a command's asynchronous part to its end.

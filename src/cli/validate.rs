@@ -50,12 +50,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         .filter(|j| !j.verdict.passed())
         .map(|j| format!("`{}`", j.criterion))
         .collect();
-    Err(Failure::new(
+    let failure = Failure::new(
         Code::CriteriaNotMet,
         format!("{} not met", count(missing.len(), "criterion")),
     )
     .why(missing.join(", "))
-    .hint("what cannot be known yet is not met: it may need load, or time"))
+    .hint("what cannot be known yet is not met: it may need load, or time");
+    if context.ui.json {
+        // The judgement is the one document on stdout.
+        context.ui.fail(&failure);
+        return Ok(failure.code);
+    }
+    Err(failure)
 }
 
 async fn judge_all(
@@ -89,11 +95,13 @@ fn record(context: &Context, loaded: &Loaded, judged: &[Judged], passed: bool) -
         Ok(ledger) => ledger,
         Err(error) => {
             let failure = Failure::from(error);
-            if failure.code == Code::Locked {
-                context.ui.note("not recorded: a run is writing the ledger");
-                return Ok(());
+            if failure.code == Code::LedgerDamaged {
+                return Err(failure);
             }
-            return Err(failure);
+            // The verdict does not depend on it: a run may be writing, the disk may be full or
+            // read-only.
+            context.ui.note(format!("note: this is not recorded: {failure}"));
+            return Ok(());
         }
     };
     let at = SystemClock.wall();

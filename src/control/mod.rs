@@ -6,5 +6,6 @@
 pub mod client;
 pub mod config;
 pub mod document;
+pub mod failure;
 pub mod observe;
 pub mod wire;

@@ -88,8 +88,8 @@ pub fn decide(state: &RunState) -> Next {
 }
 
 fn decide_forward(state: &RunState) -> Next {
-    if let Some(cause) = &state.failed {
-        return Next::BeginRollback { cause: cause.clone() };
+    if let Some(cause) = failure(state) {
+        return Next::BeginRollback { cause };
     }
     if !matches!(state.backup, Backup::Taken(_)) {
         return Next::Backup;
@@ -111,22 +111,22 @@ fn decide_forward(state: &RunState) -> Next {
     decide_end(state)
 }
 
+/// Why the phase must not go on, if it must not.
+fn failure(state: &RunState) -> Option<String> {
+    let unmet = || {
+        let judged = state.begun.phase.criteria.iter().map(|c| (c, state.judged.get(&c.id)));
+        judged.into_iter().find_map(|(criterion, verdict)| {
+            let verdict = verdict.filter(|verdict| !verdict.passed())?;
+            Some(format!("criterion `{}`: {}", criterion.id, verdict.why()))
+        })
+    };
+    state.failed.clone().or_else(unmet)
+}
+
 /// Every move is done: the criteria decide.
 fn decide_end(state: &RunState) -> Next {
     let phase = &state.begun.phase;
-    let verdicts = phase.criteria.iter().map(|c| (c, state.judged.get(&c.id)));
-    let mut missing = false;
-    for (criterion, verdict) in verdicts {
-        match verdict {
-            None => missing = true,
-            Some(verdict) if verdict.passed() => {}
-            Some(verdict) => {
-                let cause = format!("criterion `{}`: {}", criterion.id, verdict.why());
-                return Next::BeginRollback { cause };
-            }
-        }
-    }
-    if missing {
+    if phase.criteria.iter().any(|criterion| !state.judged.contains_key(&criterion.id)) {
         return Next::Judge;
     }
     let summary =
@@ -142,7 +142,8 @@ fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
     if let Some((_, rev)) = state.provisional() {
         return Next::BeginRevert { rev };
     }
-    let own_failure = state.failed.is_some();
+    // What a person has asked to be undone is undone, whatever the plan says about failures.
+    let own_failure = failure(state).as_ref() == Some(&rollback.cause);
     if own_failure && state.on_failure() == OnFailure::Hold {
         let summary = format!("held: {}", rollback.cause);
         return Next::End { outcome: Outcome::Held, summary };

@@ -109,11 +109,13 @@ impl LedgerError {
                                     ledger meanwhile"
                 .to_owned(),
             Self::TooNew { .. } => "use the ctx that wrote it, or a newer one".to_owned(),
-            Self::NotALedger { .. } => "name the ledger with `--ledger PATH`".to_owned(),
+            Self::NotALedger { .. } => "name the ledger with `--ledger PATH`; this file is left \
+                                        as it is"
+                .to_owned(),
             Self::Damaged { .. } => format!("{keep}; `ctx ledger verify` says more"),
-            Self::Full { .. } => "free some space, then `ctx resume`".to_owned(),
+            Self::Full { .. } => "free some space, then run it again".to_owned(),
             Self::Io { .. } | Self::Sqlite { .. } | Self::Stopped(_) => {
-                "see to the disk and the file's permissions, then `ctx resume`".to_owned()
+                "see to the disk and the file's permissions, then run it again".to_owned()
             }
             Self::Unwritable(_) => "this is a bug in ctx; please report it".to_owned(),
             Self::NoSuchRun(_) => "`ctx history` lists the runs".to_owned(),
@@ -125,9 +127,10 @@ impl LedgerError {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let failure = Self::new(error.code(), error.to_string()).hint(error.hint());
-        match std::error::Error::source(&error) {
-            Some(source) => failure.because(source),
-            None => failure,
+        match (&error, std::error::Error::source(&error)) {
+            // SQLite only says the same in other words.
+            (LedgerError::Full { .. }, _) | (_, None) => failure,
+            (_, Some(source)) => failure.because(source),
         }
     }
 }

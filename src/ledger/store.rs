@@ -8,6 +8,7 @@
 //! and the next append may find room.
 
 use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -65,7 +66,7 @@ impl Ledger {
                 let why = "it is not a regular file".to_owned();
                 return Err(LedgerError::NotALedger { path: path.to_path_buf(), why });
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
             Err(error) => return Err(io("open the ledger")(error)),
         }
         let connection = connect(path)?;
@@ -198,27 +199,44 @@ fn create(path: &Path) -> Result<(), LedgerError> {
         return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
     }
     let new = beside(path, ".new");
-    let io = |source| LedgerError::Io { path: new.clone(), doing: "make the ledger", source };
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        match fs::remove_file(beside(&new, suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
+    let made = make(path, &new);
+    if made.is_err() {
+        // What is half made is no use to anybody, and on a full disk it is in the way.
+        let _ = clear(&new);
     }
-    File::options().write(true).create_new(true).mode(0o600).open(&new).map_err(io)?;
-    let mut connection = connect(&new)?;
+    made
+}
+
+/// Makes a ledger at `new` and moves it to `path`.
+fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
+    let doing = "make the ledger";
+    let io = |source| LedgerError::Io { path: path.to_path_buf(), doing, source };
+    clear(new).map_err(io)?;
+    File::options().write(true).create_new(true).mode(0o600).open(new).map_err(io)?;
+    let mut connection = connect(new)?;
     // Persists in the file; a database that somebody else made is never switched over.
     connection
         .execute_batch("PRAGMA journal_mode = WAL;")
         .and_then(|()| schema::create(&mut connection))
-        .map_err(failed(&new, "make the tables"))?;
+        .map_err(failed(path, "make the tables"))?;
     // Closing moves everything from the write-ahead log into the file.
-    connection.close().map_err(|(_, error)| failed(&new, "make the tables")(error))?;
-    File::open(&new).and_then(|file| file.sync_all()).map_err(io)?;
-    fs::rename(&new, path).map_err(io)?;
+    connection.close().map_err(|(_, error)| failed(path, "make the tables")(error))?;
+    File::open(new).and_then(|file| file.sync_all()).map_err(io)?;
+    fs::rename(new, path).map_err(io)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(io)?;
     folder.sync_all().map_err(io)
+}
+
+/// Removes a database file and those that SQLite keeps beside it.
+fn clear(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens an existing database file for writing.

@@ -81,10 +81,11 @@ impl<'a, H: Hands> Executor<'a, H> {
         prepare: impl FnOnce(&State) -> Result<RunBegun, Failure>,
     ) -> Result<Self, Stop> {
         let run = RunId::random();
-        let mut lease = Lease::acquire(&world, &run, None, 0).await?;
-        let begun = match world.client.state().await.map_err(Stop::Lost) {
+        let lease = Lease::acquire(&world, &run, None, 0).await;
+        let mut lease = lease.map_err(Stop::before_the_run)?;
+        let begun = match world.client.state().await {
             Ok(there) => prepare(&there.body).map_err(Stop::Failed),
-            Err(stop) => Err(stop),
+            Err(error) => Err(Stop::Lost(error).before_the_run()),
         };
         let begun = match begun {
             Ok(begun) => begun,

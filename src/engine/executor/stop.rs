@@ -6,11 +6,15 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::rfc3339;
 use crate::control::client::ControlError;
+use crate::control::failure::control_failure;
 use crate::control::wire::{LeaseView, ProblemCode};
 use crate::engine::state::StateError;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::LedgerError;
 use crate::ledger::fact::{HaltReason, Outcome};
+
+/// Why nobody has to hurry when a run stops half way.
+const TAKEN_BACK: &str = "what is provisional is taken back by the orchestrator itself";
 
 /// Why the loop came back.
 #[derive(Debug)]
@@ -67,6 +71,16 @@ impl From<StateError> for Stop {
 }
 
 impl Stop {
+    /// The same stop before the run's first fact: a call that failed leaves nothing to go on with.
+    pub(super) fn before_the_run(self) -> Self {
+        match self {
+            Self::Lost(error) | Self::Refused(error) => {
+                Self::Failed(control_failure(&error).hint("nothing was begun"))
+            }
+            stop => stop,
+        }
+    }
+
     /// What the process exits with, or the failure it prints.
     ///
     /// # Errors
@@ -85,7 +99,8 @@ impl Stop {
             Self::Ended(Outcome::Held | Outcome::Abandoned, summary) => {
                 Failure::new(Code::Failed, "the phase failed and was not rolled back")
                     .why(summary)
-                    .hint("undo it with `ctx rollback`, or begin it again")
+                    .hint(format!("see to the cause, then run it again: `{again}`"))
+                    .hint("or undo it with `ctx rollback`")
             }
             Self::Ended(Outcome::RollbackIncomplete, summary) => Failure::new(
                 Code::RollbackIncomplete,
@@ -123,21 +138,17 @@ impl Stop {
                     ))
                     .hint("wait for it, or ask them; a dead holder's lease lapses by itself")
             }
-            Self::Lost(error) => {
-                Failure::new(Code::Unreachable, "the orchestrator does not answer")
-                    .because(&error)
-                    .hint("what is provisional is taken back by the orchestrator itself")
-                    .hint(resume)
-            }
+            Self::Lost(error) => control_failure(&error).hint(TAKEN_BACK).hint(resume),
             Self::Refused(error) => {
+                let failure = control_failure(&error);
                 let code = match error.code() {
                     Some(ProblemCode::StaleFence) => Code::LeaseLost,
-                    _ => Code::Refused,
+                    _ => failure.code,
                 };
-                Failure::new(code, "the orchestrator refused").because(&error).hint(resume)
+                Failure { code, ..failure }.hint(resume)
             }
             Self::Failed(failure) => failure,
-            Self::Ledger(error) => error.into(),
+            Self::Ledger(error) => Failure::from(error).hint(TAKEN_BACK).hint(resume),
             Self::State(error) => error.into(),
         };
         Err(failure)

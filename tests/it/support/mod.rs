@@ -2,19 +2,26 @@
 
 pub(crate) mod markdown;
 pub(crate) mod peer;
+pub(crate) mod plans;
+mod running;
+pub(crate) mod serve;
+pub(crate) mod traffic;
 pub(crate) mod uvicorn;
 
-use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use ctx::error::Code;
+use ctx::ledger::fact::Fact;
+use ctx::ledger::{Ledger, LedgerError};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
-/// How long one run of the binary may take.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) use running::Running;
+
+/// How long to ask for something that should happen soon.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A project folder and the environment that `ctx` sees in it.
 pub(crate) struct Test {
@@ -30,10 +37,15 @@ impl Test {
 
     /// Writes a file of the project, and the folders above it.
     pub(crate) fn file(self, path: &str, text: &str) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// Writes a file of the project later on.
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().expect("it is within the project")).unwrap();
         std::fs::write(path, text).unwrap();
-        self
     }
 
     /// Sets a variable of the environment.
@@ -53,30 +65,53 @@ impl Test {
     /// When it does not end within two minutes.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.spawn(args).ends()
+    }
+
+    /// Begins a run of `ctx` in the project.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args), format!("ctx {}", args.join(" ")))
+    }
+
+    /// Every fact of the project's ledger, in order; none while there is no ledger.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        let read = || {
+            let reader = Ledger::read(&self.path(".ctx/ledger.sqlite3"))?;
+            let runs = reader.runs(u32::MAX)?;
+            let facts = runs.iter().rev().map(|run| reader.facts(&run.run));
+            facts.collect::<Result<Vec<_>, LedgerError>>()
+        };
+        match read() {
+            Ok(runs) => runs.into_iter().flatten().map(|recorded| recorded.fact).collect(),
+            Err(LedgerError::Missing(_)) => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// How many facts of this kind the ledger holds.
+    pub(crate) fn count(&self, kind: &str) -> usize {
+        self.facts().iter().filter(|fact| fact.kind() == kind).count()
+    }
+
+    /// Waits until the ledger holds `n` facts of this kind.
+    #[track_caller]
+    pub(crate) fn until_recorded(&self, n: usize, kind: &str) {
+        until(&format!("{n} `{kind}`"), || (self.count(kind) >= n).then_some(()));
+    }
+
+    /// `ctx` in the project.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let home = self.folder.path();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ctx"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ctx"));
+        command
             .args(args)
             .current_dir(home)
             .env_clear()
             .envs(ctx::settings::environment("PATH").map(|path| ("PATH", path)))
             .env("HOME", home)
             .env("XDG_CONFIG_HOME", home.join(".config"))
-            .envs(self.env.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the built binary starts");
-        let stdout = read_aside(child.stdout.take().expect("it is piped"));
-        let stderr = read_aside(child.stderr.take().expect("it is piped"));
-        let texts = stdout.recv_timeout(LIMIT).and_then(|o| Ok((o, stderr.recv_timeout(LIMIT)?)));
-        let Ok((stdout, stderr)) = texts else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("`ctx {}` did not end within {LIMIT:?}", args.join(" "));
-        };
-        let code = child.wait().expect("it was spawned here").code();
-        Ran { command: format!("ctx {}", args.join(" ")), code, stdout, stderr }
+            .envs(self.env.iter().cloned());
+        command
     }
 }
 
@@ -124,13 +159,25 @@ impl Ran {
     }
 }
 
-/// Reads a pipe to its end on a thread of its own, so that neither pipe can fill up.
-fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
-        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    receiver
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// When there is none within half a minute.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        #[expect(clippy::disallowed_methods, reason = "the pause between two questions")]
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Runs the asynchronous part of a test that is not.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(work)
 }

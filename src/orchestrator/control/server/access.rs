@@ -68,10 +68,12 @@ impl FromRequestParts<Access> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, access: &Access) -> Result<Self, Refusal> {
         if !access.knows(&parts.headers) {
-            return Err(Refusal::new(
-                ProblemCode::Unauthorized,
-                "send the token: `Authorization: Bearer TOKEN`",
-            ));
+            let why = if parts.headers.contains_key(AUTHORIZATION) {
+                "the token is not the right one"
+            } else {
+                "send the token: `Authorization: Bearer TOKEN`"
+            };
+            return Err(Refusal::new(ProblemCode::Unauthorized, why));
         }
         if parts.headers.get(CONTENT_TYPE).is_some_and(|value| !is_json(value)) {
             return Err(Refusal::new(

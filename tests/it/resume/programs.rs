@@ -1,0 +1,65 @@
+//! Steps outside the configuration: programs that run, and are undone last first.
+
+use ctx::error::Code;
+
+use super::{HEALTH, Scene};
+
+/// The inner folder can only be made after the outer one, and the outer one only removed after
+/// the inner one.
+const FOLDERS: &str = r#"
+  [[phase.step]]
+  id  = "outer"
+  run = { do = ["mkdir", "-p", "marks"], undo = ["rmdir", "marks"], timeout = "10s" }
+
+  [[phase.step]]
+  id  = "inner"
+  run = { do = ["mkdir", "-p", "marks/inner"], undo = ["rmdir", "marks/inner"], timeout = "10s" }
+"#;
+
+const FAILS: &str = r#"
+  [[phase.step]]
+  id  = "fails"
+  run = { do = ["ls", "no-such-file"], undo = ["true"], timeout = "10s" }
+"#;
+
+#[test]
+fn programs_run_and_are_undone_last_first() {
+    let scene = Scene::new(&[HEALTH, FOLDERS]);
+    let before = scene.config();
+    scene.migrate("1").exits(Code::Done);
+    assert!(scene.test.path("marks/inner").is_dir());
+    scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
+    assert!(!scene.test.path("marks").exists(), "the inner one went first");
+    assert_eq!(scene.config(), before);
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn a_program_that_fails_undoes_what_came_before_it() {
+    let scene = Scene::new(&[HEALTH, FOLDERS, FAILS]);
+    let before = scene.config();
+    scene.migrate("1").exits(Code::RolledBack).warns(&["step `fails`", "no-such-file"]);
+    assert!(!scene.test.path("marks").exists());
+    assert_eq!(scene.config(), before);
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn an_undo_that_fails_asks_for_a_person_after_undoing_the_rest() {
+    let stuck = r#"
+  [[phase.step]]
+  id  = "stuck"
+  run = { do = ["true"], undo = ["ls", "no-way-back"], timeout = "10s" }
+"#;
+    let scene = Scene::new(&[HEALTH, FOLDERS, stuck, FAILS]);
+    let before = scene.config();
+    scene
+        .migrate("1")
+        .exits(Code::RollbackIncomplete)
+        .warns(&["the rollback is incomplete: a person is needed", "could not undo `stuck`"]);
+    assert!(!scene.test.path("marks").exists(), "the others are undone all the same");
+    assert_eq!(scene.config(), before);
+    let report = scene.test.run(&["report", "--json"]).exits(Code::Done).json();
+    assert!(report["issues"].to_string().contains("no-way-back"), "{report}");
+    scene.ends_undisturbed();
+}

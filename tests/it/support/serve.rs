@@ -1,0 +1,117 @@
+//! `ctx serve`, running in front of a legacy app.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+
+use ctx::control::client::{Client, ControlError};
+use ctx::control::wire::State;
+use ctx::load::Address;
+use ctx::secret::Secret;
+use serde_json::Value;
+
+use super::{Test, block_on, until};
+
+/// The operators' token of every orchestrator here.
+pub(crate) const TOKEN: &str = "an-operator-of-the-tests";
+
+/// A running orchestrator. Killed when dropped, by its own process id.
+#[derive(Debug)]
+pub(crate) struct Serve {
+    /// Besides the addresses.
+    args: Vec<String>,
+    child: Child,
+    /// Held open, so that nothing it prints can fail.
+    _stdout: BufReader<ChildStdout>,
+    /// `HOST:PORT` of the gateway.
+    pub(crate) data: String,
+    /// `HOST:PORT` of the control API.
+    pub(crate) control: String,
+}
+
+impl Serve {
+    /// Starts on free ports, with the state in the project's `state` folder.
+    #[track_caller]
+    pub(crate) fn start(test: &Test, legacy: &str) -> Self {
+        Self::with(test, legacy, &[])
+    }
+
+    /// As [`Serve::start`], with more arguments.
+    #[track_caller]
+    pub(crate) fn with(test: &Test, legacy: &str, more: &[&str]) -> Self {
+        let args = [&["--legacy", legacy, "--state", "state"], more].concat();
+        let args = args.into_iter().map(str::to_owned).collect();
+        Self::on(test, args, "127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// Ends it as `kill -9` does, and starts it again on the same ports and state.
+    #[track_caller]
+    pub(crate) fn restart(&mut self, test: &Test) {
+        self.kill();
+        let args = std::mem::take(&mut self.args);
+        *self = Self::on(test, args, &self.data, &self.control);
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    #[track_caller]
+    fn on(test: &Test, args: Vec<String>, listen: &str, control: &str) -> Self {
+        let log = test.path("serve.log");
+        let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let mut child = test
+            .command(&["serve", "--json", "--listen", listen, "--control", control])
+            .args(&args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the built binary starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let listening: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = std::fs::read_to_string(test.path("serve.log")).unwrap_or_default();
+            panic!("`ctx serve` said `{line}`: {error}\n{log}")
+        });
+        let addr = |field: &str| {
+            let url = listening[field].as_str().expect("both addresses are in the first line");
+            url.strip_prefix("http://").expect("it is a URL").to_owned()
+        };
+        let (data, control) = (addr("data"), addr("control"));
+        Self { args, child, _stdout: stdout, data, control }
+    }
+
+    /// Where load is sent.
+    pub(crate) fn address(&self) -> Address {
+        format!("http://{}", self.data).parse().unwrap()
+    }
+
+    /// Where the orchestrator stands.
+    #[track_caller]
+    pub(crate) fn state(&self) -> State {
+        self.try_state().unwrap()
+    }
+
+    /// Waits until the orchestrator stands as it should.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut(&State) -> bool) -> State {
+        until(what, || self.try_state().ok().filter(&mut holds))
+    }
+
+    fn try_state(&self) -> Result<State, ControlError> {
+        let client = Client::new(&format!("http://{}", self.control), Some(Secret::new(TOKEN)));
+        block_on(client.state()).map(|reply| reply.body)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
