@@ -7,7 +7,7 @@ use ctx::load::sign::Secrets;
 use ctx::load::webhooks::Mix;
 use ctx::secret::Secret;
 
-use crate::support::plans::short_plan;
+use crate::support::plans::short_strategy;
 use crate::support::serve::{Serve, TOKEN};
 use crate::support::traffic::Traffic;
 use crate::support::uvicorn::Uvicorn;
@@ -35,11 +35,11 @@ fn four_phases_and_the_way_back_under_load() {
     let signed = ["--linear-secret", "--github-secret", "--slack-secret"];
     let signed = signed.map(|flag| [flag, "env:HUSH"]).concat();
     let serve = Serve::with(&test, app.url(), &signed);
-    short_plan(&test, &serve);
+    short_strategy(&test, &serve);
     let first = serve.state();
     // Some payloads are refused by the app itself, few enough for every guard and criterion.
     let mix = Mix { refused: "0.5%".parse().unwrap(), ..Mix::default() };
-    let traffic = Traffic::start(serve.address(), 120.0, mix, secrets());
+    let traffic = Traffic::start(serve.address(), 150.0, mix, secrets());
 
     for (n, phase) in (1..).zip(PHASES) {
         let number = n.to_string();
