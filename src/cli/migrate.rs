@@ -1,5 +1,6 @@
 //! `ctx migrate`: runs a phase, or takes it up where it was left.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -29,6 +30,12 @@ use crate::progress;
 pub struct Args {
     #[command(subcommand)]
     what: What,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct Options {
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]
     dry_run: bool,
@@ -53,11 +60,12 @@ enum What {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
+    let options = &args.options;
     match &args.what {
-        What::Phase { phase } => migrate(args, context, &loaded, find(&loaded.plan, phase)?),
+        What::Phase { phase } => migrate(options, context, &loaded, find(&loaded.plan, phase)?),
         What::Next => {
             if let Some(phase) = next(context, &loaded)? {
-                return migrate(args, context, &loaded, phase);
+                return migrate(options, context, &loaded, phase);
             }
             context.ui.note("nothing to do: every phase is confirmed");
             Ok(Code::Done)
@@ -65,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         What::All => {
             for phase in &loaded.plan.phases {
                 // With `--json` a failure has been told already and comes as its code.
-                let code = migrate(args, context, &loaded, phase)?;
+                let code = migrate(options, context, &loaded, phase)?;
                 if code != Code::Done {
                     return Ok(code);
                 }
@@ -73,6 +81,31 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             Ok(Code::Done)
         }
     }
+}
+
+/// Takes up the run in flight whose first fact is `begun`, by the plan that it was begun with
+/// unless another file is named.
+pub(crate) fn take_up(context: &Context, begun: &RunBegun) -> Result<Code> {
+    let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
+    let loaded = crate::plan::load(named.unwrap_or(Path::new(&begun.plan_file)))?;
+    let (plan, number, id) = (&begun.plan, begun.phase.number, &begun.phase.id);
+    if loaded.plan.name != *plan {
+        let (file, other) = (loaded.path.display(), &loaded.plan.name);
+        return Err(Failure::new(
+            Code::Refused,
+            format!("phase {number} `{id}` of plan `{plan}` is in flight"),
+        )
+        .why(format!("`{file}` is plan `{other}`"))
+        .hint(format!("name the file of its plan: `--plan {}`", begun.plan_file)));
+    }
+    let phase = loaded.plan.phases.iter().find(|phase| phase.id == *id).ok_or_else(|| {
+        Failure::new(
+            Code::PlanEdited,
+            format!("phase `{id}` is in flight and is no longer in the plan"),
+        )
+        .hint("put it back, or undo it with `ctx rollback`")
+    })?;
+    migrate(&Options::default(), context, &loaded, phase)
 }
 
 /// The phase that a person named.
@@ -98,8 +131,8 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
     Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
 }
 
-fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
-    if args.dry_run {
+fn migrate(options: &Options, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
+    if options.dry_run {
         let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
         context.ui.note("nothing was done (--dry-run)");
         return shown;
@@ -144,7 +177,7 @@ fn migrate(args: &Args, context: &Context, loaded: &Loaded, phase: &Phase) -> Re
         let executor = match (resume, begin) {
             (Some(run), _) => Executor::resume(world, run).await,
             (None, expected) => {
-                let expected = expected.flatten().filter(|_| !args.accept_drift);
+                let expected = expected.flatten().filter(|_| !options.accept_drift);
                 let prepare = |there: &State| {
                     check_drift(expected.as_deref(), there)?;
                     let by = by(context);
