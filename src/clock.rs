@@ -37,7 +37,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand. It begins at 2030-01-01 and one hour after boot.
+/// A clock that a test moves by hand. It begins at 2029-12-31 23:00 UTC, one hour after boot.
 #[derive(Debug)]
 pub struct ManualClock {
     elapsed_ms: AtomicU64,

@@ -98,12 +98,24 @@ impl Ui {
     /// A failure as text.
     pub fn render(&self, failure: &Failure) -> String {
         let line = |paint, label: &str, text: &str| {
-            format!("{} {}\n", self.paint(paint, label), indent(text))
+            format!("{} {}\n", self.paint(paint, label), indent(&self.wrap(text)))
         };
         let what = line(Paint::Bad, "error:", &failure.what);
         let whys = failure.why.iter().map(|why| line(Paint::Strong, "why:  ", why));
         let hints = failure.hints.iter().map(|hint| line(Paint::Good, "hint: ", hint));
         std::iter::once(what).chain(whys).chain(hints).collect()
+    }
+
+    /// Breaks long lines at spaces where somebody watches; a pipe gets them whole.
+    ///
+    /// Lines that begin with white space are laid out already, as source lines with carets are.
+    fn wrap(&self, text: &str) -> String {
+        let room = self.width.saturating_sub(INDENT);
+        let wrap = |line: &str| {
+            let whole = !self.live || line.starts_with(' ');
+            if whole { line.to_owned() } else { break_line(line, room) }
+        };
+        text.trim_end().split('\n').map(wrap).collect::<Vec<_>>().join("\n")
     }
 
     /// Colours text for stderr, where colour is on.
@@ -141,9 +153,31 @@ impl Paint {
     }
 }
 
+/// The columns that `error: `, `why:   ` and `hint:  ` take.
+const INDENT: usize = 7;
+
 /// Continuation lines stand under the first one.
 fn indent(text: &str) -> String {
-    text.trim_end().replace('\n', "\n       ")
+    text.replace('\n', &format!("\n{:INDENT$}", ""))
+}
+
+/// Breaks a line at spaces so that no part is wider than `room`, where words allow.
+fn break_line(line: &str, room: usize) -> String {
+    let mut broken = String::new();
+    let mut column = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > room {
+            broken.push('\n');
+            column = 0;
+        } else if column > 0 {
+            broken.push(' ');
+            column += 1;
+        }
+        broken.push_str(word);
+        column += width;
+    }
+    broken
 }
 
 /// The width of the terminal on stderr or stdout; 80 where there is none.
@@ -162,6 +196,12 @@ fn terminal_width() -> usize {
 mod tests {
     use super::*;
     use crate::error::Code;
+
+    #[test]
+    fn long_lines_are_broken_under_their_label() {
+        assert_eq!(break_line("one two three", 7), "one two\nthree");
+        assert_eq!(break_line("a-very-long-word b", 5), "a-very-long-word\nb");
+    }
 
     #[test]
     fn a_failure_says_what_why_and_what_next() {

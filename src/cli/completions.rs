@@ -7,10 +7,11 @@ use clap::{CommandFactory, ValueEnum};
 use super::{Cli, Context};
 use crate::error::{Code, Failure, Result};
 
-/// Prints a completion script for a shell
-///
-/// For example: `ctx completions bash > ~/.local/share/bash-completion/completions/ctx`
+/// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx completions bash > ~/.local/share/bash-completion/completions/ctx\n  ctx completions fish > ~/.config/fish/completions/ctx.fish"
+)]
 pub struct Args {
     #[arg(value_enum, required_unless_present = "write")]
     pub shell: Option<Shell>,

@@ -14,8 +14,9 @@ use crate::report::text;
 /// The most columns on a terminal.
 const WIDEST: usize = 120;
 
-/// Lists the runs, newest first
+/// List the runs, newest first
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx history\n  ctx history -n 1 --json")]
 pub struct Args {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]

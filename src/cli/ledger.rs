@@ -19,6 +19,7 @@ const PAGE: u32 = 1000;
 
 /// Verify, describe or export the ledger
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx ledger verify\n  ctx ledger export > ledger.jsonl")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -28,6 +28,9 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// server that stalls is charged for every request that waited. Only addresses of this machine
 /// are accepted.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx load http://127.0.0.1:7780/ --rate 200\n  ctx load http://127.0.0.1:7780 --webhooks github --secret github=env:HOOK"
+)]
 pub struct Args {
     /// Where to: `http://127.0.0.1:PORT`, with a path unless webhooks are sent
     #[arg(value_name = "URL")]

@@ -244,14 +244,23 @@ pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<A
         let same = begun.plan == plan.name && begun.phase.id == phase.id;
         if !same || begun.kind != RunKind::Migrate {
             let (run, number, id) = (&open.run, begun.phase.number, &begun.phase.id);
+            let (what, hint) = match begun.kind {
+                RunKind::Migrate => (
+                    "run",
+                    format!(
+                        "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
+                    ),
+                ),
+                RunKind::Rollback { .. } => {
+                    ("rollback", "finish it with `ctx rollback`".to_owned())
+                }
+            };
             return Err(Failure::new(
                 Code::Refused,
-                format!("run {run} of phase {number} `{id}` has not ended"),
+                format!("{what} {run} of phase {number} `{id}` has not ended"),
             )
             .why("one phase is in flight at a time")
-            .hint(format!(
-                "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
-            )));
+            .hint(hint));
         }
         if begun.phase_hash != phase_hash(phase, &plan.guards_of(phase), &plan.suites) {
             return Err(edited(phase, "while its run is in flight"));

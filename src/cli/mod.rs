@@ -30,10 +30,13 @@ use crate::error::{Code, Result};
 use crate::settings::{Flags, Settings};
 use crate::ui::{Color, Ui};
 
-/// Moves a live service to a new shape in phases, and back by itself when a check fails.
+/// Move a live service to a new shape in phases, and back by itself when a check fails
 #[derive(Debug, Parser)]
 #[command(name = "ctx", version, propagate_version = true, subcommand_required = true)]
 #[command(arg_required_else_help = true, infer_subcommands = false)]
+#[command(
+    after_help = "Examples:\n  ctx rehearse plans/contexten.toml\n  ctx migrate phase 1\n  ctx status --live\n  ctx rollback"
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

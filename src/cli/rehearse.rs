@@ -63,40 +63,39 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     introduce(context, &loaded, tempo, args.rate);
     leave_out_cpu(context, &mut loaded);
     let mut stage = Stage::set(tempo, rate, args.keep.as_deref())?;
-    let result = block_on(perform(context, &loaded, &stage, tempo));
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = block_on(perform(context, &loaded, &stage, tempo, &mut *observer));
     let live = block_on(ask(&stage)).ok();
     let traffic = stage.end_traffic();
-    if stage.ledger().exists() {
+    // Records only, where a program reads them: `--keep` keeps the ledger for `ctx report`.
+    if !context.ui.json && stage.ledger().exists() {
         super::report::of_rehearsal(context, loaded.plan, &stage.ledger(), live.as_ref())?;
     }
-    settle(context, result, &traffic)
+    progress::finish(&mut *observer, &context.ui, settle(context, result, &traffic))
 }
 
 /// Runs every phase, one after the other.
-async fn perform(context: &Context, loaded: &Loaded, stage: &Stage, tempo: Tempo) -> Result<Code> {
+async fn perform(
+    context: &Context,
+    loaded: &Loaded,
+    stage: &Stage,
+    tempo: Tempo,
+    observer: &mut dyn progress::Observer,
+) -> Result<Code> {
     let again = "ctx rehearse";
     let stopper = listen_for_signals(context, again)?;
     let mut ledger = Ledger::open(&stage.ledger())?;
     for phase in &loaded.plan.phases {
-        let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-        let stop = run_phase(
-            context,
-            loaded,
-            phase,
-            stage,
-            Production {
-                ledger: &mut ledger,
-                observer: &mut *observer,
-                stopper: stopper.clone(),
-                tempo,
-            },
-        );
-        let result = match stop.await {
-            Stop::Ended(Outcome::Done, _) => Ok(Code::Done),
-            stop => stop.into_result(again, SystemClock.wall()),
+        let production = Production {
+            ledger: &mut ledger,
+            observer: &mut *observer,
+            stopper: stopper.clone(),
+            tempo,
         };
-        observer.end(result.as_ref().copied());
-        result?;
+        match run_phase(context, loaded, phase, stage, production).await {
+            Stop::Ended(Outcome::Done, _) => {}
+            stop => return stop.into_result(again, SystemClock.wall()),
+        }
     }
     Ok(Code::Done)
 }

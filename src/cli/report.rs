@@ -18,11 +18,12 @@ use crate::report::{Inputs, Live, Records, Report, markdown, text};
 const PAGE: usize = 80;
 const WIDEST: usize = 120;
 
-/// Tells what was done, what came of it, and what is next
+/// Tell what was done, what came of it, and what is next
 ///
 /// Works from the ledger; the plan adds phases that never ran, milestones to come, and risks.
 /// Changes nothing but the file that `-o` names.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx report\n  ctx report --phase 2 -o report.md")]
 pub struct Args {
     /// The form [default: by the ending of FILE, else text]
     #[arg(long, value_enum, value_name = "FORM")]

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result};
-use crate::ids::{PlanName, RunId};
+use crate::ids::{PhaseId, PlanName, RunId};
 use crate::ledger::Ledger;
 use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
@@ -36,7 +36,7 @@ enum Work {
     Nothing(String),
     /// A run that has not ended.
     InFlight(RunId, Box<RunBegun>),
-    /// Confirmed phases, last first, each with what its run recorded.
+    /// Phases in force, last first, each with what its runs recorded, last first.
     Phases(Vec<RunState>),
 }
 
@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             (format!("Roll back phase {number} `{id}` (run {run}, in flight)?"), (**begun).clone())
         }
         Work::Phases(states) => {
-            let names: Vec<_> = states.iter().map(|s| format!("`{}`", s.begun.phase.id)).collect();
+            let names = phases(states).iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
             warn_irreversible(context, states);
             (format!("Roll back {}?", names.join(", ")), states[0].begun.clone())
         }
@@ -137,7 +137,7 @@ pub(crate) async fn all<H: Hands>(
     let [last, ..] = states else { return Stop::Ended(Outcome::Done, String::new()) };
     let first = states.last().unwrap_or(last);
     let undo = states.iter().flat_map(RunState::undo_list).map(|(undo, _)| undo).collect();
-    let phases = states.iter().map(|state| state.begun.phase.id.clone()).collect();
+    let phases = phases(states);
     let kind = RunKind::Rollback { phases, to: Box::new(first.begun.base.config.clone()), undo };
     let url = world.client.url().to_owned();
     let executor = Executor::begin(world, |there| {
@@ -152,6 +152,13 @@ pub(crate) async fn all<H: Hands>(
         Ok(mut executor) => executor.work().await,
         Err(stop) => stop,
     }
+}
+
+/// The phases that were run, each once.
+fn phases(states: &[RunState]) -> Vec<PhaseId> {
+    let mut phases: Vec<_> = states.iter().map(|state| state.begun.phase.id.clone()).collect();
+    phases.dedup();
+    phases
 }
 
 fn warn_irreversible(context: &Context, states: &[RunState]) {
@@ -181,20 +188,33 @@ fn find(ledger: &Ledger, to: Option<&str>) -> Result<Work> {
         return Ok(Work::Nothing("no phase is in force".to_owned()));
     }
     if to.is_none() {
-        states.truncate(1);
+        let last = states[0].begun.phase.id.clone();
+        states.retain(|state| state.begun.phase.id == last);
     }
     Ok(Work::Phases(states))
 }
 
 /// What the runs of the phases after number `keep` recorded, last phase first.
 pub(crate) fn in_force(ledger: &Ledger, plan: &PlanName, keep: u32) -> Result<Vec<RunState>> {
-    let fold = |row: &PhaseRow| -> Result<RunState> {
-        let facts = ledger.facts(&row.migrated)?;
-        let state = RunState::fold(&row.migrated, facts.iter().map(|recorded| &recorded.fact));
-        Ok(state?)
-    };
     let rows = rows_in_force(ledger, plan)?;
-    rows.iter().filter(|row| row.number > keep).map(fold).collect()
+    let mut states = Vec::new();
+    for row in rows.iter().filter(|row| row.number > keep) {
+        for run in attempts(ledger, row)? {
+            let facts = ledger.facts(&run)?;
+            states.push(RunState::fold(&run, facts.iter().map(|recorded| &recorded.fact))?);
+        }
+    }
+    Ok(states)
+}
+
+/// The run that brought a phase to where it is, after those that were held half way and that it
+/// went on from; the last one first.
+fn attempts(ledger: &Ledger, row: &PhaseRow) -> Result<Vec<RunId>> {
+    let runs = ledger.runs(u32::MAX)?.into_iter();
+    let runs = runs.filter(|run| run.plan == row.plan && run.phase == row.phase);
+    let before = runs.skip_while(|run| run.run != row.migrated).skip(1);
+    let held = before.take_while(|run| run.outcome == Some(Outcome::Held)).map(|run| run.run);
+    Ok(std::iter::once(row.migrated.clone()).chain(held).collect())
 }
 
 /// The phases that are in force, or that a failure has left half way, last first.

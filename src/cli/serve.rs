@@ -33,6 +33,9 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// `CONTEXTEN_ENHANCED_MODE` and `CONTEXTEN_LEGACY_FALLBACK` (true or false) change that first
 /// configuration; `CTX_LOG` sets what is logged, such as `debug` or `ctx=trace`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx serve --legacy http://127.0.0.1:8000\n  ctx serve --legacy http://127.0.0.1:8000 --github-secret env:GITHUB_SECRET"
+)]
 pub struct Args {
     /// The legacy app
     #[arg(long, value_name = "URL")]

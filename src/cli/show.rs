@@ -10,8 +10,9 @@ use crate::report::sentence::{Level, level, sentence};
 use crate::report::words;
 use crate::ui::Paint;
 
-/// Shows everything a run recorded, one line each
+/// Show everything that a run recorded, one line each
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx show 1a90\n  ctx show 1a90ac40 --json")]
 pub struct Args {
     /// The run, by the first digits of its id
     #[arg(value_name = "RUN")]

@@ -12,10 +12,11 @@ use crate::report::{Inputs, Status, screen};
 /// The columns of one screen; wider is not easier to read.
 const WIDEST: usize = 100;
 
-/// Shows where the migration stands, on one screen
+/// Show where the migration stands, on one screen
 ///
 /// Reads the ledger and changes nothing. Never waits for a lock or for a service that hangs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx status --live\n  ctx status --watch")]
 pub struct Args {
     /// Show it again every second until no run is in flight
     #[arg(long)]

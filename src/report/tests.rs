@@ -102,10 +102,11 @@ fn the_report_of_a_migration_on_its_way() {
     health  done    41        10m   2029-12-31 12:15Z
 
     Phase 2: Performance optimization
-    step            status   parts  revision  soak  detail
+    step            status   parts  revision  soak
     pool-ramp       soaking  1/4    42-43     30m
     cache-reads     pending                   1h
-    migrate-schema  pending                         irreversible
+    migrate-schema  pending
+      irreversible
 
     Milestones
     milestone           status              planned     title
@@ -167,10 +168,11 @@ fn the_report_of_a_phase_that_was_rolled_back() {
     2  performance  rolled back  0%    15-28  3h    2030-01-01 12:00Z  42m7s
 
     Phase 2: Performance optimization
-    step            status       parts  revision  soak  detail
+    step            status       parts  revision  soak
     pool-ramp       rolled back  0/4    42-43     30m
     cache-reads     pending                       1h
-    migrate-schema  pending                             irreversible
+    migrate-schema  pending
+      irreversible
 
     Milestones
     milestone           status   planned  title
@@ -235,10 +237,11 @@ fn the_report_without_a_plan_file() {
     health  done    41        10m   2029-12-31 12:15Z
 
     Phase 2: Performance optimization
-    step            status   parts  revision  soak  detail
+    step            status   parts  revision  soak
     pool-ramp       soaking  1/4    42-43     30m
     cache-reads     pending                   1h
-    migrate-schema  pending                         irreversible
+    migrate-schema  pending
+      irreversible
 
     Milestones
     milestone           status              planned     title

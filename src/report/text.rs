@@ -120,26 +120,27 @@ fn phases(page: &mut Page, phases: &[PhaseEntry]) {
         if let Some(objective) = &phase.objective {
             page.paragraph(objective.as_str());
         }
-        let rows: Vec<Vec<Cell>> = phase.steps.iter().map(step).collect();
-        page.table(&["step", "status", "parts", "revision", "soak", "ended", "detail"], &rows);
+        let rows: Vec<Row> = phase.steps.iter().map(step).collect();
+        page.noted_table(&["step", "status", "parts", "revision", "soak", "ended"], &rows);
     }
 }
 
-fn step(step: &StepEntry) -> Vec<Cell> {
+fn step(step: &StepEntry) -> Row {
     let revisions: Vec<String> = step.revisions.iter().map(ToString::to_string).collect();
     let soak = Duration::from_millis(step.soak_ms);
     let irreversible = step.irreversible.then_some("irreversible");
     let detail: Vec<&str> = irreversible.into_iter().chain(step.detail.as_deref()).collect();
-    vec![
+    let parts = format!("{}/{}", step.parts_done, step.parts);
+    let cells = vec![
         step.id.as_str().into(),
         Cell::painted(step.status.words(), step_paint(step.status)),
-        if step.parts > 1 { format!("{}/{}", step.parts_done, step.parts) } else { String::new() }
-            .into(),
+        if step.parts > 1 { parts } else { String::new() }.into(),
         span_of(&revisions).into(),
         if soak.is_zero() { String::new() } else { words::span(soak) }.into(),
         step.ended.map(|at| words::minute(at.0)).unwrap_or_default().into(),
-        detail.join("; ").into(),
-    ]
+    ];
+    let note = (!detail.is_empty()).then(|| Cell::from(detail.join("; ")));
+    Row { cells, note }
 }
 
 /// `12`, or `12-15` for the first and the last of several.

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod architecture;
 mod backup;
 mod bad_input;
 mod completions;
@@ -11,13 +12,18 @@ mod control;
 mod desk;
 mod fastapi;
 mod gateway;
+mod help;
 mod ledger;
 mod load;
+mod migration;
 mod openapi;
 mod plan;
+mod readme;
+mod rehearse;
 mod report;
 mod resume;
 mod shop;
 mod status;
 mod suites;
 mod taking_up;
+mod tour;

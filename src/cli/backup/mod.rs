@@ -17,6 +17,7 @@ use crate::error::{Code, Failure, Result};
 
 /// Make, list, verify or restore backups
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx backup create\n  ctx backup verify")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -14,6 +14,9 @@ use crate::ui::{Paint, Ui};
 
 /// Check a plan, preview it, or print the schema of plans
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx plan check plans/contexten.toml\n  ctx plan show plans/contexten.toml --phase 2"
+)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -201,6 +201,8 @@ async fn run_to_end(argv: &Argv) -> Result<String, String> {
     let shown = argv.join(" ");
     let mut child = Command::new(program)
         .args(arguments)
+        // Ctrl-C on the terminal is for ctx, which waits for the program and stops then.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

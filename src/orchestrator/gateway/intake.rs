@@ -30,7 +30,7 @@ pub(super) struct Held {
     bytes: usize,
 }
 
-/// The largest body that a platform sends (PROTOCOL, 4).
+/// The largest body that a platform sends.
 pub(super) const fn cap(platform: Option<Platform>) -> usize {
     match platform {
         Some(Platform::Github) => 25 * MIB,

@@ -11,7 +11,7 @@
 //! `reads`, `event` or straight through `forward`; its answer streams through `answer`, which
 //! records the `trip` when the last byte is handed on.
 //!
-//! Shape and numbers: nginx's worker processes, and measurements of hyper proxies (DESIGN, 6).
+//! The shape is that of nginx's worker processes.
 
 mod admit;
 mod answer;

@@ -37,11 +37,10 @@ fn errors_in_a_soak_roll_the_phase_back_and_name_the_guard_and_both_numbers() {
     assert_eq!(report["phases"][0]["status"], "confirmed", "{report}");
     assert_eq!(report["phases"][1]["status"], "rolled_back", "{report}");
     scene.test.run(&["history"]).exits(Code::Done).says(&["rolled back", "error-rate"]);
-    scene.is_proven();
 
     scene.legacy.inject(Faults::default());
     scene.migrate("2").exits(Code::Done);
-    scene.is_proven();
+    scene.ends();
 }
 
 #[test]
@@ -69,7 +68,20 @@ fn a_plan_may_hold_instead_of_rolling_back() {
     assert_ne!(scene.config(), before, "what was confirmed stays");
     scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
     assert_eq!(scene.config(), before);
-    scene.is_proven();
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn a_phase_that_was_held_and_then_finished_is_undone_to_before_both() {
+    let hold = HEALTH.replace("[[phase]]", "[[phase]]\non_failure = \"hold\"");
+    let scene = Scene::new(&[&hold, IMPOSSIBLE]);
+    let before = scene.config();
+    scene.migrate("1").exits(Code::Failed);
+    scene.plan(&[&hold]);
+    scene.migrate("1").exits(Code::Done);
+    scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
+    assert_eq!(scene.config(), before);
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -85,5 +97,5 @@ fn a_plan_may_roll_everything_back() {
     for phase in report["phases"].as_array().unwrap() {
         assert_eq!(phase["status"], "rolled_back", "{report}");
     }
-    scene.is_proven();
+    scene.ends_undisturbed();
 }

@@ -2,7 +2,9 @@
 
 use ctx::error::Code;
 
-use super::{POOLING, Scene};
+use super::{HEALTH, POOLING, Scene};
+use crate::support::Test;
+use crate::support::serve::TOKEN;
 
 #[test]
 fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
@@ -37,12 +39,12 @@ fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
     scene.migrate("1").exits(Code::Done);
     assert_eq!(scene.test.count("interrupted"), 2);
     assert_eq!(scene.test.count("change_confirmed"), 3);
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
 fn a_phase_in_flight_can_be_run_or_undone_and_nothing_else() {
-    let scene = Scene::new(&[POOLING, super::HEALTH]);
+    let scene = Scene::new(&[POOLING, HEALTH]);
     let running = scene.begin("1");
     scene.test.until_recorded(1, "soak_begun");
     // One writer at a time.
@@ -51,9 +53,69 @@ fn a_phase_in_flight_can_be_run_or_undone_and_nothing_else() {
     running.kill();
     scene.migrate("2").exits(Code::Refused).warns(&["has not ended", "ctx rollback"]);
     let edited = POOLING.replace("128", "256");
-    scene.plan(&[&edited, super::HEALTH]);
+    scene.plan(&[&edited, HEALTH]);
     scene.migrate("1").exits(Code::PlanEdited).warns(&["was edited while its run is in flight"]);
     let commented = format!("{POOLING}\n# a comment changes nothing\n");
-    scene.plan(&[&commented, super::HEALTH]);
+    scene.plan(&[&commented, HEALTH]);
     scene.migrate("1").exits(Code::Done);
+}
+
+#[test]
+fn a_program_is_not_ended_by_the_ctrl_c_that_stops_the_run() {
+    let slow = r#"
+  [[phase.step]]
+  id  = "slow"
+  run = { do = ["sleep", "2"], undo = ["true"], timeout = "20s" }
+"#;
+    let scene = Scene::new(&[HEALTH, slow]);
+    let running = scene.begin("1");
+    scene.test.until_recorded(1, "local_intended");
+    // A terminal sends it to everything that it started.
+    running.interrupt_group();
+    running.ends().exits(Code::Interrupted).warns(&["go on with `ctx migrate phase 1`"]);
+    assert_eq!(scene.test.count("local_done"), 1, "the program has ended by itself");
+    scene.migrate("1").exits(Code::Done);
+    assert_eq!(scene.test.count("local_intended"), 1);
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn two_desks_cannot_change_one_orchestrator_at_the_same_time() {
+    let scene = Scene::new(&[POOLING]);
+    let other = Test::new().env("CTX_TOKEN", TOKEN);
+    scene.plan_for(&other, &[HEALTH]);
+    let running = scene.begin("1");
+    scene.test.until_recorded(1, "soak_begun");
+    other
+        .run(&["migrate", "phase", "1", "--yes"])
+        .exits(Code::Locked)
+        .warns(&["somebody else is changing this orchestrator", "holds the lease until"]);
+    running.ends().exits(Code::Done);
+    // Then the other one may; and the first one notices.
+    other.run(&["migrate", "phase", "1", "--yes"]).exits(Code::Done);
+    scene.plan(&[POOLING, HEALTH]);
+    scene.migrate("2").exits(Code::Refused).warns(&["is not the one that the last run left"]);
+    let accepted = ["migrate", "phase", "2", "--yes", "--accept-drift"];
+    scene.test.run(&accepted).exits(Code::Done);
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn a_run_that_loses_its_orchestrator_leaves_and_goes_on_later() {
+    let mut scene = Scene::new(&[POOLING]);
+    let before = scene.config();
+    let running = scene.begin("1");
+    scene.test.until_recorded(1, "soak_begun");
+    scene.serve.kill();
+    scene.test.run(&["status"]).exits(Code::Done).says(&["not asked, or no answer"]);
+    running.ends().exits(Code::Unreachable).warns(&[
+        "does not answer",
+        "what is provisional is taken back by the orchestrator itself",
+        "go on with `ctx migrate phase 1`",
+    ]);
+    scene.test.run(&["rollback", "--yes"]).exits(Code::Unreachable);
+    scene.serve.restart(&scene.test);
+    assert_eq!(scene.config(), before);
+    scene.migrate("1").exits(Code::Done);
+    scene.ends();
 }

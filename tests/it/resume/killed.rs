@@ -46,8 +46,8 @@ fn a_run_that_is_killed_again_and_again_finishes_and_does_nothing_twice() {
     assert_eq!(scene.test.count("run_begun"), 1);
     let state = scene.serve.state();
     assert_eq!((state.head, state.provisional), (state.confirmed, None));
-    scene.is_proven();
     scene.migrate("1").exits(Code::Done).warns(&["already complete"]);
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn an_orchestrator_that_is_killed_in_a_soak_reverts_and_the_run_goes_on() {
     running.ends().exits(Code::Done);
     assert_eq!(confirmations(&scene), once_each());
     assert!(scene.test.count("change_void") >= 1);
-    scene.is_proven();
+    scene.ends();
 }
 
 #[test]
@@ -81,5 +81,5 @@ fn a_run_resumes_after_both_were_killed() {
     assert_eq!(scene.config(), before, "what was provisional is reverted at the start");
     scene.migrate("2").exits(Code::Done);
     assert_eq!(scene.test.count("change_confirmed"), 4);
-    scene.is_proven();
+    scene.ends();
 }

@@ -8,14 +8,16 @@ mod programs;
 mod undone;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use ctx::error::Code;
 use ctx::ledger::fact::Fact;
 use ctx::load::sign::Secrets;
 use ctx::load::webhooks::Mix;
 use ctx::rehearsal::legacy::Legacy;
 
 use crate::support::serve::{Serve, TOKEN};
-use crate::support::traffic::Traffic;
+use crate::support::traffic::{Report, Traffic};
 use crate::support::{Ran, Running, Test};
 
 const HEAD: &str = r#"
@@ -68,7 +70,7 @@ title = "Health checks"
 /// A service with a plan, an orchestrator in front of it, and traffic.
 struct Scene {
     /// Ends before the servers do.
-    _traffic: Traffic,
+    traffic: Traffic,
     serve: Serve,
     legacy: Legacy,
     test: Test,
@@ -82,15 +84,20 @@ impl Scene {
         let legacy = Legacy::start().unwrap();
         let serve = Serve::start(&test, &legacy.url());
         let traffic = Traffic::start(serve.address(), 100.0, Mix::default(), Secrets::default());
-        let scene = Self { _traffic: traffic, serve, legacy, test };
+        let scene = Self { traffic, serve, legacy, test };
         scene.plan(phases);
         scene
     }
 
     /// Writes the plan.
     fn plan(&self, phases: &[&str]) {
+        self.plan_for(&self.test, phases);
+    }
+
+    /// Writes a plan for this orchestrator into a project.
+    fn plan_for(&self, test: &Test, phases: &[&str]) {
         let text = [&[HEAD], phases].concat().concat().replace("CONTROL", &self.serve.control);
-        self.test.write("plans/small.toml", &text);
+        test.write("plans/small.toml", &text);
     }
 
     /// `ctx migrate phase N`, to its end.
@@ -110,15 +117,28 @@ impl Scene {
         self.serve.state().config_hash
     }
 
-    /// Checks that the ledger is whole, and that nothing was confirmed twice.
+    /// Checks what [`Scene::ends`] does, and that every request got the answer that the app
+    /// itself would have given.
     #[track_caller]
-    fn is_proven(&self) {
-        self.test.run(&["ledger", "verify"]).exits(ctx::error::Code::Done);
+    fn ends_undisturbed(self) {
+        self.ends().is_undisturbed();
+    }
+
+    /// Checks that the ledger is whole, that nothing was confirmed twice, and that no event was
+    /// lost.
+    #[track_caller]
+    fn ends(self) -> Report {
+        self.test.run(&["ledger", "verify"]).exits(Code::Done);
         let mut confirmed = BTreeSet::new();
         for fact in self.test.facts() {
             if let Fact::ChangeConfirmed { rev, .. } = fact {
                 assert!(confirmed.insert(rev), "revision {rev} was confirmed twice");
             }
         }
+        let report = self.traffic.stop();
+        let acknowledged = report.acknowledged.iter().cloned();
+        let lost = self.legacy.handled().await_all(acknowledged, Duration::from_secs(10));
+        assert_eq!(lost, Vec::<String>::new(), "of {}", report.acknowledged.len());
+        report
     }
 }

@@ -31,7 +31,7 @@ fn programs_run_and_are_undone_last_first() {
     scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
     assert!(!scene.test.path("marks").exists(), "the inner one went first");
     assert_eq!(scene.config(), before);
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_program_that_fails_undoes_what_came_before_it() {
     scene.migrate("1").exits(Code::RolledBack).warns(&["step `fails`", "no-such-file"]);
     assert!(!scene.test.path("marks").exists());
     assert_eq!(scene.config(), before);
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn an_undo_that_fails_asks_for_a_person_after_undoing_the_rest() {
     assert_eq!(scene.config(), before);
     let report = scene.test.run(&["report", "--json"]).exits(Code::Done).json();
     assert!(report["issues"].to_string().contains("no-way-back"), "{report}");
-    scene.is_proven();
+    scene.ends_undisturbed();
 }

@@ -11,7 +11,7 @@ fn nothing_to_roll_back_is_no_error() {
     scene.migrate("1").exits(Code::Done);
     scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
     scene.test.run(&["rollback", "--yes"]).exits(Code::Done).warns(&["nothing to roll back"]);
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -32,20 +32,26 @@ fn a_run_that_was_killed_is_undone_without_the_plan_file() {
     assert_eq!(scene.config(), before);
     let state = scene.serve.state();
     assert_eq!((state.provisional, state.lease), (None, None));
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
 fn a_rollback_that_is_killed_is_finished_by_the_next_one() {
-    let scene = Scene::new(&[HEALTH, POOLING]);
+    // Its undo is still at work when the last of the kills comes.
+    let slow = r#"
+  [[phase.step]]
+  id  = "slow"
+  run = { do = ["true"], undo = ["sleep", "1"], timeout = "20s" }
+"#;
+    let scene = Scene::new(&[HEALTH, slow, &POOLING.replace("1500ms", "0s")]);
     let before = scene.config();
     scene.migrate("1").exits(Code::Done);
     scene.migrate("2").exits(Code::Done);
-    for kind in ["restore_intended", "restore_applied"] {
-        let seen = scene.test.count(kind);
+    for kind in ["restore_intended", "restore_applied", "undo_intended"] {
         let running = scene.test.spawn(&["rollback", "--to", "start", "--yes"]);
-        scene.test.until_recorded(seen + 1, kind);
+        scene.test.until_recorded(1, kind);
         running.kill();
+        scene.migrate("1").exits(Code::Refused).warns(&["finish it with `ctx rollback`"]);
     }
     scene.test.run(&["rollback", "--yes"]).exits(Code::Done);
     assert_eq!(scene.config(), before);
@@ -53,7 +59,7 @@ fn a_rollback_that_is_killed_is_finished_by_the_next_one() {
     for phase in report["phases"].as_array().unwrap() {
         assert_eq!(phase["status"], "rolled_back", "{report}");
     }
-    scene.is_proven();
+    scene.ends_undisturbed();
 }
 
 #[test]
@@ -66,5 +72,5 @@ fn a_rollback_keeps_what_it_is_told_to_keep() {
     scene.test.run(&["rollback", "--to", "health", "--yes"]).exits(Code::Done);
     assert_eq!(scene.config(), after_first);
     scene.migrate("2").exits(Code::Done);
-    scene.is_proven();
+    scene.ends_undisturbed();
 }

@@ -1,6 +1,8 @@
 //! The harness: a project in a folder of its own, the built binary, and programs beside it.
 
+pub(crate) mod markdown;
 pub(crate) mod peer;
+pub(crate) mod plans;
 mod running;
 pub(crate) mod serve;
 pub(crate) mod traffic;
@@ -172,4 +174,10 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         #[expect(clippy::disallowed_methods, reason = "the pause between two questions")]
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Runs the asynchronous part of a test that is not.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(work)
 }

@@ -1,11 +1,12 @@
 //! A run of `ctx` that has begun: it can be waited for, interrupted or killed.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::Ran;
 
@@ -23,7 +24,9 @@ pub(crate) struct Running {
 
 impl Running {
     pub(super) fn start(mut command: Command, named: String) -> Self {
+        // A group of its own, as a shell gives it.
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -55,15 +58,19 @@ impl Running {
         self.ends()
     }
 
-    /// Sends SIGINT, as Ctrl-C does.
+    /// Sends SIGINT to it alone.
     pub(crate) fn interrupt(&self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id is positive"), Signal::INT).unwrap();
+        kill_process(self.pid(), Signal::INT).unwrap();
     }
 
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it was spawned here").is_some()
+    /// Sends SIGINT to it and what it has started, as Ctrl-C on a terminal does.
+    pub(crate) fn interrupt_group(&self) {
+        kill_process_group(self.pid(), Signal::INT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        pid.expect("a process id is positive")
     }
 }
 

@@ -10,7 +10,7 @@ use ctx::load::Address;
 use ctx::secret::Secret;
 use serde_json::Value;
 
-use super::{Test, until};
+use super::{Test, block_on, until};
 
 /// The operators' token of every orchestrator here.
 pub(crate) const TOKEN: &str = "an-operator-of-the-tests";
@@ -18,7 +18,8 @@ pub(crate) const TOKEN: &str = "an-operator-of-the-tests";
 /// A running orchestrator. Killed when dropped, by its own process id.
 #[derive(Debug)]
 pub(crate) struct Serve {
-    legacy: String,
+    /// Besides the addresses.
+    args: Vec<String>,
     child: Child,
     /// Held open, so that nothing it prints can fail.
     _stdout: BufReader<ChildStdout>,
@@ -32,16 +33,23 @@ impl Serve {
     /// Starts on free ports, with the state in the project's `state` folder.
     #[track_caller]
     pub(crate) fn start(test: &Test, legacy: &str) -> Self {
-        Self::on(test, legacy, "127.0.0.1:0", "127.0.0.1:0")
+        Self::with(test, legacy, &[])
+    }
+
+    /// As [`Serve::start`], with more arguments.
+    #[track_caller]
+    pub(crate) fn with(test: &Test, legacy: &str, more: &[&str]) -> Self {
+        let args = [&["--legacy", legacy, "--state", "state"], more].concat();
+        let args = args.into_iter().map(str::to_owned).collect();
+        Self::on(test, args, "127.0.0.1:0", "127.0.0.1:0")
     }
 
     /// Ends it as `kill -9` does, and starts it again on the same ports and state.
     #[track_caller]
     pub(crate) fn restart(&mut self, test: &Test) {
         self.kill();
-        let (legacy, data, control) =
-            (self.legacy.clone(), self.data.clone(), self.control.clone());
-        *self = Self::on(test, &legacy, &data, &control);
+        let args = std::mem::take(&mut self.args);
+        *self = Self::on(test, args, &self.data, &self.control);
     }
 
     /// Ends it as `kill -9` does.
@@ -51,12 +59,12 @@ impl Serve {
     }
 
     #[track_caller]
-    fn on(test: &Test, legacy: &str, listen: &str, control: &str) -> Self {
+    fn on(test: &Test, args: Vec<String>, listen: &str, control: &str) -> Self {
         let log = test.path("serve.log");
         let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
         let mut child = test
-            .command(&["serve", "--json", "--legacy", legacy, "--state", "state"])
-            .args(["--listen", listen, "--control", control])
+            .command(&["serve", "--json", "--listen", listen, "--control", control])
+            .args(&args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -76,7 +84,7 @@ impl Serve {
             url.strip_prefix("http://").expect("it is a URL").to_owned()
         };
         let (data, control) = (addr("data"), addr("control"));
-        Self { legacy: legacy.to_owned(), child, _stdout: stdout, data, control }
+        Self { args, child, _stdout: stdout, data, control }
     }
 
     /// Where load is sent.
@@ -98,8 +106,7 @@ impl Serve {
 
     fn try_state(&self) -> Result<State, ControlError> {
         let client = Client::new(&format!("http://{}", self.control), Some(Secret::new(TOKEN)));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(client.state()).map(|reply| reply.body)
+        block_on(client.state()).map(|reply| reply.body)
     }
 }
 

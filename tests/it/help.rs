@@ -1,0 +1,75 @@
+//! The help of every command: whole, in 80 columns, with examples that work.
+
+use clap::{Command, CommandFactory};
+use ctx::cli::Cli;
+
+use crate::support::markdown::{accepted, words};
+
+/// The columns that every terminal has.
+const COLUMNS: usize = 80;
+
+/// What one-line descriptions begin with.
+const VERBS: [&str; 19] = [
+    "Back", "Check", "Derive", "Find", "Judge", "List", "Make", "Move", "Preview", "Print",
+    "Prove", "Put", "Restore", "Run", "Send", "Show", "Tell", "Undo", "Verify",
+];
+
+/// `ctx` with every parameter inherited, and 80 columns for whatever is printed.
+fn built() -> Command {
+    let mut command = Cli::command().term_width(COLUMNS);
+    command.build();
+    command
+}
+
+/// Calls `check` with every command that a person can see, by its full name.
+fn each(command: &Command, name: &str, check: &mut impl FnMut(&Command, &str)) {
+    check(command, name);
+    for inner in command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
+        each(inner, &format!("{name} {}", inner.get_name()), check);
+    }
+}
+
+#[test]
+fn the_first_screen() {
+    let help = built().render_help().to_string();
+    insta::assert_snapshot!(help, @"");
+}
+
+#[test]
+fn every_command_says_in_one_line_what_it_does() {
+    each(&built(), "ctx", &mut |command, name| {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let verb = about.split([' ', ',']).next().unwrap_or_default();
+        assert!(VERBS.contains(&verb), "`{name}`: `{about}` begins with no known verb");
+        assert!(!about.ends_with('.') && !about.contains('\n'), "`{name}`: `{about}`");
+    });
+}
+
+#[test]
+fn every_line_of_help_fits_the_terminal() {
+    each(&built(), "ctx", &mut |command, name| {
+        let help = command.clone().render_long_help().to_string();
+        for line in help.lines().filter(|line| !line.starts_with("  ctx ")) {
+            assert!(line.chars().count() <= COLUMNS, "`{name} --help`: `{line}`");
+        }
+    });
+}
+
+#[test]
+fn every_command_has_examples_that_work() {
+    each(&built(), "ctx", &mut |command, name| {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<_> = after.lines().skip(1).map(str::trim).collect();
+        // Commands of commands share the examples of theirs.
+        if name.split(' ').count() <= 2 {
+            assert!(after.starts_with("Examples:\n"), "`{name}` has no examples");
+            assert!(examples.len() >= 2, "`{name}` has {} examples", examples.len());
+        }
+        for example in examples {
+            assert!(example.starts_with(&format!("{name} ")) || example == name, "`{example}`");
+            if let Err(error) = accepted(&words(example)) {
+                panic!("`{name} --help`: `{example}`: {error}");
+            }
+        }
+    });
+}

@@ -1,0 +1,131 @@
+//! The README's five minutes with a real service, as a reader would type them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use ctx::error::Code;
+
+use crate::support::Test;
+use crate::support::markdown::{Document, prints, root, words};
+use crate::support::uvicorn::Uvicorn;
+
+/// How long a step of the tour may take to get where the next one needs it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `ctx` that runs beside the others. Killed when dropped, by its own process id.
+struct Beside {
+    child: Child,
+    /// The first line of its stdout.
+    first: String,
+}
+
+impl Beside {
+    fn start(test: &Test, arguments: &[String]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ctx"))
+            .args(arguments)
+            .current_dir(test.path(""))
+            .env_remove("CTX_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the built binary starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut beside = Self { child, first: String::new() };
+        if arguments[0] == "serve" {
+            BufReader::new(stdout).read_line(&mut beside.first).unwrap();
+        }
+        beside
+    }
+
+    /// The URL that stands after `name=` in the first line.
+    fn address(&self, name: &str) -> String {
+        let mut words = self.first.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned()
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_tour_goes_as_it_is_told() {
+    let Some(app) = Uvicorn::start() else { return };
+    let mut app = Some(app);
+    let plan = std::fs::read_to_string(root().join("plans/examples/tour.toml")).unwrap();
+    let mut test = Test::new().file("plans/examples/tour.toml", &plan);
+    let (mut serve, mut load) = (None, None);
+    let tour = Document::read("README.md").section("Five minutes with a real service");
+    let mut told = String::new();
+    for block in tour.blocks() {
+        if block.kind == "text" {
+            prints(&told, &block.text);
+            continue;
+        }
+        for line in block.text.lines() {
+            let mut typed = words(line);
+            match words(line).iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                // The app is there, with its Python, and so is `ctx`.
+                ["python3" | "target/venv/bin/pip" | "target/venv/bin/uvicorn", ..] => {}
+                ["export", "PATH=", ..] => {}
+                ["export", variable] => {
+                    let (name, value) = variable.split_once('=').unwrap();
+                    test = test.env(name, value);
+                }
+                ["ctx", "serve", "--legacy", "http://127.0.0.1:8000"] => {
+                    app.as_ref().unwrap().url().clone_into(&mut typed[3]);
+                    let free = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
+                    typed.extend(free.map(str::to_owned));
+                    let started = Beside::start(&test, &typed[1..]);
+                    told =
+                        format!("{}the operators' token is in `.ctx/serve/token`", started.first);
+                    test = test.env("CTX_ORCHESTRATOR", &started.address("control"));
+                    serve = Some(started);
+                }
+                ["ctx", "load", "http://127.0.0.1:7780", ..] => {
+                    typed[2] = serve.as_ref().unwrap().address("data");
+                    load = Some(Beside::start(&test, &typed[1..]));
+                }
+                ["ctx", "migrate", "phase", "2"] => told = broken(&test, &mut app),
+                ["ctx", ..] => {
+                    typed.push("--yes".to_owned());
+                    let arguments: Vec<_> = typed[1..].iter().map(String::as_str).collect();
+                    let ran = test.run(&arguments).exits(Code::Done);
+                    told = format!("{}{}", ran.stderr, ran.stdout);
+                }
+                _ => panic!("the tour cannot be followed at `{line}`"),
+            }
+        }
+    }
+    assert!(load.is_some() && app.is_none(), "the tour has lost a part");
+    assert!(told.contains("the ledger is intact"), "{told}");
+}
+
+/// Runs phase 2, and stops the app while it soaks.
+fn broken(test: &Test, app: &mut Option<Uvicorn>) -> String {
+    std::thread::scope(|scope| {
+        let (tell, ended) = mpsc::channel();
+        scope.spawn(move || {
+            let ran = test.run(&["migrate", "phase", "2", "--yes"]).exits(Code::RolledBack);
+            let _ = tell.send(ran);
+        });
+        let began = Instant::now();
+        loop {
+            match ended.recv_timeout(Duration::from_millis(200)) {
+                Ok(ran) => return ran.stderr,
+                Err(RecvTimeoutError::Disconnected) => panic!("phase 2 did not roll back"),
+                Err(RecvTimeoutError::Timeout) => assert!(began.elapsed() < PATIENCE),
+            }
+            let entries = test.run(&["ledger", "export"]).stdout;
+            if entries.lines().any(|e| e.contains("soak_begun") && e.contains("cache-reads")) {
+                drop(app.take());
+            }
+        }
+    })
+}
