@@ -73,6 +73,22 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         }
     };
     confirm(context, &question)?;
+    carry_out(context, &mut ledger, work, begun)
+}
+
+/// Takes up the rollback in flight; it was confirmed when it was begun.
+pub(crate) fn take_up(context: &Context) -> Result<Code> {
+    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    match find(&ledger, None)? {
+        Work::InFlight(run, begun) => {
+            let recorded = (*begun).clone();
+            carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded)
+        }
+        Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
+    }
+}
+
+fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
     let result = block_on(async {
@@ -80,7 +96,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         let stopper = listen_for_signals(context, "ctx rollback")?;
         let mut hands = Workshop::without_plan(context);
         let world = World {
-            ledger: &mut ledger,
+            ledger,
             client: &client,
             observer,
             hands: &mut hands,
