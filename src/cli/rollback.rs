@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Context;
 use super::hands::Workshop;
 use super::migrate::{base, by};
-use super::session::{block_on, confirm, connect, listen_for_signals};
+use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
-use crate::progress::{self, Observer};
+use crate::progress::Observer;
 
 /// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
@@ -42,9 +42,7 @@ enum Work {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-    let result = work(args, context, &mut *observer);
-    progress::finish(&mut *observer, &context.ui, result)
+    watched(context, |observer| work(args, context, observer))
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
@@ -73,7 +71,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         }
     };
     confirm(context, &question)?;
-    carry_out(context, &mut ledger, work, begun)
+    carry_out(context, &mut ledger, work, begun, observer)
 }
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
@@ -82,13 +80,20 @@ pub(crate) fn take_up(context: &Context) -> Result<Code> {
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();
-            carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded)
+            let work = Work::InFlight(run, begun);
+            watched(context, |observer| carry_out(context, &mut ledger, work, recorded, observer))
         }
         Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
     }
 }
 
-fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun) -> Result<Code> {
+fn carry_out(
+    context: &Context,
+    ledger: &mut Ledger,
+    work: Work,
+    begun: RunBegun,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
     let result = block_on(async {
