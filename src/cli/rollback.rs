@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Context;
 use super::hands::Workshop;
 use super::migrate::{base, by};
-use super::session::{block_on, confirm, connect, listen_for_signals};
+use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
-use crate::progress::{self, Observer};
+use crate::progress::Observer;
 
 /// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
@@ -42,9 +42,7 @@ enum Work {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-    let result = work(args, context, &mut *observer);
-    progress::finish(&mut *observer, &context.ui, result)
+    watched(context, |observer| work(args, context, observer))
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
@@ -73,6 +71,29 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         }
     };
     confirm(context, &question)?;
+    carry_out(context, &mut ledger, work, begun, observer)
+}
+
+/// Takes up the rollback in flight; it was confirmed when it was begun.
+pub(crate) fn take_up(context: &Context) -> Result<Code> {
+    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    match find(&ledger, None)? {
+        Work::InFlight(run, begun) => {
+            let recorded = (*begun).clone();
+            let work = Work::InFlight(run, begun);
+            watched(context, |observer| carry_out(context, &mut ledger, work, recorded, observer))
+        }
+        Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
+    }
+}
+
+fn carry_out(
+    context: &Context,
+    ledger: &mut Ledger,
+    work: Work,
+    begun: RunBegun,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
     let result = block_on(async {
@@ -80,7 +101,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         let stopper = listen_for_signals(context, "ctx rollback")?;
         let mut hands = Workshop::without_plan(context);
         let world = World {
-            ledger: &mut ledger,
+            ledger,
             client: &client,
             observer,
             hands: &mut hands,
