@@ -88,9 +88,5 @@ fn validate(test: &Test) {
             assert!(said.as_str().is_some_and(|said| !said.is_empty()), "{criterion}");
         }
     }
-    if judged["passed"] == true {
-        ran.exits(Code::Done);
-    } else {
-        ran.exits(Code::CriteriaNotMet).warns(&["not met", "why:"]);
-    }
+    ran.exits(if judged["passed"] == true { Code::Done } else { Code::CriteriaNotMet });
 }
