@@ -2,6 +2,7 @@
 
 use ctx::error::Code;
 
+use crate::support::markdown::{Document, prints};
 use crate::support::{Ran, Test, plans};
 
 /// A change of each kind that a rehearsal makes, names, or leaves out.
@@ -100,11 +101,14 @@ fn the_strategy_rehearses() {
     for file in ["contexten", "extensions/linear", "extensions/github", "extensions/slack"] {
         test.write(&format!("plans/{file}.toml"), &plans::read(&format!("{file}.toml")));
     }
-    rehearse(&test, &["--soaks", "5s"]).says(&[
+    let ran = rehearse(&test, &["--soaks", "5s"]).says(&[
         "Foundation enhancement",
         "Performance optimization",
         "Advanced features",
         "Full enhancement",
         "100%",
     ]);
+    let readme = Document::read("README.md").blocks();
+    let sample = readme.iter().find(|block| block.kind == "text").unwrap();
+    prints(&ran.stderr, &sample.text);
 }
