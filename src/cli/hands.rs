@@ -8,7 +8,7 @@ use super::backup::{failure as backup_failure, service_databases};
 use super::session::confirm;
 use crate::backup::live::Live;
 use crate::backup::{self, Request, ServiceDatabase};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::control::client::Client;
 use crate::control::config::{Config, Platform};
 use crate::engine::executor::{Approval, BackupTaken, Hands, SuiteResult, Target};
@@ -70,6 +70,12 @@ impl<'a> Workshop<'a> {
         Self { approving: true, ..self }
     }
 
+    /// What suites are run against, where events are received at `data`.
+    pub(crate) async fn target(&self, client: &Client, data: String) -> suites::Target {
+        let secrets = self.secrets(client).await;
+        suites::Target { data, control: None, secrets, clock: Arc::new(SystemClock) }
+    }
+
     /// What suites are signed with: what is known, or what the routes' references lead to here.
     async fn secrets(&self, client: &Client) -> Secrets {
         if let Some(secrets) = &self.secrets {
@@ -123,9 +129,7 @@ impl Hands for Workshop<'_> {
     }
 
     async fn suite(&mut self, suite: &Suite, target: &Target<'_>) -> Result<SuiteResult> {
-        let secrets = self.secrets(target.client).await;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let target = suites::Target { data: target.data.clone(), control: None, secrets, clock };
+        let target = self.target(target.client, target.data.clone()).await;
         let outcome = run_suite(suite, &target).await;
         let passed = outcome.cases.iter().filter(|case| case.passed()).count();
         let mut actual = format!("{passed} of {} passed", count(outcome.cases.len(), "case"));

@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
+pub mod resume;
 pub mod rollback;
 pub mod serve;
 pub mod show;
@@ -83,6 +84,7 @@ pub enum Command {
     Rehearse(rehearse::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
+    Resume(resume::Args),
     Rollback(rollback::Args),
     Status(status::Args),
     Validate(validate::Args),
@@ -92,6 +94,7 @@ pub enum Command {
     Backup(backup::Args),
     Ledger(ledger::Args),
     Load(load::Args),
+    Test(test::Args),
     Completions(completions::Args),
 }
 
@@ -136,6 +139,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Rehearse(args) => rehearse::run(&args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Migrate(args) => migrate::run(&args, context),
+        Command::Resume(args) => resume::run(&args, context),
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
@@ -145,6 +149,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Backup(args) => backup::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Load(args) => load::run(&args, context),
+        Command::Test(args) => test::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
-use crate::progress;
+use crate::progress::{self, Observer};
 
 /// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,12 @@ enum Work {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = work(args, context, &mut *observer);
+    progress::finish(&mut *observer, &context.ui, result)
+}
+
+fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let path = &context.settings.ledger.value;
     if !path.exists() {
         context
@@ -67,17 +73,32 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
     };
     confirm(context, &question)?;
+    carry_out(context, &mut ledger, work, begun)
+}
+
+/// Takes up the rollback in flight; it was confirmed when it was begun.
+pub(crate) fn take_up(context: &Context) -> Result<Code> {
+    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    match find(&ledger, None)? {
+        Work::InFlight(run, begun) => {
+            let recorded = (*begun).clone();
+            carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded)
+        }
+        Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
+    }
+}
+
+fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, "ctx rollback")?;
         let mut hands = Workshop::without_plan(context);
         let world = World {
-            ledger: &mut ledger,
+            ledger,
             client: &client,
-            observer: &mut *observer,
+            observer,
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper,
@@ -87,11 +108,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         stop.into_result("ctx rollback", clock.wall())
     });
     // The rollback was asked for, so having rolled back is success.
-    let result = match result {
+    match result {
         Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),
         other => other,
-    };
-    progress::finish(&mut *observer, &context.ui, result)
+    }
 }
 
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {

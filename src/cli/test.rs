@@ -1,14 +1,126 @@
-//! `ctx test`: how the outcome of a suite is shown.
+//! `ctx test`: runs a plan's test suites, and shows what came of them.
 
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::error::count;
-use crate::load::suites::{CaseOutcome, LoadOutcome, SuiteOutcome};
+use super::Context;
+use super::hands::Workshop;
+use super::session::{block_on, connect, control_failure};
+use crate::control::client::Client;
+use crate::error::{Code, Failure, Result, count, did_you_mean};
+use crate::load::suites::{CaseOutcome, LoadOutcome, SuiteOutcome, run_suite};
+use crate::plan::Loaded;
+use crate::plan::model::{Action, Plan, Suite};
 use crate::ui::{Paint, Ui};
 use crate::units::duration;
 
 /// Columns of a line with its leader; wider terminals leave the eye too far to travel.
 const WIDEST: usize = 88;
+
+/// Run a plan's test suites against its orchestrator
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ctx test phase 2\n  ctx test suite smoke --json")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Run the suites that a phase's `test` steps name
+    Phase {
+        #[arg(value_name = "N|ID")]
+        phase: String,
+    },
+    /// Run one suite
+    Suite {
+        #[arg(value_name = "ID")]
+        suite: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such phase or suite, the orchestrator does not answer, or a suite fails.
+pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    let loaded = crate::plan::load(context.settings.plan_file()?)?;
+    let suites = match &args.what {
+        What::Phase { phase } => of_phase(&loaded.plan, phase)?,
+        What::Suite { suite } => vec![named(&loaded.plan, suite)?],
+    };
+    let outcomes = if suites.is_empty() {
+        context.ui.note("nothing to test: no step of the phase names a suite");
+        Vec::new()
+    } else {
+        let client = connect(context, &loaded.plan.orchestrator)?;
+        block_on(run_all(context, &loaded, &client, &suites))?
+    };
+    let failed: Vec<&SuiteOutcome> = outcomes.iter().filter(|suite| !suite.passed()).collect();
+    let code = if failed.is_empty() { Code::Done } else { Code::CriteriaNotMet };
+    if context.ui.json {
+        let suites: Vec<Value> = outcomes.iter().map(json).collect();
+        let passed = failed.is_empty();
+        let document = json!({ "passed": passed, "exit_code": code.number(), "suites": suites });
+        context.ui.json(&document);
+        return Ok(code);
+    }
+    if failed.is_empty() {
+        return Ok(code);
+    }
+    let failure = Failure::new(code, format!("{} failed", count(failed.len(), "suite")));
+    Err(failed.iter().fold(failure, |failure, suite| failure.why(suite.summary())))
+}
+
+/// The suites of a phase, in the order of its steps, each once.
+fn of_phase<'a>(plan: &'a Plan, phase: &str) -> Result<Vec<&'a Suite>> {
+    let mut suites: Vec<&Suite> = Vec::new();
+    for step in &super::migrate::find(plan, phase)?.steps {
+        let Action::Test { suites: ids } = &step.action else { continue };
+        for id in ids {
+            if suites.iter().all(|suite| suite.id != *id) {
+                suites.push(named(plan, id.as_str())?);
+            }
+        }
+    }
+    Ok(suites)
+}
+
+fn named<'a>(plan: &'a Plan, id: &str) -> Result<&'a Suite> {
+    plan.suites.iter().find(|suite| suite.id.as_str() == id).ok_or_else(|| {
+        let known: Vec<&str> = plan.suites.iter().map(|suite| suite.id.as_str()).collect();
+        let failure =
+            Failure::new(Code::Usage, format!("plan `{}` has no suite `{id}`", plan.name));
+        match did_you_mean(id, known.iter().copied()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => failure,
+            None => failure.why(format!("its suites are: {}", known.join(", "))),
+        }
+    })
+}
+
+/// Runs suites in turn; each is shown as soon as it is done.
+async fn run_all(
+    context: &Context,
+    loaded: &Loaded,
+    client: &Client,
+    suites: &[&Suite],
+) -> Result<Vec<SuiteOutcome>> {
+    let there = client.state().await.map_err(|error| control_failure(&error))?.body;
+    let workshop = Workshop::new(context, &loaded.plan, &loaded.path);
+    let target = workshop.target(client, format!("http://{}", there.data_addr)).await;
+    let mut outcomes = Vec::with_capacity(suites.len());
+    for suite in suites {
+        let outcome = run_suite(suite, &target).await;
+        if !context.ui.json {
+            for line in lines(&outcome, &context.ui) {
+                context.ui.out(line);
+            }
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
 
 /// The outcome of a suite as lines of text.
 pub fn lines(outcome: &SuiteOutcome, ui: &Ui) -> Vec<String> {

@@ -37,13 +37,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let judged = block_on(judge_all(context, &loaded, &client, &criteria))?;
     let passed = judged.iter().all(|judged| judged.verdict.passed());
     record(context, &loaded, &judged, passed)?;
+    let code = if passed { Code::Done } else { Code::CriteriaNotMet };
     if context.ui.json {
-        context.ui.json(&serde_json::json!({ "passed": passed, "criteria": judged }));
-    } else {
-        show(context, &judged);
+        let exit_code = code.number();
+        let document =
+            serde_json::json!({ "passed": passed, "exit_code": exit_code, "criteria": judged });
+        context.ui.json(&document);
+        return Ok(code);
     }
+    show(context, &judged);
     if passed {
-        return Ok(Code::Done);
+        return Ok(code);
     }
     let missing: Vec<_> = judged
         .iter()

@@ -173,10 +173,29 @@ pub struct CacheSnapshot {
 #[serde(deny_unknown_fields)]
 pub struct CacheEntry {
     pub key: String,
+    #[schemars(range(min = 100, max = 999))]
     pub status: u16,
+    #[schemars(schema_with = "header_lines")]
     pub headers: Vec<(String, String)>,
     /// Hex, because an answer need not be text.
+    #[schemars(regex(pattern = "^([0-9a-fA-F]{2})*$"))]
     pub body: String,
     /// How much longer it may be served.
     pub ttl_ms: u64,
+}
+
+/// Names and values of header lines, as HTTP has them.
+fn header_lines(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "items": {
+            "type": "array",
+            "prefixItems": [
+                { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,1024}$" },
+                { "type": "string", "pattern": "^[\t -~]*$" },
+            ],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+    })
 }

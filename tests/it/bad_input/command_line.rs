@@ -6,7 +6,7 @@ use std::process::Stdio;
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{LEDGER, Shop, desk, facts, redact};
+use crate::shop::{LEDGER, Shop, desk, facts, redact};
 use crate::support::Test;
 
 /// Nobody listens on port 1.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, redact};
+use crate::shop::{Shop, redact};
 
 /// A small file system of its own. Unmounted when dropped.
 struct SmallDisk<'a>(&'a Path);

@@ -4,7 +4,7 @@ use ctx::error::Code;
 use insta::assert_snapshot;
 use rusqlite::Connection;
 
-use super::{LEDGER, Shop, redact};
+use crate::shop::{LEDGER, Shop, redact};
 
 /// Spoils the ledger of a shop whose first phase is confirmed; then nothing may change, neither
 /// at the orchestrator nor in the file. Gives what each command says.

@@ -5,7 +5,7 @@ use ctx::error::Code;
 use ctx::ledger::Ledger;
 use insta::assert_snapshot;
 
-use super::{LEDGER, Shop, facts, wait_for};
+use crate::shop::{LEDGER, Shop, facts, wait_for};
 
 #[test]
 fn a_second_operator_at_the_same_ledger_is_told_who_has_it() {

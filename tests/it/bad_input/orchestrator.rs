@@ -4,7 +4,7 @@ use ctx::error::Code;
 use ctx::rehearsal::legacy::Legacy;
 use insta::assert_snapshot;
 
-use super::{LEDGER, PLAN_FILE, Shop, desk, facts, plan, redact};
+use crate::shop::{LEDGER, PLAN_FILE, Shop, desk, facts, plan, redact};
 use crate::support::Test;
 use crate::support::serve::TOKEN;
 

@@ -3,7 +3,7 @@
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, redact};
+use crate::shop::{Shop, redact};
 
 #[test]
 fn an_unknown_phase_names_the_near_one() {
@@ -95,6 +95,6 @@ fn interrupt_while_provisional(shop: &Shop) -> String {
     shop.serve.until("the first part is in force", |state| state.provisional.is_some());
     running.interrupt();
     let ran = running.ends().exits(Code::Interrupted);
-    assert!(!shop.standing().provisional, "what was provisional was taken back");
+    assert!(!shop.serve.state().provisional.is_some(), "what was provisional was taken back");
     redact(&shop.test, &ran.stderr)
 }

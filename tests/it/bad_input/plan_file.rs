@@ -3,7 +3,7 @@
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{LEDGER, PLAN_FILE};
+use crate::shop::{LEDGER, PLAN_FILE};
 use crate::support::Test;
 
 /// Migrates by a plan file with these bytes; gives stderr.

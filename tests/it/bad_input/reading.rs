@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use ctx::error::Code;
 use insta::assert_snapshot;
 
-use super::{Shop, redact};
+use crate::shop::{Shop, redact};
 
 /// A folder that nobody can write to, root included, until it is dropped.
 struct ReadOnly<'a> {
@@ -77,9 +77,7 @@ fn a_ledger_that_cannot_be_written_is_read_all_the_same() {
         let ran = shop.ctx(command).exits(Code::Done);
         assert!(files(&folder) == before, "{command:?} changes nothing");
         if command == ["validate"] {
-            assert_snapshot!(redact(&shop.test, &ran.stderr), @"
-            note: this is not recorded: failed to lock the ledger in `.ctx/ledger.sqlite3.lock`
-            ");
+            assert_snapshot!(redact(&shop.test, &ran.stderr), @"note: this is not recorded: failed to lock the ledger in `.ctx/ledger.sqlite3.lock`");
         }
     }
     let refused = shop.refuses(&["migrate", "phase", "2", "--yes"], Code::Failure);

@@ -17,15 +17,25 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 1] = [Peer {
-    name: "uvicorn",
-    probe: || {
-        let mut command = Command::new(python());
-        command.args(["-c", "import fastapi, uvicorn"]);
-        command
+const PEERS: [Peer; 2] = [
+    Peer {
+        name: "uvicorn",
+        probe: || imports("fastapi, uvicorn"),
+        install: "pip install -r tests/fastapi/requirements.txt",
     },
-    install: "pip install -r tests/fastapi/requirements.txt",
-}];
+    Peer {
+        name: "schemathesis",
+        probe: || imports("schemathesis.cli"),
+        install: "pip install -r tests/openapi/requirements.txt",
+    },
+];
+
+/// Python, asked whether it has these modules.
+fn imports(modules: &str) -> Command {
+    let mut command = Command::new(python());
+    command.args(["-c", &format!("import {modules}")]);
+    command
+}
 
 /// The Python to use: `CTX_PYTHON`, or `python3`.
 pub(crate) fn python() -> String {

@@ -21,6 +21,8 @@ use crate::orchestrator::control::core::Refusal;
 pub(super) const BODY: usize = 1 << 20;
 /// Largest cache snapshot.
 pub(super) const CACHE_BODY: usize = 64 << 20;
+/// 2^53 - 1: above it a float is not exact, and so not meant as an integer.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// Longest wait for a whole body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -84,9 +86,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
 fn integers(value: &mut Value) -> bool {
     match value {
         Value::Number(number) => {
-            // Above 2^53 a float is not exact, and so not meant as an integer.
             let whole = number.is_f64().then(|| number.as_f64()).flatten();
-            let text = whole.filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n));
+            let text = whole.filter(|n| n.fract() == 0.0 && (0.0..=MAX_EXACT).contains(n));
             let Some(integer) = text.and_then(|n| format!("{n:.0}").parse::<u64>().ok()) else {
                 return false;
             };
