@@ -99,12 +99,13 @@ fn the_example_of_a_shop_rehearses() {
     assert_eq!(last["exit_code"], 0, "{last}");
 }
 
-/// The whole strategy, with its own limits.
+/// The whole strategy. Its own limits hold where nothing else runs: `.ci/run` rehearses it so.
 #[test]
 fn the_strategy_rehearses() {
     let test = Test::new();
-    for file in ["contexten", "extensions/linear", "extensions/github", "extensions/slack"] {
-        test.write(&format!("plans/{file}.toml"), &plans::read(&format!("{file}.toml")));
+    test.write("plans/contexten.toml", &plans::loosened());
+    for file in ["extensions/linear.toml", "extensions/github.toml", "extensions/slack.toml"] {
+        test.write(&format!("plans/{file}"), &plans::read(file));
     }
     let ran = rehearse(&test, &["--soaks", "5s"]).says(&[
         "Foundation enhancement",

@@ -32,12 +32,7 @@ const LIMITS: [(&str, &str); 11] = [
 /// every soak shortened and every limit loosened. Every phase, step and suite is there.
 #[track_caller]
 pub(crate) fn short_plan(test: &Test, serve: &Serve) {
-    let mut text = read("contexten.toml");
-    for (from, to) in LIMITS {
-        assert!(text.contains(from), "the plan has no `{from}` any more");
-        text = text.replace(from, to);
-    }
-    let text = text.replace("http://127.0.0.1:7700", &format!("http://{}", serve.control));
+    let text = loosened().replace("http://127.0.0.1:7700", &format!("http://{}", serve.control));
     let lines = text.lines().map(|line| {
         let line = with_value(line, "soak", &format!("\"{SOAK}\""));
         let line = with_value(&line, "lasts", &format!("\"{LOAD}\""));
@@ -50,6 +45,17 @@ pub(crate) fn short_plan(test: &Test, serve: &Serve) {
         let manifest = format!("extensions/{name}.toml");
         test.write(&format!("plans/{manifest}"), &read(&manifest));
     }
+}
+
+/// `plans/contexten.toml` with every limit loosened.
+#[track_caller]
+pub(crate) fn loosened() -> String {
+    let mut text = read("contexten.toml");
+    for (from, to) in LIMITS {
+        assert!(text.contains(from), "the plan has no `{from}` any more");
+        text = text.replace(from, to);
+    }
+    text
 }
 
 /// A file of `plans/`.
