@@ -41,6 +41,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "plan" -d 'Check a plan, pre
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "status" -d 'Show where the migration stands, on one screen'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "validate" -d 'Judge the success criteria now'
@@ -50,6 +51,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "show" -d 'Show everything t
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "backup" -d 'Make, list, verify or restore backups'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describe or export the ledger'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -219,6 +221,19 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcomm
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l to -d 'Keep this phase and everything before it; `start` keeps none' -r
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -498,6 +513,51 @@ complete -c ctx -n "__fish_ctx_using_subcommand load" -l no-input -d 'Never ask;
 complete -c ctx -n "__fish_ctx_using_subcommand load" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -f -a "suite" -d 'Run one suite'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "suite" -d 'Run one suite'
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l write -d 'Write the scripts of all shells to FOLDER' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -512,21 +572,23 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "history" -d 'List the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate rollback status validate report history show backup ledger load completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "history" -d 'List the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
@@ -542,3 +604,5 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "info" -d 'Show who the ledger is and how far it goes'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "suite" -d 'Run one suite'

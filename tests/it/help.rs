@@ -9,9 +9,9 @@ use crate::support::markdown::{accepted, words};
 const COLUMNS: usize = 80;
 
 /// What one-line descriptions begin with.
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "Back", "Check", "Derive", "Find", "Judge", "List", "Make", "Move", "Preview", "Print",
-    "Prove", "Put", "Restore", "Run", "Send", "Show", "Tell", "Undo", "Verify",
+    "Prove", "Put", "Restore", "Run", "Send", "Show", "Take", "Tell", "Undo", "Verify",
 ];
 
 /// `ctx` with every parameter inherited, and 80 columns for whatever is printed.

@@ -2,6 +2,7 @@
 
 use ctx::error::Code;
 
+use crate::support::markdown::{Document, prints};
 use crate::support::{Ran, Test, plans};
 
 /// A change of each kind that a rehearsal makes, names, or leaves out.
@@ -100,15 +101,19 @@ fn the_example_of_a_shop_rehearses() {
     assert_eq!(last["exit_code"], 0, "{last}");
 }
 
+/// The whole strategy. Its own limits hold where nothing else runs: `.ci/run` rehearses it so.
 #[test]
 fn the_strategy_rehearses() {
     let test = Test::new();
     plans::relaxed_strategy(&test);
-    rehearse(&test, &["--soaks", "5s", "--rate", "150"]).says(&[
+    let ran = rehearse(&test, &["--soaks", "5s", "--rate", "150"]).says(&[
         "Foundation enhancement",
         "Performance optimization",
         "Advanced features",
         "Full enhancement",
         "100%",
     ]);
+    let readme = Document::read("README.md").blocks();
+    let sample = readme.iter().find(|block| block.kind == "text").unwrap();
+    prints(&ran.stderr, &sample.text);
 }
