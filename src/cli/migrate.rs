@@ -20,7 +20,7 @@ use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
 use crate::ledger::view::PhaseStatus;
 use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
-use crate::progress;
+use crate::progress::{self, Observer};
 
 /// Run a phase, or take it up where it was left
 #[derive(Debug, clap::Args)]
@@ -59,24 +59,39 @@ enum What {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    if args.options.dry_run {
+        return work(args, context, &mut progress::Quiet);
+    }
+    watched(context, |observer| work(args, context, observer))
+}
+
+/// Shows a run while it happens, and tells how it ended.
+pub(crate) fn watched(
+    context: &Context,
+    work: impl FnOnce(&mut dyn Observer) -> Result<Code>,
+) -> Result<Code> {
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = work(&mut *observer);
+    progress::finish(&mut *observer, &context.ui, result)
+}
+
+fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
     let options = &args.options;
     match &args.what {
-        What::Phase { phase } => migrate(options, context, &loaded, find(&loaded.plan, phase)?),
+        What::Phase { phase } => {
+            migrate(options, context, &loaded, find(&loaded.plan, phase)?, observer)
+        }
         What::Next => {
             if let Some(phase) = next(context, &loaded)? {
-                return migrate(options, context, &loaded, phase);
+                return migrate(options, context, &loaded, phase, observer);
             }
             context.ui.note("nothing to do: every phase is confirmed");
             Ok(Code::Done)
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                // With `--json` a failure has been told already and comes as its code.
-                let code = migrate(options, context, &loaded, phase)?;
-                if code != Code::Done {
-                    return Ok(code);
-                }
+                migrate(options, context, &loaded, phase, observer)?;
             }
             Ok(Code::Done)
         }
@@ -105,7 +120,7 @@ pub(crate) fn take_up(context: &Context, begun: &RunBegun) -> Result<Code> {
         )
         .hint("put it back, or undo it with `ctx rollback`")
     })?;
-    migrate(&Options::default(), context, &loaded, phase)
+    watched(context, |observer| migrate(&Options::default(), context, &loaded, phase, observer))
 }
 
 /// The phase that a person named.
@@ -131,7 +146,13 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
     Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
 }
 
-fn migrate(options: &Options, context: &Context, loaded: &Loaded, phase: &Phase) -> Result<Code> {
+fn migrate(
+    options: &Options,
+    context: &Context,
+    loaded: &Loaded,
+    phase: &Phase,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
     if options.dry_run {
         let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
         context.ui.note("nothing was done (--dry-run)");
@@ -139,29 +160,22 @@ fn migrate(options: &Options, context: &Context, loaded: &Loaded, phase: &Phase)
     }
     let again = format!("ctx migrate phase {}", phase.number);
     let mut ledger = Ledger::open(&context.settings.ledger.value)?;
-    let begin = match admit(&ledger, loaded, phase)? {
-        Admission::Complete => {
-            let (number, id) = (phase.number, &phase.id);
-            context.ui.note(format!("phase {number} `{id}` is already complete"));
-            return Ok(Code::Done);
-        }
-        Admission::Begin { expected } => Some(expected),
-        Admission::Resume(_) => None,
-    };
+    // The ledger is locked from here on, so what it admits now it admits until the end.
+    let admission = admit(&ledger, loaded, phase)?;
+    if matches!(admission, Admission::Complete) {
+        let (number, id) = (phase.number, &phase.id);
+        context.ui.note(format!("phase {number} `{id}` is already complete"));
+        return Ok(Code::Done);
+    }
     let client = connect(context, &loaded.plan.orchestrator)?;
-    if begin.is_some() {
+    if matches!(admission, Admission::Begin { .. }) {
         preview::summary(context, loaded, phase);
         confirm(
             context,
             &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
         )?;
     }
-    let resume = match admit(&ledger, loaded, phase)? {
-        Admission::Resume(run) => Some(run),
-        _ => None,
-    };
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-    let result = block_on(async {
+    block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
         let mut hands = Workshop::new(context, &loaded.plan, &loaded.path);
@@ -174,10 +188,11 @@ fn migrate(options: &Options, context: &Context, loaded: &Loaded, phase: &Phase)
             stopper: stopper.clone(),
             rehearsal: false,
         };
-        let executor = match (resume, begin) {
-            (Some(run), _) => Executor::resume(world, run).await,
-            (None, expected) => {
-                let expected = expected.flatten().filter(|_| !options.accept_drift);
+        let executor = match admission {
+            Admission::Complete => return Ok(Code::Done),
+            Admission::Resume(run) => Executor::resume(world, run).await,
+            Admission::Begin { expected } => {
+                let expected = expected.filter(|_| !options.accept_drift);
                 let prepare = |there: &State| {
                     check_drift(expected.as_deref(), there)?;
                     let by = by(context);
@@ -210,8 +225,7 @@ fn migrate(options: &Options, context: &Context, loaded: &Loaded, phase: &Phase)
             }
         }
         stop.into_result(&again, clock.wall())
-    });
-    progress::finish(&mut *observer, &context.ui, result)
+    })
 }
 
 /// Who does this, for the record.

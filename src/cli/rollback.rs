@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Context;
 use super::hands::Workshop;
-use super::migrate::{base, by};
+use super::migrate::{base, by, watched};
 use super::session::{block_on, confirm, connect, listen_for_signals};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
-use crate::progress;
+use crate::progress::Observer;
 
 /// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,10 @@ enum Work {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    watched(context, |observer| work(args, context, observer))
+}
+
+fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let path = &context.settings.ledger.value;
     if !path.exists() {
         context
@@ -67,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
     };
     confirm(context, &question)?;
-    carry_out(context, &mut ledger, work, begun)
+    carry_out(context, &mut ledger, work, begun, observer)
 }
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
@@ -76,16 +80,23 @@ pub(crate) fn take_up(context: &Context) -> Result<Code> {
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();
-            carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded)
+            watched(context, |observer| {
+                carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded, observer)
+            })
         }
         Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
     }
 }
 
-fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun) -> Result<Code> {
+fn carry_out(
+    context: &Context,
+    ledger: &mut Ledger,
+    work: Work,
+    begun: RunBegun,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, "ctx rollback")?;
@@ -93,7 +104,7 @@ fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun
         let world = World {
             ledger,
             client: &client,
-            observer: &mut *observer,
+            observer,
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper,
@@ -103,11 +114,10 @@ fn carry_out(context: &Context, ledger: &mut Ledger, work: Work, begun: RunBegun
         stop.into_result("ctx rollback", clock.wall())
     });
     // The rollback was asked for, so having rolled back is success.
-    let result = match result {
+    match result {
         Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),
         other => other,
-    };
-    progress::finish(&mut *observer, &context.ui, result)
+    }
 }
 
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {

@@ -334,7 +334,7 @@ impl RunState {
             .collect()
     }
 
-    /// The milestones whose moment has come and that were not reached yet.
+    /// The milestones whose moment has come and that were not reached yet; none while undoing.
     pub fn due_milestones(&self) -> impl Iterator<Item = &Milestone> {
         let finished =
             |state: &MoveState| matches!(state, MoveState::Confirmed { .. } | MoveState::Settled);
@@ -345,7 +345,7 @@ impl RunState {
         };
         self.begun.milestones.iter().filter(move |milestone| {
             let due = milestone.after.as_ref().map_or(all, &step_finished);
-            due && !self.milestones.contains(&milestone.id)
+            due && self.rollback.is_none() && !self.milestones.contains(&milestone.id)
         })
     }
 

@@ -445,3 +445,20 @@ fn a_rollback_killed_anywhere_is_finished_by_the_next_process() {
         }
     }
 }
+
+#[test]
+fn undoing_a_phase_reaches_no_milestone() {
+    let milestone = crate::plan::model::Milestone {
+        id: "pooling".parse().unwrap(),
+        title: "Pooling everywhere".into(),
+        phase: "performance".parse().unwrap(),
+        days: None,
+        after: None,
+        when: Vec::new(),
+    };
+    let migrate = RunBegun { milestones: vec![milestone], ..begun() };
+    let to = Box::new(migrate.base.config.clone());
+    let kind = RunKind::Rollback { phases: vec![migrate.phase.id.clone()], to, undo: Vec::new() };
+    let rollback = RunState::begin(run_id(), RunBegun { kind, ..migrate }).unwrap();
+    assert_eq!(rollback.due_milestones().count(), 0);
+}

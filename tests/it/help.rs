@@ -32,7 +32,56 @@ fn each(command: &Command, name: &str, check: &mut impl FnMut(&Command, &str)) {
 #[test]
 fn the_first_screen() {
     let help = built().render_help().to_string();
-    insta::assert_snapshot!(help, @"");
+    insta::assert_snapshot!(help, @r"
+    Move a live service to a new shape in phases, and back by itself when a check
+    fails
+
+    Usage: ctx [OPTIONS] <COMMAND>
+
+    Commands:
+      plan         Check a plan, preview it, or print the schema of plans
+      rehearse     Run a plan on an embedded orchestrator first, with real traffic
+                   and compressed time
+      serve        Run an orchestrator: the event gateway and the control API
+      migrate      Run a phase, or take it up where it was left
+      rollback     Undo the phase in flight, or the last one
+      status       Show where the migration stands, on one screen
+      validate     Judge the success criteria now
+      report       Tell what was done, what came of it, and what is next
+      history      List the runs, newest first
+      show         Show everything that a run recorded, one line each
+      backup       Make, list, verify or restore backups
+      ledger       Verify, describe or export the ledger
+      load         Send load at a constant rate to a server on this machine
+      completions  Print a completion script for a shell
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --plan <FILE>         The plan file [default: the one plan in `plans/`, or
+                                the one `ctx.toml` names]
+          --ledger <PATH>       The ledger [default: .ctx/ledger.sqlite3]
+          --orchestrator <URL>  The orchestrator's control API [default: what the
+                                plan says]
+          --json                Print JSON: one document for reads, one record a
+                                line for runs
+      -y, --yes                 Answer every question with yes
+          --no-input            Never ask; fail with exit code 44 where a
+                                confirmation is needed
+          --reason <TEXT>       Why this is done, for the record
+          --color <WHEN>        When to use colour [default: auto] [possible values:
+                                auto, always, never]
+      -q, --quiet               Print the result and errors only
+
+    Examples:
+      ctx rehearse plans/contexten.toml
+      ctx migrate phase 1
+      ctx status --live
+      ctx rollback
+    ");
 }
 
 #[test]

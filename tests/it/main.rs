@@ -1,6 +1,6 @@
 //! The integration tests: one binary, one module per story.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this crate is tests")]
+#![expect(clippy::unwrap_used, reason = "all of this crate is tests")]
 
 mod support;
 

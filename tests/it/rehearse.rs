@@ -90,7 +90,12 @@ fn a_plan_that_cannot_succeed_fails_its_rehearsal() {
 #[test]
 fn the_example_of_a_shop_rehearses() {
     let test = Test::new().file("shop.toml", &plans::read("examples/shop.toml"));
-    rehearse(&test, &["shop.toml", "--soaks", "3s", "--rate", "100"]).says(&["checkout"]);
+    let args = ["shop.toml", "--soaks", "2s", "--rate", "100"];
+    rehearse(&test, &args).says(&["checkout"]);
+    let records = rehearse(&test, &[&args[..], &["--json"]].concat()).records();
+    let (first, last) = (&records[0], records.last().unwrap());
+    assert_eq!((&first["type"], &last["type"]), (&"version".into(), &"run_end".into()));
+    assert_eq!(last["exit_code"], 0, "{last}");
 }
 
 /// The whole strategy, with its own limits.

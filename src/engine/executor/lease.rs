@@ -19,6 +19,8 @@ use crate::ledger::fact::HaltReason;
 
 /// How long a lease lives without a renewal.
 const TTL: Duration = Duration::from_secs(30);
+/// The longest time until a lost lease is noticed.
+const STRIDE: Duration = Duration::from_millis(200);
 /// How long to wait for a lease that somebody else's dead process still holds.
 const PATIENCE: Duration = Duration::from_millis(350);
 
@@ -114,6 +116,13 @@ impl Lease {
         let health = *self.health.borrow();
         let silent = self.clock.boot().saturating_sub(health.agreed);
         health.refused || silent > TTL * 2 / 3
+    }
+
+    /// Waits until changes must not be sent any more.
+    pub(super) async fn lost(&self) {
+        while !self.is_lost() {
+            tokio::time::sleep(STRIDE).await;
+        }
     }
 
     /// Gives the lease back; a lease that cannot be given back lapses.

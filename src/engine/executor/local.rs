@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
+use super::watch::Breach;
 use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
 use crate::control::client::Write;
 use crate::control::wire::OperationKind;
@@ -35,7 +36,9 @@ impl<H: Hands> Executor<'_, H> {
         }
         self.record(&Fact::LocalIntended { at: at.clone() })?;
         let done = match &action {
-            Action::Run { command, timeout, .. } => self.run_program(command, *timeout).await?,
+            Action::Run { command, timeout, .. } => {
+                self.run_program(command, *timeout, Some(&at)).await?
+            }
             Action::Call { request, timeout, .. } => {
                 self.call(&at.to_string(), request, *timeout).await?
             }
@@ -82,9 +85,15 @@ impl<H: Hands> Executor<'_, H> {
                 fence: self.lease.fence(),
                 key: &key,
             };
-            let result = match self.world.hands.suite(suite, &target).await {
-                Ok(result) => result,
-                Err(failure) => return Ok(Err(chain(&failure))),
+            let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
+            let ended = tokio::select! {
+                result = self.world.hands.suite(suite, &target) => Ok(result),
+                breach = watching => Err(breach),
+            };
+            let result = match ended {
+                Ok(Ok(result)) => result,
+                Ok(Err(failure)) => return Ok(Err(chain(&failure))),
+                Err(breach) => return self.breached(at, breach, &format!("suite `{id}`")),
             };
             said.push(format!("suite `{id}`: {}", result.actual));
             if !result.passed {
@@ -93,6 +102,19 @@ impl<H: Hands> Executor<'_, H> {
             }
         }
         Ok(Ok(said.join("; ")))
+    }
+
+    /// Records that a guard was breached while something else was under way.
+    fn breached<T>(
+        &mut self,
+        at: &At,
+        breach: Breach,
+        meanwhile: &str,
+    ) -> Result<Result<T, String>, Stop> {
+        let Breach { guard, why } = breach;
+        let ended = format!("{meanwhile} was ended: guard `{guard}` was breached");
+        self.record(&Fact::GuardBreached { guard, at: at.clone(), why })?;
+        Ok(Err(ended))
     }
 
     async fn approve(&mut self, at: At, prompt: &str) -> Result<(), Stop> {
@@ -108,27 +130,37 @@ impl<H: Hands> Executor<'_, H> {
     }
 
     /// Runs a program to its end; `Err` inside says why it failed.
+    ///
+    /// The guards are watched meanwhile if it is a step, `at`, and not if it undoes one.
     pub(super) async fn run_program(
         &mut self,
         argv: &Argv,
         timeout: Duration,
+        at: Option<&At>,
     ) -> Result<Result<String, String>, Stop> {
         let shown = argv.join(" ");
         if self.world.rehearsal {
             return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
         }
         let program = run_to_end(argv);
-        tokio::pin!(program);
-        let began = self.world.clock.boot();
+        let late = tokio::time::sleep(timeout);
+        tokio::pin!(program, late);
         loop {
-            match tokio::time::timeout(Duration::from_millis(200), &mut program).await {
-                Ok(result) => return Ok(result),
-                Err(_) if self.world.clock.boot().saturating_sub(began) > timeout => {
+            let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
+            let interrupted = tokio::select! {
+                result = &mut program => return Ok(result),
+                () = &mut late => {
                     let timeout = duration::format(timeout);
                     return Ok(Err(format!("`{shown}` was ended after {timeout}")));
                 }
-                Err(_) if self.lease.is_lost() => self.retake().await?,
-                Err(_) => {}
+                breach = watching, if at.is_some() => Some(breach),
+                () = self.lease.lost() => None,
+            };
+            match (interrupted, at) {
+                (Some(breach), Some(at)) => {
+                    return self.breached(at, breach, &format!("`{shown}`"));
+                }
+                _ => self.retake().await?,
             }
         }
     }

@@ -16,7 +16,7 @@ impl<H: Hands> Executor<'_, H> {
             Action::Run { undo: Some(argv), timeout, .. } => {
                 let (phase, step) = (phase.clone(), step.clone());
                 self.record(&Fact::UndoIntended { phase, step })?;
-                self.run_program(argv, *timeout).await?
+                self.run_program(argv, *timeout, None).await?
             }
             Action::Call { undo: Some(request), timeout, .. } => {
                 let position = format!("(undo {step})");

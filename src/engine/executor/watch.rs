@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use crate::clock::Tempo;
+use crate::clock::{Clock, Tempo};
 use crate::control::client::Client;
 use crate::control::observe::{Health, Metrics};
 use crate::ids::GuardId;
@@ -92,6 +92,19 @@ impl Watch {
             }
         }
         None
+    }
+
+    /// Looks again and again, until a guard is breached. Dropped half way, it has judged what it
+    /// has looked at and nothing else.
+    pub(super) async fn until_breach(&mut self, client: &Client, clock: &dyn Clock) -> Breach {
+        loop {
+            let now = clock.boot();
+            if let Some(breach) = self.look(client, now).await {
+                return breach;
+            }
+            let due = self.next().map_or(FLOOR, |next| next.saturating_sub(clock.boot()));
+            tokio::time::sleep(due.max(Duration::from_millis(5))).await;
+        }
     }
 
     /// Whether every guard has held since the last change, and none is under suspicion.

@@ -3,8 +3,8 @@
 use ctx::error::Code;
 
 use super::{HEALTH, POOLING, Scene};
-use crate::support::Test;
 use crate::support::serve::TOKEN;
+use crate::support::{Running, Test};
 
 #[test]
 fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
@@ -43,6 +43,31 @@ fn ctrl_c_stops_at_a_safe_point_and_says_how_to_go_on() {
 }
 
 #[test]
+fn however_a_run_ends_its_records_say_how() {
+    let scene = Scene::new(&[POOLING]);
+    let ends = |running: Running, code: Code| {
+        let records = running.ends().exits(code).records();
+        let (first, last) = (&records[0], records.last().unwrap());
+        assert_eq!((&first["type"], &last["type"]), (&"version".into(), &"run_end".into()));
+        assert_eq!(last["exit_code"], code.number(), "{last}");
+        let others = records.iter().filter(|record| record["type"] == "run_end").count();
+        assert_eq!(others, 1, "{records:?}");
+    };
+    let begin = |args: &[&str]| scene.test.spawn(&[args, &["--yes", "--json"]].concat());
+    ends(begin(&["migrate", "phase", "nowhere"]), Code::Usage);
+    ends(begin(&["rollback"]), Code::Done);
+    let running = begin(&["migrate", "phase", "1"]);
+    scene.test.until_recorded(1, "soak_begun");
+    ends(begin(&["rollback"]), Code::Locked);
+    running.terminate();
+    ends(running, Code::Terminated);
+    ends(begin(&["migrate", "all"]), Code::Done);
+    ends(begin(&["migrate", "phase", "1"]), Code::Done);
+    ends(begin(&["rollback"]), Code::Done);
+    scene.ends_undisturbed();
+}
+
+#[test]
 fn a_phase_in_flight_can_be_run_or_undone_and_nothing_else() {
     let scene = Scene::new(&[POOLING, HEALTH]);
     let running = scene.begin("1");
@@ -66,6 +91,10 @@ fn a_program_is_not_ended_by_the_ctrl_c_that_stops_the_run() {
   [[phase.step]]
   id  = "slow"
   run = { do = ["sleep", "2"], undo = ["true"], timeout = "20s" }
+
+  [[phase.step]]
+  id  = "after"
+  set = { "pool.max_idle" = 128 }
 "#;
     let scene = Scene::new(&[HEALTH, slow]);
     let running = scene.begin("1");
@@ -74,6 +103,7 @@ fn a_program_is_not_ended_by_the_ctrl_c_that_stops_the_run() {
     running.interrupt_group();
     running.ends().exits(Code::Interrupted).warns(&["go on with `ctx migrate phase 1`"]);
     assert_eq!(scene.test.count("local_done"), 1, "the program has ended by itself");
+    assert_eq!(scene.test.count("change_intended"), 1, "nothing is begun after it");
     scene.migrate("1").exits(Code::Done);
     assert_eq!(scene.test.count("local_intended"), 1);
     scene.ends_undisturbed();

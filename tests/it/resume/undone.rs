@@ -63,6 +63,21 @@ fn a_rollback_that_is_killed_is_finished_by_the_next_one() {
 }
 
 #[test]
+fn all_phases_run_one_after_the_other_and_only_once() {
+    let scene = Scene::new(&[HEALTH, &POOLING.replace("1500ms", "0s")]);
+    let before = scene.config();
+    scene.test.run(&["migrate", "next", "--yes"]).exits(Code::Done);
+    scene.test.run(&["migrate", "all", "--yes"]).exits(Code::Done);
+    assert_eq!(scene.test.count("run_begun"), 2);
+    let next = scene.test.run(&["migrate", "next", "--yes"]).exits(Code::Done);
+    next.warns(&["nothing to do: every phase is confirmed"]);
+    scene.test.run(&["rollback", "--to", "start", "--yes"]).exits(Code::Done);
+    assert_eq!(scene.config(), before);
+    scene.migrate("2").exits(Code::Refused).warns(&["comes first and is not confirmed"]);
+    scene.ends_undisturbed();
+}
+
+#[test]
 fn a_rollback_keeps_what_it_is_told_to_keep() {
     let scene = Scene::new(&[HEALTH, &POOLING.replace("1500ms", "0s")]);
     scene.migrate("1").exits(Code::Done);

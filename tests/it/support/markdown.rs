@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
 use ctx::cli::Cli;
 
 /// The root of the repository.
@@ -110,13 +110,13 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 }
 
 /// Whether `ctx` accepts a command line; asking for help is accepted too.
-pub(crate) fn accepted(words: &[String]) -> Result<(), String> {
+///
+/// # Errors
+/// As clap says it.
+pub(crate) fn accepted(words: &[String]) -> Result<(), clap::Error> {
     match Cli::try_parse_from(words) {
-        Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(()),
-            _ => Err(error.to_string()),
-        },
+        Err(error) if ![DisplayHelp, DisplayVersion].contains(&error.kind()) => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -151,6 +151,14 @@ impl Ran {
         self
     }
 
+    /// The JSON records on stdout, one a line.
+    #[track_caller]
+    pub(crate) fn records(&self) -> Vec<serde_json::Value> {
+        let record = |line: &str| serde_json::from_str(line);
+        let records = self.stdout.lines().map(record).collect::<Result<_, _>>();
+        records.unwrap_or_else(|error| panic!("{}: {error} in `{}`", self.command, self.stdout))
+    }
+
     /// The one JSON document on stdout.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {

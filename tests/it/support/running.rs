@@ -63,6 +63,11 @@ impl Running {
         kill_process(self.pid(), Signal::INT).unwrap();
     }
 
+    /// Sends SIGTERM, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
     /// Sends SIGINT to it and what it has started, as Ctrl-C on a terminal does.
     pub(crate) fn interrupt_group(&self) {
         kill_process_group(self.pid(), Signal::INT).unwrap();
