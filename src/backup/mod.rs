@@ -6,7 +6,7 @@
 //!
 //! - [`manifest`] (pure): what a backup holds, and the seal over that.
 //! - [`restoration`] (pure): what a restore would change, and what would be lost.
-//! - [`create`], [`verify`], [`restore`]: the three things that are done with a backup.
+//! - [`mod@create`], [`verify`], [`restore`]: the three things that are done with a backup.
 //! - [`live`]: a running orchestrator as source and sink.
 //! - [`archive`], [`sqlite`], [`scratch`]: compressed parts, databases, places to try things in.
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use super::hands::Workshop;
-use super::session::{block_on, confirm, connect, listen_for_signals};
+use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::{Context, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
@@ -63,16 +63,6 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         return work(args, context, &mut progress::Quiet);
     }
     watched(context, |observer| work(args, context, observer))
-}
-
-/// Shows a run while it happens, and tells how it ended.
-pub(crate) fn watched(
-    context: &Context,
-    work: impl FnOnce(&mut dyn Observer) -> Result<Code>,
-) -> Result<Code> {
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
-    let result = work(&mut *observer);
-    progress::finish(&mut *observer, &context.ui, result)
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {

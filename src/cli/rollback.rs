@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::Context;
 use super::hands::Workshop;
-use super::migrate::{base, by, watched};
-use super::session::{block_on, confirm, connect, listen_for_signals};
+use super::migrate::{base, by};
+use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -80,9 +80,8 @@ pub(crate) fn take_up(context: &Context) -> Result<Code> {
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();
-            watched(context, |observer| {
-                carry_out(context, &mut ledger, Work::InFlight(run, begun), recorded, observer)
-            })
+            let work = Work::InFlight(run, begun);
+            watched(context, |observer| carry_out(context, &mut ledger, work, recorded, observer))
         }
         Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
     }

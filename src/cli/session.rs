@@ -1,16 +1,19 @@
 //! What commands that talk to an orchestrator share: the connection, the runtime, the signals.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Context;
+use crate::clock::SystemClock;
 use crate::control::client::Client;
 pub(crate) use crate::control::failure::control_failure;
 use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
 use crate::plan::model::Orchestrator;
+use crate::progress::{self, Observer};
 use crate::secret::SecretRef;
 use crate::settings::Sourced;
 
@@ -132,4 +135,17 @@ pub(crate) fn confirm(context: &Context, question: &str) -> Result<()> {
         (Ok(_), "y" | "yes") => Ok(()),
         _ => Err(Failure::new(Code::Refused, "not confirmed; nothing was changed")),
     }
+}
+
+/// Does work that a run's observer watches, and tells the observer how it ended.
+///
+/// # Errors
+/// Whatever the work fails with.
+pub(crate) fn watched(
+    context: &Context,
+    work: impl FnOnce(&mut dyn Observer) -> Result<Code>,
+) -> Result<Code> {
+    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let result = work(&mut *observer);
+    progress::finish(&mut *observer, &context.ui, result)
 }

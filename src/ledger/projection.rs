@@ -1,6 +1,6 @@
 //! Projections: what the facts come to, in tables that are ready to be shown.
 //!
-//! [`apply`] is one exhaustive `match` over [`Fact`]; it runs in the transaction that appends the
+//! `apply` is one exhaustive `match` over [`Fact`]; it runs in the transaction that appends the
 //! entry, and again when the tables are rebuilt, so both give the same rows. A fact that belongs
 //! to no known run changes no row of a run: damage is for [`super::verify`] to find, not for a
 //! table to stumble over.

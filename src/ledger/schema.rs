@@ -4,7 +4,7 @@
 //! that a file which was edited after its release is noticed. `application_id` marks the file as
 //! a ledger.
 //!
-//! How to add one: the next file in `migrations/ledger/`, and its line in [`MIGRATIONS`].
+//! How to add one: the next file in `migrations/ledger/`, and its line in `MIGRATIONS`.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Scaling of the event workers by measured load.
 //!
 //! Law: between `min` and `max`, towards the target, without flapping: up at once and as far as
-//! the load asks, down one worker at a time, and not at all within [`SLACK`] of the target.
+//! the load asks, down one worker at a time, and not at all within `SLACK` of the target.
 
 use std::sync::atomic::Ordering;
 

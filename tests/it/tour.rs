@@ -1,9 +1,7 @@
 //! The README's five minutes with a real service, as a reader would type them.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::process::{Child, Stdio};
 
 use ctx::error::Code;
 
@@ -11,10 +9,8 @@ use crate::support::Test;
 use crate::support::markdown::{Document, prints, root, words};
 use crate::support::uvicorn::Uvicorn;
 
-/// Time between two looks at a phase that is to be broken.
-const LOOK: Duration = Duration::from_millis(200);
-/// The most looks before it must have ended.
-const LOOKS: usize = 300;
+/// The soaks that have begun by the middle of phase 2: three in phase 1, and its own.
+const SOAKS: usize = 4;
 
 /// A `ctx` that runs beside the others. Killed when dropped, by its own process id.
 struct Beside {
@@ -25,10 +21,9 @@ struct Beside {
 
 impl Beside {
     fn start(test: &Test, arguments: &[String]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ctx"))
-            .args(arguments)
-            .current_dir(test.path(""))
-            .env_remove("CTX_TOKEN")
+        let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let mut child = test
+            .command(&words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -111,23 +106,8 @@ fn the_tour_goes_as_it_is_told() {
 
 /// Runs phase 2, and stops the app while it soaks.
 fn broken(test: &Test, app: &mut Option<Uvicorn>) -> String {
-    std::thread::scope(|scope| {
-        let (tell, ended) = mpsc::channel();
-        scope.spawn(move || {
-            let ran = test.run(&["migrate", "phase", "2", "--yes"]).exits(Code::RolledBack);
-            let _ = tell.send(ran);
-        });
-        for _ in 0..LOOKS {
-            match ended.recv_timeout(LOOK) {
-                Ok(ran) => return ran.stderr,
-                Err(RecvTimeoutError::Disconnected) => panic!("phase 2 did not roll back"),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let entries = test.run(&["ledger", "export"]).stdout;
-            if entries.lines().any(|e| e.contains("soak_begun") && e.contains("cache-reads")) {
-                drop(app.take());
-            }
-        }
-        panic!("phase 2 goes on for ever");
-    })
+    let running = test.spawn(&["migrate", "phase", "2", "--yes"]);
+    test.until_recorded(SOAKS, "soak_begun");
+    drop(app.take());
+    running.ends().exits(Code::RolledBack).stderr
 }

@@ -3,7 +3,7 @@
 //! Law: not knowing is not being healthy. When checks are off, have not run yet, or are older
 //! than two intervals, the status is unknown.
 //!
-//! A round of checks ([`probe`]) runs on an interval ([`watch`]); its results are kept here for
+//! A round of checks (`probe`) runs on an interval ([`watch()`]); its results are kept here for
 //! the next answer and in the store for ever after, incidents with them. What follows from an
 //! unhealthy check is decided in [`healing`](super::healing).
 

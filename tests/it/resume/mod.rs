@@ -96,8 +96,8 @@ impl Scene {
 
     /// Writes a plan for this orchestrator into a project.
     fn plan_for(&self, test: &Test, phases: &[&str]) {
-        let text = [&[HEAD], phases].concat().concat().replace("CONTROL", &self.serve.control);
-        test.write("plans/small.toml", &text);
+        let plan = [&[HEAD], phases].concat().concat().replace("CONTROL", &self.serve.control);
+        test.write("plans/small.toml", &plan);
     }
 
     /// `ctx migrate phase N`, to its end.

@@ -1,4 +1,4 @@
-//! The control API over HTTP: who may ask ([`access`]), what comes in ([`input`]), one table of
+//! The control API over HTTP: who may ask (`access`), what comes in (`input`), one table of
 //! routes ([`routes`]) and the document made from it ([`openapi`]), and the handlers, which are
 //! one call each.
 
