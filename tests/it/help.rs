@@ -44,6 +44,7 @@ fn the_first_screen() {
                    and compressed time
       serve        Run an orchestrator: the event gateway and the control API
       migrate      Run a phase, or take it up where it was left
+      resume       Take up the run in flight, or say that there is none
       rollback     Undo the phase in flight, or the last one
       status       Show where the migration stands, on one screen
       validate     Judge the success criteria now
@@ -53,6 +54,7 @@ fn the_first_screen() {
       backup       Make, list, verify or restore backups
       ledger       Verify, describe or export the ledger
       load         Send load at a constant rate to a server on this machine
+      test         Run a plan's test suites against its orchestrator
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 
