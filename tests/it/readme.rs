@@ -129,6 +129,10 @@ fn lines_fit() {
     for document in Document::all() {
         for (n, line) in (1..).zip(document.text.lines()) {
             let columns = line.chars().count();
+            // A hash in a table cannot be broken.
+            if line.starts_with('|') && line.split([' ', '`']).any(|word| word.len() == 64) {
+                continue;
+            }
             assert!(columns <= COLUMNS, "{}:{n} has {columns} columns", document.path.display());
         }
     }
