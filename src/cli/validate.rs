@@ -54,18 +54,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         .filter(|j| !j.verdict.passed())
         .map(|j| format!("`{}`", j.criterion))
         .collect();
-    let failure = Failure::new(
-        Code::CriteriaNotMet,
-        format!("{} not met", count(missing.len(), "criterion")),
-    )
-    .why(missing.join(", "))
-    .hint("what cannot be known yet is not met: it may need load, or time");
-    if context.ui.json {
-        // The judgement is the one document on stdout.
-        context.ui.fail(&failure);
-        return Ok(failure.code);
-    }
-    Err(failure)
+    Err(Failure::new(code, format!("{} not met", count(missing.len(), "criterion")))
+        .why(missing.join(", "))
+        .hint("what cannot be known yet is not met: it may need load, or time"))
 }
 
 async fn judge_all(

@@ -73,8 +73,8 @@ impl Shop {
         let legacy = Legacy::start().unwrap();
         let test = operator();
         let serve = Serve::start(&test, &legacy.url());
-        let text = plan(&format!("http://{}", serve.control));
-        Self { serve, test: test.file(PLAN_FILE, &text), _legacy: legacy }
+        let plan = plan(&format!("http://{}", serve.control));
+        Self { serve, test: test.file(PLAN_FILE, &plan), _legacy: legacy }
     }
 
     /// A shop whose first phase is confirmed.
@@ -147,27 +147,39 @@ pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
     })
 }
 
-/// What differs from run to run: the text before it, what it is made of, and what to write instead.
-const REDACTIONS: [(&str, fn(char) -> bool, &str); 6] = [
-    ("127.0.0.1:", |c| c.is_ascii_digit(), "PORT"),
-    ("run ", |c| c.is_ascii_hexdigit(), "RUN"),
-    ("process ", |c| c.is_ascii_digit(), "PID"),
-    ("last heard of ", |c| c.is_ascii_digit() || c == '.', "AGE"),
-    ("until ", |c| c.is_ascii_digit() || "-T:.Z".contains(c), "TIME"),
-    ("head ", |c| c.is_ascii_hexdigit(), "HASH"),
+/// What differs from run to run.
+struct Redaction {
+    /// The text before it.
+    after: &'static str,
+    /// What it is made of.
+    of: fn(char) -> bool,
+    instead: &'static str,
+}
+
+const REDACTIONS: [Redaction; 6] = [
+    Redaction { after: "127.0.0.1:", of: |c| c.is_ascii_digit(), instead: "PORT" },
+    Redaction { after: "run ", of: |c| c.is_ascii_hexdigit(), instead: "RUN" },
+    Redaction { after: "process ", of: |c| c.is_ascii_digit(), instead: "PID" },
+    Redaction { after: "last heard of ", of: |c| c.is_ascii_digit() || c == '.', instead: "AGE" },
+    Redaction {
+        after: "until ",
+        of: |c| c.is_ascii_digit() || "-T:.Z".contains(c),
+        instead: "TIME",
+    },
+    Redaction { after: "head ", of: |c| c.is_ascii_hexdigit(), instead: "HASH" },
 ];
 
-/// A text without what differs from run to run.
-pub(crate) fn redact(test: &Test, text: &str) -> String {
-    let text = text
+/// What was said, without what differs from run to run.
+pub(crate) fn redact(test: &Test, said: &str) -> String {
+    let said = said
         .replace(&test.path("").display().to_string(), "DIR/")
         .replace(&format!("@{}", ctx::settings::host()), "@HOST");
-    REDACTIONS.into_iter().fold(text, |text, (before, part, instead)| {
-        let mut pieces = text.split(before);
+    REDACTIONS.into_iter().fold(said, |said, Redaction { after, of, instead }| {
+        let mut pieces = said.split(after);
         let mut redacted = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
-            let rest = piece.trim_start_matches(part);
-            redacted.push_str(before);
+            let rest = piece.trim_start_matches(of);
+            redacted.push_str(after);
             redacted.push_str(if rest.len() < piece.len() { instead } else { "" });
             redacted.push_str(rest);
         }

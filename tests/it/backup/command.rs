@@ -74,7 +74,7 @@ async fn a_backup_is_restored_into_a_folder() {
 #[tokio::test]
 async fn a_restore_into_the_service_needs_a_yes_and_never_takes_the_database() {
     let test = project().await;
-    let test = test.env("CTX_ORCHESTRATOR", "http://127.0.0.1:9");
+    let test = test.env("CTX_ORCHESTRATOR", "http://127.0.0.1:9").env("CTX_TOKEN", "any");
     test.run(&["backup", "restore", "b-20", "--no-input"])
         .exits(Code::NeedsConfirmation)
         .warns(&["--yes"]);

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use ctx::error::Code;
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::shop::{LEDGER, Shop, desk, facts, redact};
 use crate::support::Test;
@@ -106,9 +107,8 @@ fn an_address_that_is_none_is_not_a_dead_orchestrator() {
 fn every_failure_is_one_json_document_with_its_exit_code() {
     let shop = Shop::with_first_phase();
     for (args, code) in [
-        (&["migrate", "phase", "cachin"][..], Code::Usage),
-        (&["migrate", "phase", "2"], Code::NeedsConfirmation),
-        (&["show", "ffff"], Code::Usage),
+        (&["show", "ffff"][..], Code::Usage),
+        (&["test", "phase", "cachin"], Code::Usage),
         (&["plan", "check", "elsewhere.toml"], Code::Usage),
         (&["validate", "--orchestrator", NOWHERE], Code::Unreachable),
     ] {
@@ -118,12 +118,19 @@ fn every_failure_is_one_json_document_with_its_exit_code() {
         assert!(ran.json()["what"].is_string(), "{ran:?}");
     }
     // A run is a stream; its last record says the same.
-    let ran = shop
-        .ctx(&["migrate", "phase", "2", "--yes", "--json", "--orchestrator", NOWHERE])
-        .exits(Code::Unreachable);
-    let last = ran.stdout.lines().last().unwrap();
-    let last: serde_json::Value = serde_json::from_str(last).unwrap();
-    assert_eq!((&last["type"], &last["exit_code"]), (&"run_end".into(), &32.into()), "{ran:?}");
+    for (args, code) in [
+        (&["migrate", "phase", "cachin"][..], Code::Usage),
+        (&["migrate", "phase", "2"], Code::NeedsConfirmation),
+        (&["migrate", "all", "--yes", "--orchestrator", NOWHERE], Code::Unreachable),
+        (&["rollback", "--yes", "--orchestrator", NOWHERE], Code::Unreachable),
+    ] {
+        let ran = shop.ctx(&[args, &["--json"]].concat()).exits(code);
+        let records: Vec<Value> =
+            ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (first, last) = (&records[0], records.last().unwrap());
+        assert_eq!((&first["type"], &last["type"]), (&"version".into(), &"run_end".into()));
+        assert_eq!(last["exit_code"], code.number(), "{ran:?}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use ctx::error::Code;
 use insta::assert_snapshot;
 
 use crate::shop::{Shop, redact};
+use crate::support::peer;
 
 /// A small file system of its own. Unmounted when dropped.
 struct SmallDisk<'a>(&'a Path);
@@ -25,7 +26,7 @@ impl<'a> SmallDisk<'a> {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self(path));
         }
-        println!("skipped: a small file system cannot be mounted here (it takes root)");
+        peer::skipped("a small file system cannot be mounted here (it takes root)");
         None
     }
 

@@ -14,14 +14,14 @@ fn spoilt(spoil: impl FnOnce(&std::path::Path), commands: &[&[&str]]) -> String 
     let path = shop.test.path(LEDGER);
     spoil(&path);
     let (bytes, head) = (std::fs::read(&path).unwrap(), shop.serve.state().head);
-    let mut said = String::new();
+    let mut said = Vec::new();
     for command in commands {
         let ran = shop.ctx(command).exits(Code::LedgerDamaged);
-        said.push_str(&format!("$ ctx {}\n{}", command.join(" "), redact(&shop.test, &ran.stderr)));
+        said.push(format!("$ ctx {}\n{}", command.join(" "), redact(&shop.test, &ran.stderr)));
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "the file is evidence: {command:?}");
     }
     assert_eq!(shop.serve.state().head, head, "nothing was changed");
-    said
+    said.concat()
 }
 
 const MIGRATE: &[&str] = &["migrate", "phase", "2", "--yes"];

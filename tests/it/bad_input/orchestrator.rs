@@ -85,8 +85,8 @@ fn a_wrong_token_is_refused_and_not_repeated() {
     hint:  `ctx serve` says where its token is; the plan's `[orchestrator] token` names it
     hint:  nothing was begun
     ");
-    for text in [&ran.stderr, &ran.stdout] {
-        assert!(!text.contains("somebody-else") && !text.contains(TOKEN), "{ran:?}");
+    for said in [&ran.stderr, &ran.stdout] {
+        assert!(!said.contains("somebody-else") && !said.contains(TOKEN), "{ran:?}");
     }
     assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
 }
@@ -107,8 +107,8 @@ fn a_token_that_is_not_set_is_named() {
 #[test]
 fn without_a_token_in_plan_and_environment_it_says_where_to_put_one() {
     let shop = Shop::open();
-    let text = plan(&shop.url()).replace("token = \"env:CTX_TOKEN\"\n", "");
-    let test = Test::new().file(PLAN_FILE, &text);
+    let plan = plan(&shop.url()).replace("token = \"env:CTX_TOKEN\"\n", "");
+    let test = Test::new().file(PLAN_FILE, &plan);
     let ran = test.run(MIGRATE).exits(Code::Refused);
     assert_snapshot!(redact(&test, &ran.stderr), @r#"
     error: no token for the orchestrator at http://127.0.0.1:PORT

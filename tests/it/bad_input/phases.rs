@@ -95,6 +95,6 @@ fn interrupt_while_provisional(shop: &Shop) -> String {
     shop.serve.until("the first part is in force", |state| state.provisional.is_some());
     running.interrupt();
     let ran = running.ends().exits(Code::Interrupted);
-    assert!(!shop.serve.state().provisional.is_some(), "what was provisional was taken back");
+    assert!(shop.serve.state().provisional.is_none(), "what was provisional was taken back");
     redact(&shop.test, &ran.stderr)
 }

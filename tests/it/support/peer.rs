@@ -56,8 +56,13 @@ pub(crate) fn require(name: &str) -> Option<()> {
     }
     let why = format!("{name} is not installed ({})", peer.install);
     assert!(environment("CTX_REQUIRE_PEERS").as_deref() != Some("1"), "{why}");
+    skipped(&why);
+    None
+}
+
+/// Says why the current test is skipped.
+pub(crate) fn skipped(why: &str) {
     // Past the capture of output, which would keep it from whoever runs the tests.
     let current = std::thread::current();
     let _ = writeln!(std::io::stderr(), "{} skipped: {why}", current.name().unwrap_or("a test"));
-    None
 }
