@@ -7,6 +7,8 @@ use super::records::Records;
 use super::sentence::halt_reason;
 use crate::control::wire::LeaseView;
 use crate::ledger::fact::{HaltReason, Outcome};
+use crate::ledger::view::{PhaseRow, PhaseStatus};
+use crate::plan::model::OnFailure;
 
 /// The next steps, most useful first; never empty.
 pub(super) fn steps(
@@ -111,6 +113,15 @@ fn halted(reason: HaltReason, again: String) -> Vec<NextStep> {
     }
 }
 
+/// Whether the phase was to take every phase before it along, and some are still in force: the
+/// process was killed in between.
+fn earlier_remain(phase: &PhaseEntry, records: &Records) -> bool {
+    let begun = phase.id.as_ref().and_then(|id| records.begun(id));
+    let all = begun.is_some_and(|begun| begun.phase.on_failure == OnFailure::RollbackAll);
+    let in_force = |row: &PhaseRow| row.status == PhaseStatus::Confirmed;
+    all && records.phases.iter().any(|row| row.number < phase.number && in_force(row))
+}
+
 /// A phase that is neither confirmed nor in flight.
 fn settle(phase: &PhaseEntry, records: &Records) -> Vec<NextStep> {
     let number = phase.number;
@@ -128,6 +139,10 @@ fn settle(phase: &PhaseEntry, records: &Records) -> Vec<NextStep> {
             show("shows why it failed; it was held where it is"),
             command(format!("ctx migrate phase {number}"), "tries again from there"),
             command("ctx rollback", "undoes it instead"),
+        ],
+        PhaseState::RolledBack if !asked_for && earlier_remain(phase, records) => vec![
+            command("ctx rollback --to start", "undoes the earlier phases too, as the plan says"),
+            show("shows why it was rolled back"),
         ],
         PhaseState::RolledBack if asked_for => {
             vec![command(format!("ctx migrate phase {number}"), "does the phase again")]
@@ -161,7 +176,6 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
     use crate::ledger::fact::Fact;
-    use crate::ledger::view::PhaseStatus;
     use crate::report::fixture::{NOON, plan, records, soaking};
     use crate::report::{Inputs, Report};
 
@@ -207,6 +221,19 @@ mod tests {
         check(&after(asked), &["ctx migrate phase 2 --yes", "ctx rollback"]);
         let undoing = Fact::RollbackBegun { cause: "guard".to_owned() };
         check(&after(undoing), &["ctx rollback", "ctx show 22222222"]);
+    }
+
+    #[test]
+    fn a_phase_that_takes_all_others_along_says_what_is_left() {
+        let mut records = with(PhaseStatus::RolledBack);
+        let id = records.phases[1].phase.clone();
+        let mut begun = crate::report::fixture::begun(2);
+        begun.phase.on_failure = OnFailure::RollbackAll;
+        records.begun.retain(|begun| begun.phase.id != id);
+        records.begun.push(begun);
+        check(&records, &["ctx rollback --to start", "ctx show 22222222"]);
+        records.phases[0].status = PhaseStatus::RolledBack;
+        check(&records, &["ctx show 11111111", "ctx migrate phase 1"]);
     }
 
     #[test]
