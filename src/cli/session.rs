@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Context;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 pub(crate) use crate::control::failure::control_failure;
 use crate::engine::executor::{Signal, Stopper};
@@ -75,6 +76,9 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     runtime.block_on(work)
 }
 
+/// Signals this close together are one: some senders signal a process and its group.
+const ONE_PRESS: Duration = Duration::from_millis(300);
+
 /// Listens for SIGINT, SIGTERM and SIGHUP. The first asks the run to stop at a safe point; the
 /// second ends the process at once, which is safe too: the next one finds out.
 ///
@@ -90,19 +94,23 @@ pub(crate) fn listen_for_signals(context: &Context, again: &str) -> Result<Stopp
     let (tell, stopper) = watch::channel(None);
     let (ui, again) = (context.ui.clone(), again.to_owned());
     tokio::spawn(async move {
+        let mut first = None;
         loop {
             let caught = tokio::select! {
+                biased;
                 _ = interrupt.recv() => Signal::Interrupt,
                 _ = terminate.recv() => Signal::Terminate,
                 _ = hangup.recv() => Signal::Terminate,
             };
+            let now = SystemClock.boot();
+            let at = *first.get_or_insert(now);
             if tell.borrow().is_none() {
                 let name = caught.name();
                 ui.note(format!("{name} received, stopping at the next safe point ..."));
                 if tell.send(Some(caught)).is_err() {
                     return;
                 }
-            } else {
+            } else if now.saturating_sub(at) > ONE_PRESS {
                 ui.note(format!("stopped at once; go on with `{again}`"));
                 let code =
                     if caught == Signal::Interrupt { Code::Interrupted } else { Code::Terminated };
