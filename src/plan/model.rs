@@ -1,6 +1,6 @@
 //! A plan after parsing: everything in it is valid, resolved and typed.
 //!
-//! The text of a plan is read once, by [`super::parse`]; nobody checks any of this again. A plan
+//! The text of a plan is read once, by [`super::parse()`]; nobody checks any of this again. A plan
 //! is plain data, and the phase that a run executes is stored in the ledger with the run, so that
 //! it can be rolled back when the file is long gone.
 
