@@ -73,7 +73,8 @@ impl<'a> Workshop<'a> {
     /// What suites are run against, where events are received at `data`.
     pub(crate) async fn target(&self, client: &Client, data: String) -> suites::Target {
         let secrets = self.secrets(client).await;
-        suites::Target { data, control: None, secrets, clock: Arc::new(SystemClock) }
+        let control = Some((client.url().to_owned(), client.token().cloned()));
+        suites::Target { data, control, secrets, clock: Arc::new(SystemClock) }
     }
 
     /// What suites are signed with: what is known, or what the routes' references lead to here.

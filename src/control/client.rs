@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, header};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::observe::{CacheSnapshot, Health, Metrics};
@@ -110,6 +109,11 @@ impl Client {
     /// The address that this client speaks to.
     pub fn url(&self) -> &str {
         &self.base
+    }
+
+    /// What this client presents, for whoever speaks to the same orchestrator in its stead.
+    pub fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     /// Asks for the lease.
@@ -287,10 +291,4 @@ impl Client {
             ControlError::Unknown { url, source }
         }
     }
-}
-
-/// The bytes of a request as its key's fingerprint sees them.
-pub fn canonical_json(value: &impl Serialize) -> Vec<u8> {
-    let value = serde_json::to_value(value).expect("a request is plain data");
-    serde_json::to_vec(&value).expect("a JSON value prints")
 }

@@ -27,6 +27,15 @@ kind = "functional"
   [[suite.case]]
   name   = "a basket can be paid for"
   path   = "/checkout"
+
+[[suite]]
+id   = "orchestrator"
+kind = "functional"
+
+  [[suite.case]]
+  name   = "the orchestrator says where it stands"
+  path   = "control:/v1/state"
+  expect = { status = 200, contains = ["state_uuid"] }
 "#;
 
 /// A shop whose first phase runs the suite `smoke`.
@@ -61,6 +70,11 @@ fn the_suites_of_a_phase_are_run_and_change_nothing() {
 }
 
 #[test]
+fn a_case_may_ask_the_control_api_with_its_token() {
+    shop().ctx(&["test", "suite", "orchestrator"]).exits(Code::Done);
+}
+
+#[test]
 fn a_suite_that_fails_says_which_case_and_why() {
     let shop = shop();
     let ran = shop.ctx(&["test", "suite", "checkout"]).exits(Code::CriteriaNotMet);
@@ -86,7 +100,7 @@ fn an_unknown_suite_names_the_near_one() {
     ");
     assert_snapshot!(shop.refuses(&["test", "suite", "zebra"], Code::Usage), @"
     error: plan `shop` has no suite `zebra`
-    why:   its suites are: smoke, checkout
+    why:   its suites are: smoke, checkout, orchestrator
     ");
     assert_snapshot!(shop.refuses(&["test", "phase", "cachin"], Code::Usage), @"
     error: plan `shop` has no phase `cachin`

@@ -51,9 +51,7 @@ fn request(table: &Table<'_>) -> Option<Request> {
     let method = method(table, "POST");
     let (headers, body) = (headers(table), body(table));
     let url = table.text("url")?;
-    if let Some(path) = url.get_ref().strip_prefix("control:") {
-        self::path(&Spanned::new(url.span(), path), table.faults)?;
-    } else if url.get_ref().starts_with('/') {
+    if url.get_ref().starts_with('/') || url.get_ref().starts_with(CONTROL) {
         path(&url, table.faults)?;
     } else if url.get_ref().starts_with("http") {
         absolute_http(&url, table.faults)?;
@@ -84,9 +82,13 @@ pub(super) fn method(table: &Table<'_>, usual: &str) -> Option<String> {
     None
 }
 
-/// Checks a path of a URL.
+/// The prefix of a path on the control API.
+const CONTROL: &str = "control:";
+
+/// Checks a path of the data plane, or behind `control:` one of the control API.
 pub(super) fn path(path: &Spanned<&str>, faults: &Faults<'_>) -> Option<()> {
     let text = path.get_ref();
+    let text = text.strip_prefix(CONTROL).unwrap_or(text);
     let good =
         text.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if !good {

@@ -36,7 +36,7 @@ static CASE: Shape = Shape {
     keys: &[
         need("name", Kind::Text, "what it shows, in a few words"),
         may("method", Kind::Text, "the HTTP method; POST with a body, else GET"),
-        need("path", Kind::Text, "a path of the data plane"),
+        need("path", Kind::Text, "a path of the data plane, or `control:` and a path"),
         may("headers", Kind::Map(&Kind::Text), "header names and values"),
         may("body", Kind::Any, "a text, or a table that is sent as JSON"),
         may(
