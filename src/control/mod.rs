@@ -3,6 +3,7 @@
 //! Both sides use these types and nothing else of each other: the engine never imports the
 //! orchestrator. Names on the wire are the names in code, plan and ledger.
 
+pub mod armed;
 pub mod client;
 pub mod config;
 pub mod document;

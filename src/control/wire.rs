@@ -11,6 +11,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::armed::Armed;
 use super::config::Config;
 use crate::ids::RunId;
 
@@ -238,6 +239,15 @@ pub enum AuditKind {
     Revert,
     Cleanup,
     CacheRestore,
+    /// The guards of a phase were armed.
+    Arm,
+    Disarm,
+    /// An armed guard was breached, and the target's content is back in force.
+    Breach,
+    /// A person took the phase back from elsewhere.
+    Abort,
+    /// A person asked the run to pause, or to keep what is provisional.
+    Ask,
 }
 
 impl AuditKind {
@@ -256,6 +266,11 @@ impl AuditKind {
             Self::Revert => "revert",
             Self::Cleanup => "cleanup",
             Self::CacheRestore => "cache_restore",
+            Self::Arm => "arm",
+            Self::Disarm => "disarm",
+            Self::Breach => "breach",
+            Self::Abort => "abort",
+            Self::Ask => "ask",
         }
     }
 }
@@ -303,6 +318,12 @@ pub struct State {
     pub data_addr: String,
     /// How long this process has been up, in real time.
     pub up_ms: u64,
+    /// Which life of the orchestrator this is: the number of the row in the audit chain that its
+    /// last start has written. Spans of `up_ms` only mean something within one life.
+    pub life: u64,
+    /// The phase whose guards are armed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub armed: Option<Armed>,
 }
 
 /// An error of the control API: RFC 9457, `application/problem+json`.
@@ -341,6 +362,10 @@ pub enum ProblemCode {
     StateRegression,
     /// 409: a provisional revision is already there.
     ProvisionalExists,
+    /// 409: a phase of another run is in flight: its guards are armed.
+    GuardsArmed,
+    /// 409: the phase was taken back, by an armed guard or by a person; it must not go on.
+    Tripped,
     /// 410: that revision is not, or no longer, the provisional one.
     NotProvisional,
     /// 412: the head is another revision than `If-Match` says.
@@ -373,7 +398,9 @@ impl ProblemCode {
             Self::LeaseHeld
             | Self::StaleFence
             | Self::StateRegression
-            | Self::ProvisionalExists => 409,
+            | Self::ProvisionalExists
+            | Self::GuardsArmed
+            | Self::Tripped => 409,
             Self::NotProvisional => 410,
             Self::HeadMoved => 412,
             Self::TooLarge => 413,
@@ -397,6 +424,8 @@ impl ProblemCode {
             Self::StaleFence => "the fence is stale",
             Self::StateRegression => "the orchestrator's state is older than the caller's",
             Self::ProvisionalExists => "a provisional revision exists",
+            Self::GuardsArmed => "a phase of another run is in flight",
+            Self::Tripped => "the phase was taken back",
             Self::NotProvisional => "the revision is not provisional",
             Self::HeadMoved => "the head has moved",
             Self::TooLarge => "the body is too large",

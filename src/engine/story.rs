@@ -97,6 +97,8 @@ impl Model {
             config_hash: self.config().hash(),
             data_addr: String::new(),
             up_ms: 0,
+            life: 1,
+            armed: None,
         }
     }
 }

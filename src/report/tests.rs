@@ -52,6 +52,8 @@ fn live() -> Live {
             config,
             data_addr: "127.0.0.1:7701".to_owned(),
             up_ms: 86_400_000,
+            life: 1,
+            armed: None,
         }),
         metrics: Some(Metrics {
             to_ms: 5000,

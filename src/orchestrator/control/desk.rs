@@ -148,6 +148,8 @@ impl Desk {
                 config_hash: head.hash.clone(),
                 data_addr,
                 up_ms: self.plane.now_ms(),
+                life: 1,
+                armed: None,
             })
         })
     }

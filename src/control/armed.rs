@@ -1,0 +1,182 @@
+//! The messages about guards that the orchestrator itself holds, and about what people ask of a
+//! run from elsewhere.
+//!
+//! `PUT|GET|DELETE /v1/guards`, `GET /v1/guards/record`, `POST /v1/asks`. A phase arms its guards
+//! once, before its first change. From then on the orchestrator judges them by itself, whether or
+//! not anybody is watching; a breach puts the content of the target revision back in force, under
+//! a new number. The phase's confirmation or rollback disarms them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuardId, PhaseId, PlanName, RunId};
+
+/// The most bytes of [`ArmRequest::record`].
+pub const MAX_RECORD: usize = 512 * 1024;
+
+/// `PUT /v1/guards`, with `Ctx-Fence`: arms the guards of a phase. The target is the confirmed
+/// revision at that moment. Arming the same again changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArmRequest {
+    pub plan: PlanName,
+    pub phase: PhaseId,
+    #[schemars(length(max = 64))]
+    pub guards: Vec<ArmedGuard>,
+    /// The first fact of the run, as JSON text: what another machine needs to take the run up
+    /// when this one and its ledger are gone. At most 512 KiB; opaque to the orchestrator.
+    pub record: String,
+}
+
+/// A guard in the terms of the orchestrator's own metrics; times are real time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArmedGuard {
+    pub id: GuardId,
+    /// The metric's name, as in a plan: `error_rate`.
+    #[schemars(length(max = 64))]
+    pub metric: String,
+    pub limit: Bound,
+    /// Consecutive breaches, on disjoint samples, that make it fail.
+    #[schemars(range(min = 1, max = 1000))]
+    pub breaches: u32,
+    /// Fewer observations than this are inconclusive.
+    pub min_samples: u64,
+    /// From one look to the next, 100..=86,400,000 ms; also the least width of a sample.
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub every_ms: u64,
+    /// How long it may stay inconclusive before it fails; absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 604_800_000))]
+    pub patience_ms: Option<u64>,
+}
+
+/// A bound in the metric's own unit; the bound itself is still within.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// The phase whose guards are armed, as `GET /v1/state` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Armed {
+    pub run: RunId,
+    pub plan: PlanName,
+    pub phase: PhaseId,
+    /// The revision whose content a breach brings back, and its hash.
+    pub target: u64,
+    pub target_hash: String,
+    pub guards: Vec<ArmedGuard>,
+    /// Set once, by a breach or by a person; from then on the run's changes are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<Tripped>,
+    /// What a person asked of the run and it has not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// The phase was taken back by the orchestrator itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tripped {
+    /// The guard that was breached; absent when a person aborted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardId>,
+    /// One sentence: both numbers and the limit, or who aborted and why.
+    pub why: String,
+    /// The revision that brought the target's content back, or the one that had it already.
+    pub rev: u64,
+    /// Milliseconds since the Unix epoch, for display.
+    pub at_ms: i64,
+}
+
+/// What a person can ask of a run from any terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Keep the provisional revision now instead of at the end of its soak.
+    Confirm,
+    /// Go no further until the run is resumed; what is provisional is taken back.
+    Pause,
+    /// Take the whole phase back, now.
+    Abort,
+}
+
+/// `POST /v1/asks`: needs the token, but no fence.
+///
+/// An abort is carried out by the orchestrator at once. The others are left for the holder of the
+/// run's lease; when nobody holds it, the orchestrator carries them out itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskRequest {
+    pub run: RunId,
+    pub ask: Ask,
+    /// Who asks: user name and host.
+    #[schemars(length(max = 255))]
+    pub by: String,
+    #[schemars(length(max = 255))]
+    pub host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2000))]
+    pub reason: Option<String>,
+}
+
+/// The answer to [`AskRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AskResult {
+    /// False: it is left for the holder of the lease.
+    pub done: bool,
+    /// What happened, or who is going to do it; one sentence.
+    pub detail: String,
+    /// The revision in force now.
+    pub rev: u64,
+}
+
+/// An ask that waits for the holder of the run's lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Asked {
+    pub ask: Ask,
+    pub by: String,
+    pub host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `GET /v1/guards`: what is armed, and how each guard was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardsView {
+    pub armed: Option<Armed>,
+    /// One per armed guard, in the same order; empty until the first look.
+    pub looks: Vec<GuardLook>,
+}
+
+/// The last look at one guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardLook {
+    pub guard: GuardId,
+    pub outcome: LookOutcome,
+    /// One sentence: the number, how many observations, the limit, the streak.
+    pub why: String,
+    /// It held at least once on observations made since the revision in force came into force.
+    pub held: bool,
+}
+
+/// What a look at a guard came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LookOutcome {
+    Held,
+    /// Outside the limit, but not yet often enough in a row.
+    Suspect,
+    /// Too little to judge.
+    Waiting,
+    Breached,
+}
+
+/// `GET /v1/guards/record`: the first fact of the run whose guards are armed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    pub run: RunId,
+    pub record: String,
+}
