@@ -10,7 +10,7 @@ use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::{Context, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
-use crate::engine::executor::{Executor, Stop, World};
+use crate::engine::executor::{Attendance, Executor, Stop, World};
 use crate::engine::moves::unroll;
 use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result, did_you_mean};
@@ -177,6 +177,7 @@ fn migrate(
             clock: Arc::clone(&clock),
             stopper: stopper.clone(),
             rehearsal: false,
+            attendance: Attendance::AsBefore,
         };
         let executor = match admission {
             Admission::Complete => return Ok(Code::Done),
@@ -208,6 +209,7 @@ fn migrate(
                     clock: Arc::clone(&clock),
                     stopper,
                     rehearsal: false,
+                    attendance: Attendance::AsBefore,
                 };
                 super::rollback::all(context, world, &earlier)
                     .await

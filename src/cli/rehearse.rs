@@ -9,7 +9,7 @@ use super::hands::Workshop;
 use super::migrate::{by, prepare};
 use super::session::{block_on, listen_for_signals};
 use crate::clock::{Clock, SystemClock, Tempo};
-use crate::engine::executor::{Executor, Stop, Stopper, World};
+use crate::engine::executor::{Attendance, Executor, Stop, Stopper, World};
 use crate::error::{Code, Failure, Result, count};
 use crate::judge::Metric;
 use crate::ledger::Ledger;
@@ -127,6 +127,7 @@ async fn run_phase(
         clock: Arc::new(SystemClock),
         stopper: with.stopper,
         rehearsal: true,
+        attendance: Attendance::AsBefore,
     };
     let (url, tempo) = (stage.client().url().to_owned(), with.tempo.factor());
     let executor =

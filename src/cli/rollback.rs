@@ -10,7 +10,7 @@ use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::executor::{Executor, Hands, Stop, World};
+use crate::engine::executor::{Attendance, Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result};
 use crate::ids::{PhaseId, PlanName, RunId};
@@ -108,6 +108,7 @@ fn carry_out(
             clock: Arc::clone(&clock),
             stopper,
             rehearsal: false,
+            attendance: Attendance::AsBefore,
         };
         let stop = undo(context, world, work).await;
         stop.into_result("ctx rollback", clock.wall())

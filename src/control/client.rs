@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::armed::{ArmRequest, Armed, GuardsView};
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
@@ -142,6 +143,33 @@ impl Client {
         self.json(self.request(Method::GET, "/v1/state")).await
     }
 
+    /// The same, under a lease: refused when it is not the current one any more.
+    pub async fn state_under(&self, fence: &Fence) -> Result<Reply<State>, ControlError> {
+        let call = self.request(Method::GET, "/v1/state").header(FENCE, fence.to_string());
+        self.json(call).await
+    }
+
+    /// Arms the guards of a phase.
+    pub async fn arm(
+        &self,
+        fence: &Fence,
+        request: &ArmRequest,
+    ) -> Result<Reply<Armed>, ControlError> {
+        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
+        self.json(call.json(request)).await
+    }
+
+    /// Disarms them; nothing happens where none are armed.
+    pub async fn disarm(&self, fence: &Fence) -> Result<(), ControlError> {
+        let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
+        self.send(call).await.map(drop)
+    }
+
+    /// Reads what is armed, and how each guard was last seen.
+    pub async fn guards(&self) -> Result<GuardsView, ControlError> {
+        self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
+    }
+
     /// Proposes a new revision on top of `if_match`.
     pub async fn apply(
         &self,
@@ -174,7 +202,24 @@ impl Client {
 
     /// Asks what became of a request; `None` when the orchestrator has never seen the key.
     pub async fn operation(&self, key: &str) -> Result<Option<Operation>, ControlError> {
-        match self.json(self.request(Method::GET, &format!("/v1/operations/{key}"))).await {
+        self.found(self.request(Method::GET, &format!("/v1/operations/{key}"))).await
+    }
+
+    /// The same, under a lease: refused when it is not the current one any more.
+    pub async fn operation_under(
+        &self,
+        fence: &Fence,
+        key: &str,
+    ) -> Result<Option<Operation>, ControlError> {
+        let call = self.request(Method::GET, &format!("/v1/operations/{key}"));
+        self.found(call.header(FENCE, fence.to_string())).await
+    }
+
+    async fn found(
+        &self,
+        call: reqwest::RequestBuilder,
+    ) -> Result<Option<Operation>, ControlError> {
+        match self.json(call).await {
             Ok(reply) => Ok(Some(reply.body)),
             Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
             Err(error) => Err(error),

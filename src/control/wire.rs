@@ -25,7 +25,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Proof of holding the lease: a counter that only grows and the lease's random id.
 ///
 /// Compared for equality; as text `COUNTER.ID`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fence {
     pub counter: u64,
     /// 16 hex digits.

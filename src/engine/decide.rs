@@ -1,7 +1,7 @@
 //! What to do next: a question to the state, answered without looking anywhere else.
 
 use super::moves::Act;
-use super::state::{Backup, MoveState, Restore, Rollback, RunState, Settled};
+use super::state::{Arming, Backup, MoveState, Restore, Rollback, RunState, Settled};
 use crate::ledger::fact::Outcome;
 use crate::plan::model::OnFailure;
 
@@ -10,6 +10,10 @@ use crate::plan::model::OnFailure;
 pub enum Next {
     /// Take and verify the backup that the phase begins with.
     Backup,
+    /// Have the orchestrator judge the guards by itself from here on.
+    Arm,
+    /// Have it stop: the phase is about to end.
+    Disarm,
     /// Judge what the move requires, then record the intent to make the change.
     Begin {
         index: usize,
@@ -94,6 +98,9 @@ fn decide_forward(state: &RunState) -> Next {
     if !matches!(state.backup, Backup::Taken(_)) {
         return Next::Backup;
     }
+    if state.arming == Arming::NotYet {
+        return Next::Arm;
+    }
     for (index, (step, at)) in state.moves.iter().zip(&state.at).enumerate() {
         return match (at, &step.act) {
             (MoveState::Waiting { attempt }, Act::Change { .. }) => {
@@ -131,7 +138,14 @@ fn decide_end(state: &RunState) -> Next {
     }
     let summary =
         format!("phase {} `{}` confirmed at revision {}", phase.number, phase.id, state.head);
-    Next::End { outcome: Outcome::Done, summary }
+    disarmed(state).unwrap_or(Next::End { outcome: Outcome::Done, summary })
+}
+
+/// Nothing ends while the orchestrator might still take the phase back. A run that may have armed
+/// without knowing disarms too; what is not armed is disarmed without effect.
+fn disarmed(state: &RunState) -> Option<Next> {
+    let arms = matches!(state.begun.kind, crate::ledger::fact::RunKind::Migrate);
+    (arms && state.arming != Arming::Disarmed).then_some(Next::Disarm)
 }
 
 fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
@@ -146,7 +160,7 @@ fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
     let own_failure = failure(state).as_ref() == Some(&rollback.cause);
     if own_failure && state.on_failure() == OnFailure::Hold {
         let summary = format!("held: {}", rollback.cause);
-        return Next::End { outcome: Outcome::Held, summary };
+        return disarmed(state).unwrap_or(Next::End { outcome: Outcome::Held, summary });
     }
     match &rollback.restore {
         Restore::Needed { attempt } => return Next::BeginRestore { attempt: *attempt },
@@ -165,6 +179,9 @@ fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
 }
 
 fn decide_rollback_end(state: &RunState, rollback: &Rollback, equal: bool) -> Next {
+    if let Some(next) = disarmed(state) {
+        return next;
+    }
     let with = |settled| {
         let steps = rollback.undo.iter().filter(move |(_, s)| *s == settled);
         steps.map(|(undo, _)| format!("`{}`", undo.step.id)).collect::<Vec<_>>().join(", ")

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod executor;
 pub mod key;
 pub mod moves;
+pub mod protocol;
 pub mod recover;
 pub mod state;
 

@@ -4,6 +4,7 @@
 //! whenever the orchestrator's answer shows that the world is not as the ledger expects.
 
 use super::state::{MoveState, Restore, Rollback, RunState};
+use crate::control::armed::Tripped;
 use crate::control::wire::{Operation, State};
 use crate::ledger::fact::{Fact, HaltReason};
 
@@ -48,23 +49,25 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         let detail = format!("the run began on orchestrator {ours}, this one is {theirs}");
         return Finding::Halt { reason: HaltReason::WrongOrchestrator, detail };
     }
+    if let Some(fact) = taken_back(state, there) {
+        return Finding::Record(fact);
+    }
     let provisional = there.provisional.as_ref().map(|p| p.rev);
     let open = state.moves.iter().zip(&state.at).find_map(|(m, at)| match at {
         MoveState::Intended { if_match, .. } => Some(intended(state, op, there, &m.at, *if_match)),
         MoveState::Applied { rev, .. } | MoveState::Soaked { rev, .. } => {
             Some(if provisional == Some(*rev) {
                 Finding::GoOn
+            } else if there.confirmed == *rev {
+                confirmed(&m.at, *rev, there)
             } else {
                 void(&m.at, format!("revision {rev} was reverted by the orchestrator"))
             })
         }
         MoveState::Confirming { rev, .. } => Some(match op {
-            Some(op) => Finding::Record(Fact::ChangeConfirmed {
-                at: m.at.clone(),
-                rev: op.result.rev,
-                anchor: Some(there.anchor.clone()),
-            }),
+            Some(op) => confirmed(&m.at, op.result.rev, there),
             None if provisional == Some(*rev) => Finding::GoOn,
+            None if there.confirmed == *rev => confirmed(&m.at, *rev, there),
             None => void(&m.at, format!("revision {rev} was reverted before it was confirmed")),
         }),
         _ => None,
@@ -73,6 +76,21 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         return rolling_back(rollback, op, there, open);
     }
     open.unwrap_or_else(|| idle(state, there))
+}
+
+/// The orchestrator has taken the phase back by itself, and the ledger does not know yet.
+fn taken_back(state: &RunState, there: &State) -> Option<Fact> {
+    let armed = there.armed.as_ref().filter(|armed| armed.run == state.run)?;
+    let tripped = armed.tripped.as_ref()?;
+    let news = state.rollback.is_none() && state.failed.is_none() && state.ended.is_none();
+    let Tripped { guard, why, rev, .. } = tripped.clone();
+    news.then_some(Fact::TakenBack { guard, why, rev })
+}
+
+/// It is confirmed: by our request, or because a person asked the orchestrator to.
+fn confirmed(at: &crate::ledger::fact::At, rev: u64, there: &State) -> Finding {
+    let (at, anchor) = (at.clone(), Some(there.anchor.clone()));
+    Finding::Record(Fact::ChangeConfirmed { at, rev, anchor })
 }
 
 fn void(at: &crate::ledger::fact::At, why: String) -> Finding {
@@ -93,6 +111,7 @@ fn intended(
             rev: op.result.rev,
             anchor: Some(there.anchor.clone()),
         }),
+        Some(op) if there.confirmed == op.result.rev => confirmed(at, op.result.rev, there),
         Some(op) => {
             void(at, format!("revision {} was reverted by the orchestrator", op.result.rev))
         }

@@ -5,6 +5,7 @@
 //! (soaks begun, reports, notes) pass through.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::control::config::Config;
 use crate::control::wire::{Anchor, Fence};
@@ -32,11 +33,35 @@ pub struct RunState {
     /// The criteria judged at the end of the phase.
     pub judged: BTreeMap<CriterionId, Verdict>,
     pub milestones: Vec<MilestoneId>,
+    /// Whether the orchestrator judges the guards by itself, as far as the ledger knows.
+    pub arming: Arming,
+    /// Soaks are left to the orchestrator, and this long after each there is time to confirm.
+    pub detach: Option<Duration>,
+    /// The soak that was left to the orchestrator last.
+    pub left: Option<Left>,
     /// The first reason why the phase must not go on.
     pub failed: Option<String>,
     pub rollback: Option<Rollback>,
     pub halted: Option<(HaltReason, String)>,
     pub ended: Option<(Outcome, String)>,
+}
+
+/// Whether the phase's guards are armed at the orchestrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arming {
+    NotYet,
+    Armed,
+    Disarmed,
+}
+
+/// A soak that goes on without a process of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub at: At,
+    pub rev: Option<u64>,
+    /// When it began, in milliseconds of that life of the orchestrator.
+    pub life: u64,
+    pub up_ms: u64,
 }
 
 /// Where one move stands.
@@ -150,6 +175,9 @@ impl RunState {
             backup: Backup::Needed,
             judged: BTreeMap::new(),
             milestones: Vec::new(),
+            arming: Arming::NotYet,
+            detach: None,
+            left: None,
             failed: None,
             rollback: None,
             halted: None,
@@ -219,6 +247,20 @@ impl RunState {
             Fact::GuardBreached { guard, at, why } => {
                 self.fail(format!("guard `{guard}` at step `{at}`: {why}"));
             }
+            Fact::TakenBack { guard, why, .. } => self.fail(match guard {
+                Some(guard) => format!("guard `{guard}`: {why}"),
+                None => why.clone(),
+            }),
+            Fact::GuardsArmed { anchor, .. } => {
+                self.arming = Arming::Armed;
+                self.see(anchor.as_ref());
+            }
+            Fact::GuardsDisarmed => self.arming = Arming::Disarmed,
+            Fact::Detach { grace_ms } => self.detach = grace_ms.map(Duration::from_millis),
+            Fact::SoakLeft { at, rev, life, up_ms, .. } => {
+                let (at, rev, life, up_ms) = (at.clone(), *rev, *life, *up_ms);
+                self.left = Some(Left { at, rev, life, up_ms });
+            }
             Fact::CriterionJudged(judged) if judged.required_by.is_none() => {
                 self.judged.insert(judged.criterion.clone(), judged.verdict.clone());
             }
@@ -269,6 +311,7 @@ impl RunState {
             | Fact::ApprovalAsked { .. }
             | Fact::UndoIntended { .. }
             | Fact::Interrupted { .. }
+            | Fact::Heeded { .. }
             | Fact::Validated { .. }
             | Fact::BackupRestored { .. } => {}
         }

@@ -7,15 +7,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::decide::{Next, decide};
-use super::key::key;
-use super::moves::Act;
-use super::recover::{Finding, open_key, recover};
-use super::state::{MoveState, Restore, RunState};
+use super::decide::Next;
+use super::protocol::{Answer, Call, Protocol, Want};
+use super::state::RunState;
 use crate::control::config::Config;
 use crate::control::document::Assignment;
 use crate::control::wire::{
-    Anchor, Fence, Operation, OperationKind, Provisional, RevisionResult, State,
+    Anchor, Fence, Operation, OperationKind, Problem, ProblemCode, Provisional, RevisionResult,
+    State,
 };
 use crate::ids::RunId;
 use crate::ledger::fact::{At, Base, By, Fact, Outcome, RunBegun, RunKind};
@@ -77,6 +76,31 @@ impl Model {
         }
     }
 
+    fn answer(&mut self, call: Call) -> Answer {
+        let changed = |rev: Option<u64>| match rev {
+            Some(rev) => Answer::Changed { rev, anchor: None },
+            None => Answer::Refused(refusal(ProblemCode::HeadMoved)),
+        };
+        match call {
+            Call::Acquire { min_token, .. } => {
+                let fence = Fence { counter: min_token + 1, id: "00".into() };
+                Answer::Granted { fence, anchor: None }
+            }
+            Call::State => Answer::State(Box::new(self.state())),
+            Call::Operation { key } => Answer::Operation(self.operations.get(&key).cloned()),
+            Call::Apply { key, if_match, request } => {
+                changed(self.apply(&key, if_match, request.config))
+            }
+            Call::Confirm { key, rev } => changed(self.confirm(&key, rev)),
+            Call::Revert { .. } => {
+                self.revert();
+                changed(Some(self.head))
+            }
+            Call::Arm(_) => Answer::Armed { target: 1, anchor: None },
+            Call::Disarm => Answer::Disarmed,
+        }
+    }
+
     fn state(&self) -> State {
         State {
             state_uuid: "u".to_owned(),
@@ -101,6 +125,11 @@ impl Model {
             armed: None,
         }
     }
+}
+
+fn refusal(code: ProblemCode) -> Problem {
+    let (kind, title, detail) = (String::new(), code.title().to_owned(), String::new());
+    Problem { kind, title, status: code.status(), detail, code, lease: None }
 }
 
 fn anchor() -> Anchor {
@@ -176,7 +205,7 @@ fn begun() -> RunBegun {
 struct Process<'a> {
     facts: &'a mut Vec<Fact>,
     model: &'a mut Model,
-    state: RunState,
+    protocol: Protocol,
     /// How many more things happen before the kill; things are facts and requests.
     left: u32,
     /// The move at which a guard breaches while it soaks.
@@ -194,169 +223,63 @@ impl Process<'_> {
 
     fn record(&mut self, fact: Fact) -> Result<(), Killed> {
         self.tick()?;
-        self.state.evolve(&fact).unwrap();
+        self.protocol.recorded(&fact).unwrap();
         self.facts.push(fact);
         Ok(())
     }
 
-    fn reconcile(&mut self) -> Result<(), Killed> {
-        loop {
-            let op = open_key(&self.state).and_then(|key| self.model.operations.get(key)).cloned();
-            match recover(&self.state, op.as_ref(), &self.model.state()) {
-                Finding::GoOn => return Ok(()),
-                Finding::Record(fact) => self.record(fact)?,
-                other => panic!("nobody else is there: {other:?}"),
-            }
-        }
-    }
-
     fn work(&mut self) -> Result<Outcome, Killed> {
-        let counter = self.state.fence.as_ref().map_or(0, |f| f.counter) + 1;
-        let fence = Fence { counter, id: "00".into() };
-        self.record(Fact::LeaseTaken { fence, anchor: None, pid: 1 })?;
-        self.reconcile()?;
         loop {
-            if let Next::Ended(outcome) = self.advance()? {
-                return Ok(outcome);
+            match self.protocol.next() {
+                Want::Record(fact) => self.record(fact)?,
+                Want::Send(call) => {
+                    self.tick()?;
+                    let answer = self.model.answer(call);
+                    self.tick()?;
+                    self.protocol.heard(answer);
+                }
+                Want::Act(Next::Ended(outcome)) => return Ok(outcome),
+                Want::Act(next) => self.act(next)?,
+                stuck => panic!("nobody else is there: {stuck:?}"),
             }
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each thing that can be next")]
-    fn advance(&mut self) -> Result<Next, Killed> {
-        let next = decide(&self.state);
+    fn act(&mut self, next: Next) -> Result<(), Killed> {
         let at = |index: usize, state: &RunState| state.moves[index].at.clone();
-        match next.clone() {
+        match next {
             Next::Backup => {
                 let backup: crate::ids::BackupId = "b".parse().unwrap();
-                self.record(Fact::BackupDone {
-                    backup,
-                    path: String::new(),
-                    bytes: 0,
-                    manifest_hash: String::new(),
-                })?;
+                let (path, manifest_hash) = (String::new(), String::new());
+                self.record(Fact::BackupDone { backup, path, bytes: 0, manifest_hash })
             }
             Next::Begin { index, attempt } => {
-                let at = at(index, &self.state);
-                let key = self.key(&at.to_string(), attempt, OperationKind::Apply);
-                let (if_match, target_hash) = (self.model.head, String::new());
-                self.record(Fact::ChangeIntended { at, attempt, key, if_match, target_hash })?;
-            }
-            Next::SendChange { index } => {
-                let MoveState::Intended { key, if_match, .. } = self.state.at[index].clone() else {
-                    panic!()
-                };
-                let Act::Change { target } = self.state.moves[index].act.clone() else { panic!() };
-                self.tick()?;
-                match self.model.apply(&key, if_match, *target) {
-                    Some(rev) => {
-                        let at = at(index, &self.state);
-                        self.record(Fact::ChangeApplied { at, rev, anchor: None })?;
-                    }
-                    None => self.reconcile()?,
-                }
+                self.protocol.begin_change(index, attempt);
+                Ok(())
             }
             Next::Soak { index } => {
-                let at = at(index, &self.state);
+                let at = at(index, &self.protocol.state);
                 if self.breach_at == Some(index) {
                     let guard = "error-rate".parse().unwrap();
-                    self.record(Fact::GuardBreached { guard, at, why: "9% > 5%".into() })?;
-                } else {
-                    self.record(Fact::SoakEnded { at, looks: 1 })?;
+                    return self.record(Fact::GuardBreached { guard, at, why: "9% > 5%".into() });
                 }
-            }
-            Next::BeginConfirm { index, rev } => {
-                let at = at(index, &self.state);
-                let key =
-                    self.key(&at.to_string(), u32::try_from(rev).unwrap(), OperationKind::Confirm);
-                self.record(Fact::ConfirmIntended { at, rev, key })?;
-            }
-            Next::SendConfirm { index } => {
-                let MoveState::Confirming { rev, key, .. } = self.state.at[index].clone() else {
-                    panic!()
-                };
-                self.tick()?;
-                match self.model.confirm(&key, rev) {
-                    Some(rev) => {
-                        let at = at(index, &self.state);
-                        self.record(Fact::ChangeConfirmed { at, rev, anchor: None })?;
-                    }
-                    None => self.reconcile()?,
-                }
+                self.record(Fact::SoakEnded { at, looks: 1 })
             }
             Next::Local { index } => {
-                let at: At = at(index, &self.state);
+                let at: At = at(index, &self.protocol.state);
                 self.record(Fact::LocalIntended { at: at.clone() })?;
                 self.tick()?;
-                self.record(Fact::LocalDone { at, detail: String::new() })?;
-            }
-            Next::Judge => panic!("the phase has no criteria"),
-            Next::End { outcome, summary } => self.record(Fact::RunEnded { outcome, summary })?,
-            Next::BeginRollback { cause } => self.record(Fact::RollbackBegun { cause })?,
-            Next::BeginRevert { rev } => {
-                let key = self.key("(revert)", u32::try_from(rev).unwrap(), OperationKind::Revert);
-                self.record(Fact::RevertIntended { rev, key })?;
-            }
-            Next::SendRevert { rev } => {
-                self.tick()?;
-                self.model.revert();
-                self.record(Fact::Reverted { rev, head: self.model.head })?;
-            }
-            Next::BeginRestore { attempt } => {
-                let target_hash = self.state.target().hash();
-                if self.model.config().hash() == target_hash {
-                    let rev = self.model.head;
-                    self.record(Fact::RestoreConfirmed { rev, anchor: None })?;
-                } else {
-                    let key = self.key("(restore)", attempt, OperationKind::Apply);
-                    let if_match = self.model.head;
-                    let fact = Fact::RestoreIntended { attempt, key, if_match, target_hash };
-                    self.record(fact)?;
-                }
-            }
-            Next::SendRestore => {
-                let rollback = self.state.rollback.as_ref().unwrap();
-                let Restore::Intended { key, if_match, .. } = rollback.restore.clone() else {
-                    panic!()
-                };
-                self.tick()?;
-                match self.model.apply(&key, if_match, self.state.target().clone()) {
-                    Some(rev) => self.record(Fact::RestoreApplied { rev })?,
-                    None => self.reconcile()?,
-                }
-            }
-            Next::BeginRestoreConfirm { rev } => {
-                let key =
-                    self.key("(restore)", u32::try_from(rev).unwrap(), OperationKind::Confirm);
-                self.record(Fact::RestoreConfirmIntended { rev, key })?;
-            }
-            Next::SendRestoreConfirm => {
-                let rollback = self.state.rollback.as_ref().unwrap();
-                let Restore::Confirming { rev, key } = rollback.restore.clone() else { panic!() };
-                self.tick()?;
-                match self.model.confirm(&key, rev) {
-                    Some(rev) => self.record(Fact::RestoreConfirmed { rev, anchor: None })?,
-                    None => self.reconcile()?,
-                }
+                self.record(Fact::LocalDone { at, detail: String::new() })
             }
             Next::Undo { index } => {
-                let undo = self.state.rollback.as_ref().unwrap().undo[index].0.clone();
+                let rollback = self.protocol.state.rollback.as_ref().unwrap();
+                let undo = rollback.undo[index].0.clone();
                 let (phase, step) = (undo.phase, undo.step.id);
-                self.record(Fact::Undone { phase, step, detail: String::new() })?;
+                self.record(Fact::Undone { phase, step, detail: String::new() })
             }
-            Next::ReadBack => {
-                let config = self.model.config();
-                let equal = config.canonical() == self.state.target().canonical();
-                let (rev, config_hash) = (self.model.head, config.hash());
-                self.record(Fact::ReadBack { rev, config_hash, equal })?;
-            }
-            Next::Ended(_) => {}
+            Next::End { outcome, summary } => self.record(Fact::RunEnded { outcome, summary }),
+            other => panic!("the phase has no criteria, and the protocol does the rest: {other:?}"),
         }
-        Ok(next)
-    }
-
-    fn key(&self, position: &str, attempt: u32, kind: OperationKind) -> String {
-        key("h", &self.state.run, position, attempt, kind)
     }
 }
 
@@ -370,7 +293,9 @@ fn run(kills: &[u32], lapse: bool, breach_at: Option<usize>) -> (Outcome, Vec<Fa
     loop {
         let state = RunState::fold(&run_id(), &facts).unwrap();
         let left = kills.next().unwrap_or(10_000);
-        let mut process = Process { facts: &mut facts, model: &mut model, state, left, breach_at };
+        let protocol = Protocol::new(state, 1);
+        let mut process =
+            Process { facts: &mut facts, model: &mut model, protocol, left, breach_at };
         match process.work() {
             Ok(outcome) => {
                 let provisional = model.provisional.is_some();

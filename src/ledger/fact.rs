@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::armed::Ask;
 use crate::control::config::Config;
 use crate::control::wire::{Anchor, Fence};
 use crate::ids::{BackupId, CriterionId, GuardId, MilestoneId, PhaseId, PlanName, RunId, StepId};
@@ -89,6 +90,40 @@ pub enum Fact {
     SoakEnded {
         at: At,
         looks: u64,
+    },
+    /// From here on, soaks are left to the orchestrator, which keeps what is provisional for
+    /// `grace_ms` after the end of its soak; or, without it, they are watched by this process.
+    Detach {
+        grace_ms: Option<u64>,
+    },
+    /// The process leaves the rest of a soak to the orchestrator. `up_ms` is when the soak began,
+    /// in the time of that life of the orchestrator.
+    SoakLeft {
+        at: At,
+        /// The provisional revision; none when the step changed no configuration.
+        rev: Option<u64>,
+        soak_ms: u64,
+        life: u64,
+        up_ms: u64,
+    },
+    /// The orchestrator judges the guards by itself from here on.
+    GuardsArmed {
+        /// The revision whose content it brings back.
+        target: u64,
+        anchor: Option<Anchor>,
+    },
+    GuardsDisarmed,
+    /// The orchestrator took the phase back: an armed guard was breached, or a person aborted.
+    TakenBack {
+        guard: Option<GuardId>,
+        why: String,
+        rev: u64,
+    },
+    /// A person asked something of the run from elsewhere, and it is done.
+    Heeded {
+        ask: Ask,
+        by: String,
+        reason: Option<String>,
     },
     /// A guard failed, or stayed inconclusive for too long.
     GuardBreached {
@@ -349,6 +384,12 @@ impl Fact {
             Self::StepFailed { .. } => "step_failed",
             Self::SoakBegun { .. } => "soak_begun",
             Self::SoakEnded { .. } => "soak_ended",
+            Self::Detach { .. } => "detach",
+            Self::SoakLeft { .. } => "soak_left",
+            Self::GuardsArmed { .. } => "guards_armed",
+            Self::GuardsDisarmed => "guards_disarmed",
+            Self::TakenBack { .. } => "taken_back",
+            Self::Heeded { .. } => "heeded",
             Self::GuardBreached { .. } => "guard_breached",
             Self::CriterionJudged(_) => "criterion_judged",
             Self::ApprovalAsked { .. } => "approval_asked",

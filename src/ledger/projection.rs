@@ -112,6 +112,11 @@ impl Tables<'_> {
                 self.guard_breached(at, why)?;
                 self.issue(fact, None, &format!("{guard}: {why}"))
             }
+            Fact::GuardsArmed { anchor, .. } => self.anchor(anchor.as_ref()),
+            Fact::TakenBack { guard, why, .. } => {
+                let what = guard.as_ref().map_or_else(|| why.clone(), |g| format!("{g}: {why}"));
+                self.issue(fact, None, &what)
+            }
             Fact::CriterionJudged(judged) => self.criterion(judged),
             Fact::ApprovalAsked { at, prompt } => {
                 self.step(at, Intended, &Said { detail: Some(prompt), ..said })
@@ -159,6 +164,10 @@ impl Tables<'_> {
             | Fact::RestoreConfirmIntended { .. }
             | Fact::RestoreVoid { .. }
             | Fact::UndoIntended { .. }
+            | Fact::Detach { .. }
+            | Fact::SoakLeft { .. }
+            | Fact::GuardsDisarmed
+            | Fact::Heeded { .. }
             | Fact::Validated { .. }
             | Fact::BackupRestored { .. } => Ok(()),
         }

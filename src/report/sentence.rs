@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::words;
+use crate::control::armed::Ask;
 use crate::error::count;
 use crate::judge::Verdict;
 use crate::ledger::fact::{Fact, HaltReason, Judged, Outcome, RunBegun, RunKind};
@@ -58,6 +59,30 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::SoakEnded { at, looks } => {
             let looks = count(usize::try_from(*looks).unwrap_or(usize::MAX), "look");
             format!("step {at} soaked, the guards held in {looks}")
+        }
+        Fact::Detach { grace_ms: Some(grace_ms) } => {
+            let grace = words::span(Duration::from_millis(*grace_ms));
+            format!("soaks are left to the orchestrator, with {grace} to confirm after each")
+        }
+        Fact::Detach { grace_ms: None } => "soaks are watched by this process again".to_owned(),
+        Fact::SoakLeft { at, .. } => format!("step {at} soaks on without this process"),
+        Fact::GuardsArmed { target, .. } => {
+            format!("guards armed at the orchestrator, a breach brings back revision {target}")
+        }
+        Fact::GuardsDisarmed => "guards disarmed at the orchestrator".to_owned(),
+        Fact::TakenBack { guard: Some(guard), why, rev } => {
+            format!("taken back by the orchestrator as revision {rev}, guard `{guard}`: {why}")
+        }
+        Fact::TakenBack { guard: None, why, rev } => {
+            format!("taken back by the orchestrator as revision {rev}: {why}")
+        }
+        Fact::Heeded { ask, by, reason } => {
+            let what = match ask {
+                Ask::Confirm => "confirmation",
+                Ask::Pause => "pause",
+                Ask::Abort => "abort",
+            };
+            with_detail(&format!("{what} asked for by {by}"), reason.as_deref().unwrap_or_default())
         }
         Fact::GuardBreached { guard, at, why } => {
             format!("guard `{guard}` breached at step {at}: {why}")
@@ -131,6 +156,7 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::RevertIntended { .. }
         | Fact::RestoreIntended { .. }
         | Fact::RestoreConfirmIntended { .. }
+        | Fact::GuardsDisarmed
         | Fact::LeaseTaken { .. } => Level::Debug,
         Fact::RunBegun(_)
         // What these begin may take minutes.
@@ -143,6 +169,9 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::LocalDone { .. }
         | Fact::SoakBegun { .. }
         | Fact::SoakEnded { .. }
+        | Fact::SoakLeft { .. }
+        | Fact::Detach { .. }
+        | Fact::GuardsArmed { .. }
         | Fact::Approved { .. }
         | Fact::Reverted { .. }
         | Fact::RestoreApplied { .. }
@@ -154,6 +183,7 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::Validated { passed: true, .. } => Level::Info,
         Fact::ChangeVoid { .. }
         | Fact::ApprovalAsked { .. }
+        | Fact::Heeded { .. }
         | Fact::RollbackBegun { .. }
         | Fact::RestoreVoid { .. }
         | Fact::Interrupted { .. }
@@ -167,6 +197,7 @@ pub fn level(fact: &Fact) -> Level {
         },
         Fact::StepFailed { .. }
         | Fact::GuardBreached { .. }
+        | Fact::TakenBack { .. }
         | Fact::NotUndone { .. }
         | Fact::ReadBack { equal: false, .. }
         | Fact::Halted { .. }
@@ -181,6 +212,7 @@ pub fn level(fact: &Fact) -> Level {
 pub fn issue(kind: &str, what: &str) -> String {
     let kind = match kind {
         "guard_breached" => "guard breached",
+        "taken_back" => "taken back by the orchestrator",
         "step_failed" => "step failed",
         "not_undone" => "step NOT undone",
         "read_back" => "configuration NOT as before",

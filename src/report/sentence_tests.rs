@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::fixture::{at, begun};
 use super::sentence::{Level, level, sentence};
+use crate::control::armed::Ask;
 use crate::control::config::Config;
 use crate::control::wire::Fence;
 use crate::judge::Verdict;
@@ -207,5 +208,33 @@ fn how_a_run_stops() {
     ! run ended, rollback INCOMPLETE, a person is needed
     ? run ended, abandoned, nothing undone
     ? backup `b-1` restored (configuration, database), the state before is in `b-2`
+    ");
+}
+
+#[test]
+fn what_happens_while_nobody_watches() {
+    let at = at("pool-ramp", 2, 4);
+    let by = text("ann@build-7");
+    let why = text("error_rate 25.0% (n=80), limit at most 5%, breach 1 of 1");
+    assert_snapshot!(told(&[
+        Fact::GuardsArmed { target: 41, anchor: None },
+        Fact::Detach { grace_ms: Some(3_600_000) },
+        Fact::SoakLeft { at, rev: Some(43), soak_ms: 1_800_000, life: 1, up_ms: 7 },
+        Fact::TakenBack { guard: Some("error-rate".parse().unwrap()), why, rev: 44 },
+        Fact::TakenBack { guard: None, why: text("aborted by ann@build-7"), rev: 44 },
+        Fact::Heeded { ask: Ask::Pause, by: by.clone(), reason: Some(text("lunch")) },
+        Fact::Heeded { ask: Ask::Confirm, by, reason: None },
+        Fact::Detach { grace_ms: None },
+        Fact::GuardsDisarmed,
+    ]), @"
+      guards armed at the orchestrator, a breach brings back revision 41
+      soaks are left to the orchestrator, with 1h to confirm after each
+      step pool-ramp 2/4 soaks on without this process
+    ! taken back by the orchestrator as revision 44, guard `error-rate`: error_rate 25.0% (n=80), limit at most 5%, breach 1 of 1
+    ! taken back by the orchestrator as revision 44: aborted by ann@build-7
+    ? pause asked for by ann@build-7: lunch
+    ? confirmation asked for by ann@build-7
+      soaks are watched by this process again
+    . guards disarmed at the orchestrator
     ");
 }

@@ -26,7 +26,7 @@ impl<H: Hands> Executor<'_, H> {
         index: usize,
     ) -> std::result::Result<bool, Stop> {
         let (at, required) = {
-            let step = &self.state.moves[index];
+            let step = &self.state().moves[index];
             (step.at.clone(), step.require.clone())
         };
         for criterion in required {
@@ -44,9 +44,9 @@ impl<H: Hands> Executor<'_, H> {
 
     /// Judges the criteria of the phase that have not been judged yet.
     pub(super) async fn judge_phase(&mut self) -> std::result::Result<(), Stop> {
-        let criteria = self.state.begun.phase.criteria.clone();
+        let criteria = self.state().begun.phase.criteria.clone();
         for criterion in criteria {
-            if self.state.judged.contains_key(&criterion.id) {
+            if self.state().judged.contains_key(&criterion.id) {
                 continue;
             }
             let judged = self.judge(&criterion, None).await?;
@@ -61,14 +61,14 @@ impl<H: Hands> Executor<'_, H> {
 
     /// Records the milestones whose time has come and whose conditions hold.
     pub(super) async fn milestones(&mut self) -> std::result::Result<(), Stop> {
-        let due: Vec<_> = self.state.due_milestones().cloned().collect();
+        let due: Vec<_> = self.state().due_milestones().cloned().collect();
         for milestone in due {
             if self.missed.contains(&milestone.id) {
                 continue;
             }
             let mut holds = true;
             for criterion in &milestone.when {
-                let verdict = match self.state.judged.get(&criterion.id) {
+                let verdict = match self.state().judged.get(&criterion.id) {
                     Some(verdict) => verdict.clone(),
                     None => self.judge(criterion, None).await?.verdict,
                 };
@@ -92,15 +92,12 @@ impl<H: Hands> Executor<'_, H> {
         let began = self.world.clock.boot();
         let cap = (self.tempo.factor() > 1.0).then_some(REHEARSED_WINDOW);
         loop {
-            let suites = &self.state.begun.suites;
+            let suites = &self.protocol.state.begun.suites;
             let key = format!("(criterion {})", criterion.id);
-            let target = Target {
-                data: String::new(),
-                client: self.world.client,
-                fence: self.lease.fence(),
-                key: &key,
-            };
-            let plan = &self.state.begun.plan;
+            let fence = self.fence();
+            let target =
+                Target { data: String::new(), client: self.world.client, fence: &fence, key: &key };
+            let plan = &self.protocol.state.begun.plan;
             let judging = judge_now(plan, criterion, suites, &mut *self.world.hands, target, cap);
             let mut judged = judging.await.map_err(Stop::Failed)?;
             judged.required_by = required_by.cloned();

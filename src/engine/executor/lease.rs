@@ -10,19 +10,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Signal, Stop, World};
+use super::Signal;
 use crate::clock::Clock;
 use crate::control::client::{Client, ControlError};
-use crate::control::wire::{Anchor, Fence, LeaseRequest, ProblemCode};
+use crate::control::wire::{Anchor, Fence, LeaseRequest};
 use crate::ids::RunId;
-use crate::ledger::fact::HaltReason;
 
 /// How long a lease lives without a renewal.
 const TTL: Duration = Duration::from_secs(30);
 /// The longest time until a lost lease is noticed.
 const STRIDE: Duration = Duration::from_millis(200);
-/// How long to wait for a lease that somebody else's dead process still holds.
-const PATIENCE: Duration = Duration::from_millis(350);
 
 /// A lease that is held, and the task that keeps it.
 #[derive(Debug)]
@@ -59,13 +56,14 @@ impl Stopper {
 }
 
 impl Lease {
-    /// Takes the lease for `run`; the same run takes its own lease over.
-    pub(super) async fn acquire<H>(
-        world: &World<'_, H>,
+    /// Takes the lease for `run`, asking once; the same run takes its own lease over.
+    pub(super) async fn acquire(
+        client: &Client,
+        clock: &Arc<dyn Clock>,
         run: &RunId,
         last_anchor: Option<Anchor>,
         min_token: u64,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, ControlError> {
         let request = LeaseRequest {
             run: run.clone(),
             holder: crate::settings::user(),
@@ -75,31 +73,19 @@ impl Lease {
             min_token,
             last_anchor,
         };
-        let began = world.clock.boot();
-        let grant = loop {
-            match world.client.acquire(&request).await {
-                Ok(grant) => break grant,
-                Err(error) => {
-                    let waited = world.clock.boot().saturating_sub(began);
-                    let again = matches!(&error, ControlError::Unknown { .. });
-                    if !again || waited > PATIENCE {
-                        return Err(refusal(error));
-                    }
-                }
-            }
-        };
+        // Counted from before the request: the orchestrator cannot have agreed any earlier.
+        let agreed = clock.boot();
+        let grant = client.acquire(&request).await?;
         let fence = grant.body.fence;
-        let agreed = world.clock.boot();
         let (tell, health) = watch::channel(Health { agreed, refused: false });
         let keeper = tokio::spawn(keep(
-            world.client.clone(),
+            client.clone(),
             LeaseRequest { last_anchor: None, ..request },
             fence.clone(),
-            Arc::clone(&world.clock),
+            Arc::clone(clock),
             tell,
         ));
-        let clock = Arc::clone(&world.clock);
-        Ok(Self { fence, anchor: grant.anchor, health, clock, keeper })
+        Ok(Self { fence, anchor: grant.anchor, health, clock: Arc::clone(clock), keeper })
     }
 
     pub(super) fn fence(&self) -> &Fence {
@@ -150,27 +136,14 @@ async fn keep(
 ) {
     loop {
         tokio::time::sleep(TTL / 3).await;
-        let mut health = *tell.borrow();
+        let (mut health, asked) = (*tell.borrow(), clock.boot());
         match client.renew(&request, &fence).await {
-            Ok(_) => health.agreed = clock.boot(),
+            Ok(_) => health.agreed = asked,
             Err(ControlError::Refused(problem)) if problem.status < 500 => health.refused = true,
             Err(error) => tracing::debug!(%error, "the lease was not renewed"),
         }
         if tell.send(health).is_err() || health.refused {
             return;
         }
-    }
-}
-
-fn refusal(error: ControlError) -> Stop {
-    match error {
-        ControlError::Refused(problem) => match (problem.code, &problem.lease) {
-            (ProblemCode::LeaseHeld, Some(lease)) => Stop::Held(Box::new(lease.clone())),
-            (ProblemCode::StateRegression, _) => {
-                Stop::Halted(HaltReason::StateRegression, problem.detail.clone())
-            }
-            _ => Stop::Refused(ControlError::Refused(problem)),
-        },
-        error => Stop::Lost(error),
     }
 }

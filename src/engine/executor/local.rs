@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
+use super::lease::Lease;
 use super::watch::Breach;
 use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
 use crate::control::client::Write;
@@ -25,7 +26,7 @@ impl<H: Hands> Executor<'_, H> {
     /// Does a local act, or does it again.
     pub(super) async fn local(&mut self, index: usize) -> Result<(), Stop> {
         let (at, action) = {
-            let step = &self.state.moves[index];
+            let step = &self.state().moves[index];
             match &step.act {
                 Act::Local(action) => (step.at.clone(), action.clone()),
                 Act::Change { .. } => return Ok(()),
@@ -45,7 +46,7 @@ impl<H: Hands> Executor<'_, H> {
             Action::Test { suites } => self.test(&at, suites).await?,
             Action::Backup => {
                 let id = backup_id(&*self.world.clock);
-                let run = self.state.run.clone();
+                let run = self.run().clone();
                 match self.world.hands.backup(self.world.client, &id, Some(&run)).await {
                     Ok(taken) => {
                         let detail = format!("backup {id}, {} bytes, verified", taken.bytes);
@@ -72,19 +73,16 @@ impl<H: Hands> Executor<'_, H> {
         at: &At,
         suites: &[crate::ids::SuiteId],
     ) -> Result<Result<String, String>, Stop> {
-        let data = format!("http://{}", self.there().await?.data_addr);
+        let (data, fence) = (format!("http://{}", self.there().await?.data_addr), self.fence());
         let key = self.key(&at.to_string(), 1, OperationKind::Apply);
         let mut said = Vec::new();
         for id in suites {
-            let Some(suite) = self.state.begun.suites.iter().find(|suite| suite.id == *id) else {
+            let suites = &self.protocol.state.begun.suites;
+            let Some(suite) = suites.iter().find(|suite| suite.id == *id) else {
                 return Ok(Err(format!("the plan has no suite `{id}`")));
             };
-            let target = Target {
-                data: data.clone(),
-                client: self.world.client,
-                fence: self.lease.fence(),
-                key: &key,
-            };
+            let target =
+                Target { data: data.clone(), client: self.world.client, fence: &fence, key: &key };
             let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
             let ended = tokio::select! {
                 result = self.world.hands.suite(suite, &target) => Ok(result),
@@ -154,13 +152,16 @@ impl<H: Hands> Executor<'_, H> {
                     return Ok(Err(format!("`{shown}` was ended after {timeout}")));
                 }
                 breach = watching, if at.is_some() => Some(breach),
-                () = self.lease.lost() => None,
+                () = lost(self.lease.as_ref()) => None,
             };
             match (interrupted, at) {
                 (Some(breach), Some(at)) => {
                     return self.breached(at, breach, &format!("`{shown}`"));
                 }
-                _ => self.retake().await?,
+                _ => {
+                    self.lose_lease();
+                    self.agree().await?;
+                }
             }
         }
     }
@@ -225,6 +226,13 @@ async fn send(
     let response = call.send().await.map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
     Ok((status, response.text().await.map_err(|error| error.to_string())?))
+}
+
+/// Waits until the lease is lost.
+async fn lost(lease: Option<&Lease>) {
+    if let Some(lease) = lease {
+        lease.lost().await;
+    }
 }
 
 /// Runs a program without a shell and without anything to read.

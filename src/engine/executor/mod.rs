@@ -17,9 +17,10 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Tempo};
-use crate::control::client::Client;
+use crate::control::client::{Client, ControlError};
 use crate::control::wire::{Fence, State};
 use crate::error::Failure;
 use crate::ids::{BackupId, MilestoneId, RunId, random_hex};
@@ -27,8 +28,8 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{By, Fact, Outcome, RunBegun};
 use crate::progress::{Observer, Tick};
 
-use super::decide::{Next, decide};
-use super::recover::{Finding, open_key, recover};
+use super::decide::Next;
+use super::protocol::{Protocol, Want};
 use super::state::{Backup, RunState};
 use lease::Lease;
 use watch::Watch;
@@ -36,7 +37,10 @@ use watch::Watch;
 pub use criteria::judge_now;
 pub use hands::{Approval, BackupTaken, Hands, SuiteResult, Target};
 pub use lease::Stopper;
-pub use stop::{Signal, Stop};
+pub use stop::{Left, Signal, Stop};
+
+/// How long to wait for somebody else's provisional revision to go, between two looks.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// What a run acts with.
 #[derive(Debug)]
@@ -49,24 +53,36 @@ pub struct World<'a, H> {
     pub stopper: Stopper,
     /// Programs and requests to other services are named, not sent.
     pub rehearsal: bool,
+    pub attendance: Attendance,
+}
+
+/// Who watches the soaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attendance {
+    /// Whoever did when the run was last worked on; this process, if it is new.
+    #[default]
+    AsBefore,
+    /// This process.
+    Attend,
+    /// The orchestrator: the process leaves, and this long after each soak there is time to
+    /// confirm.
+    Detach(Duration),
 }
 
 /// One process's work on one run.
 #[derive(Debug)]
 pub struct Executor<'a, H> {
     world: World<'a, H>,
-    state: RunState,
+    protocol: Protocol,
     tempo: Tempo,
-    lease: Lease,
+    /// The lease that the conversation is held under, while there is one.
+    lease: Option<Lease>,
+    /// The orchestrator has answered this process before.
+    arrived: bool,
     watch: Watch,
     /// Milestones whose conditions did not hold when they were due.
     missed: BTreeSet<MilestoneId>,
-    /// How often a change came to nothing in this process.
-    voids: u32,
 }
-
-/// After so many changes that came to nothing, the phase fails instead of trying for ever.
-const MOST_VOIDS: u32 = 3;
 
 impl<'a, H: Hands> Executor<'a, H> {
     /// Begins a new run: takes the lease, reads where the orchestrator stands, records the run.
@@ -81,11 +97,11 @@ impl<'a, H: Hands> Executor<'a, H> {
         prepare: impl FnOnce(&State) -> Result<RunBegun, Failure>,
     ) -> Result<Self, Stop> {
         let run = RunId::random();
-        let lease = Lease::acquire(&world, &run, None, 0).await;
-        let mut lease = lease.map_err(Stop::before_the_run)?;
+        let lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
+        let mut lease = lease.map_err(|error| Stop::of(error).before_the_run())?;
         let begun = match world.client.state().await {
             Ok(there) => prepare(&there.body).map_err(Stop::Failed),
-            Err(error) => Err(Stop::Lost(error).before_the_run()),
+            Err(error) => Err(Stop::of(error).before_the_run()),
         };
         let begun = match begun {
             Ok(begun) => begun,
@@ -98,9 +114,9 @@ impl<'a, H: Hands> Executor<'a, H> {
         let recorded = world.ledger.append(Some(&run), &fact, world.clock.wall())?;
         world.observer.fact(&recorded);
         let state = RunState::begin(run, begun)?;
-        let mut executor = Self::new(world, state, lease);
-        executor.record_lease()?;
-        Ok(executor)
+        let (fence, anchor) = (lease.fence().clone(), lease.anchor());
+        let protocol = Protocol::granted(state, std::process::id(), fence, anchor);
+        Self { lease: Some(lease), arrived: true, ..Self::new(world, protocol) }.agreed().await
     }
 
     /// Takes up a run that an earlier process left, whatever it left it at.
@@ -111,33 +127,32 @@ impl<'a, H: Hands> Executor<'a, H> {
         let facts = world.ledger.facts(&run)?;
         let state = RunState::fold(&run, facts.iter().map(|recorded| &recorded.fact))?;
         world.observer.resumed(&facts);
-        let token = state.fence.as_ref().map_or(0, |fence| fence.counter);
-        let lease = match Lease::acquire(&world, &run, state.anchor.clone(), token).await {
-            Ok(lease) => lease,
-            Err(Stop::Halted(reason, detail)) => {
-                let fact = Fact::Halted { reason, detail: detail.clone() };
-                let recorded = world.ledger.append(Some(&run), &fact, world.clock.wall())?;
-                world.observer.fact(&recorded);
-                return Err(Stop::Halted(reason, detail));
-            }
-            Err(stop) => return Err(stop),
-        };
-        let mut executor = Self::new(world, state, lease);
-        executor.record_lease()?;
-        executor.reconcile().await?;
-        Ok(executor)
+        let protocol = Protocol::new(state, std::process::id());
+        Self::new(world, protocol).agreed().await
     }
 
-    fn new(world: World<'a, H>, state: RunState, lease: Lease) -> Self {
-        let tempo = Tempo::new(state.begun.tempo).unwrap_or_default();
-        let watch = Watch::new(&state.begun.guards, tempo);
-        let missed = BTreeSet::new();
-        Self { world, state, tempo, lease, watch, missed, voids: 0 }
+    /// Brings ledger and orchestrator together, and says who is going to watch.
+    async fn agreed(mut self) -> Result<Self, Stop> {
+        let attended = match self.agree().await {
+            Ok(()) => self.attend(),
+            Err(stop) => Err(stop),
+        };
+        match attended {
+            Ok(()) => Ok(self),
+            Err(stop) => Err(self.leave(stop).await),
+        }
+    }
+
+    fn new(world: World<'a, H>, protocol: Protocol) -> Self {
+        let begun = &protocol.state.begun;
+        let tempo = Tempo::new(begun.tempo).unwrap_or_default();
+        let watch = Watch::new(&begun.guards, tempo);
+        Self { world, protocol, tempo, lease: None, arrived: false, watch, missed: BTreeSet::new() }
     }
 
     /// The id of the run.
     pub fn run(&self) -> &RunId {
-        &self.state.run
+        &self.protocol.state.run
     }
 
     /// Undoes the phase because a person asked for it.
@@ -145,7 +160,7 @@ impl<'a, H: Hands> Executor<'a, H> {
     /// # Errors
     /// When the ledger refuses.
     pub fn ask_for_rollback(&mut self, by: &By) -> Result<(), Stop> {
-        if self.state.rollback.is_none() && self.state.ended.is_none() {
+        if self.state().rollback.is_none() && self.state().ended.is_none() {
             let why = by.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             self.record(&Fact::RollbackBegun { cause: format!("asked for by {}{why}", by.user) })?;
         }
@@ -154,47 +169,84 @@ impl<'a, H: Hands> Executor<'a, H> {
 
     /// Works until there is nothing left to do, or something stands in the way.
     pub async fn work(&mut self) -> Stop {
-        let stop = loop {
-            match self.advance().await {
-                Ok(()) => {}
-                Err(Stop::Ended(outcome, summary)) => break Stop::Ended(outcome, summary),
-                Err(stop) => break self.leave(stop).await,
+        loop {
+            if let Err(stop) = self.advance().await {
+                return self.leave(stop).await;
             }
-        };
-        self.lease.release(self.world.client).await;
-        stop
+        }
     }
 
     /// Does the one next thing.
     async fn advance(&mut self) -> Result<(), Stop> {
-        if self.lease.is_lost() {
-            self.retake().await?;
-        }
-        let next = decide(&self.state);
-        if self.state.rollback.is_none()
-            && !matches!(next, Next::Ended(_) | Next::End { .. })
+        let want = self.want();
+        let ending = matches!(want, Want::Act(Next::Ended(_) | Next::End { .. }));
+        if self.state().rollback.is_none()
+            && !ending
             && let Some(signal) = self.world.stopper.asked()
         {
             return Err(Stop::Interrupted(signal));
         }
+        match want {
+            Want::Act(next) => self.act(next).await,
+            want => self.converse(want).await,
+        }
+    }
+
+    /// What the protocol wants now.
+    fn want(&mut self) -> Want {
+        if self.lease.as_ref().is_some_and(Lease::is_lost) {
+            self.lose_lease();
+        }
+        self.protocol.next()
+    }
+
+    /// Takes the lease again before anything else is sent, if nobody else has it.
+    fn lose_lease(&mut self) {
+        self.lease = None;
+        self.protocol.lease_lost();
+    }
+
+    /// Converses until ledger and orchestrator agree.
+    async fn agree(&mut self) -> Result<(), Stop> {
+        loop {
+            let want = self.want();
+            if self.protocol.is_settled() {
+                return Ok(());
+            }
+            self.converse(want).await?;
+        }
+    }
+
+    /// Does what is the protocol's own business.
+    async fn converse(&mut self, want: Want) -> Result<(), Stop> {
+        match want {
+            Want::Record(fact) => self.record(&fact),
+            Want::Send(call) => self.send(call).await,
+            Want::Wait { why } => {
+                self.pause(WAIT, why).await?;
+                self.protocol.waited();
+                Ok(())
+            }
+            Want::Halt { reason, detail } => Err(Stop::Halted(reason, detail)),
+            Want::GiveUp(problem) => Err(Stop::of(ControlError::Refused(Box::new(problem)))),
+            Want::Act(_) => Ok(()),
+        }
+    }
+
+    /// Does what only the run itself can do.
+    async fn act(&mut self, next: Next) -> Result<(), Stop> {
         match next {
             Next::Backup => self.backup().await,
-            Next::Begin { index, attempt } => self.begin_change(index, attempt).await,
-            Next::SendChange { index } => self.send_change(index).await,
+            Next::Begin { index, attempt } => {
+                if self.requirements_hold(index).await? {
+                    self.protocol.begin_change(index, attempt);
+                }
+                Ok(())
+            }
             Next::Soak { index } => self.soak(index).await,
-            Next::BeginConfirm { index, rev } => self.begin_confirm(index, rev),
-            Next::SendConfirm { index } => self.send_confirm(index).await,
             Next::Local { index } => self.local(index).await,
             Next::Judge => self.judge_phase().await,
-            Next::BeginRollback { cause } => self.record(&Fact::RollbackBegun { cause }),
-            Next::BeginRevert { rev } => self.begin_revert(rev),
-            Next::SendRevert { rev } => self.send_revert(rev).await,
-            Next::BeginRestore { attempt } => self.begin_restore(attempt).await,
-            Next::SendRestore => self.send_restore().await,
-            Next::BeginRestoreConfirm { rev } => self.begin_restore_confirm(rev),
-            Next::SendRestoreConfirm => self.send_restore_confirm().await,
             Next::Undo { index } => self.undo(index).await,
-            Next::ReadBack => self.read_back().await,
             Next::End { outcome, summary } => {
                 if outcome == Outcome::Done {
                     self.milestones().await?;
@@ -202,123 +254,116 @@ impl<'a, H: Hands> Executor<'a, H> {
                 self.record(&Fact::RunEnded { outcome, summary })
             }
             Next::Ended(outcome) => {
-                let summary = self.state.ended.as_ref().map(|(_, s)| s.clone());
+                let summary = self.state().ended.as_ref().map(|(_, s)| s.clone());
                 Err(Stop::Ended(outcome, summary.unwrap_or_default()))
             }
+            _ => unreachable!("the protocol does the rest itself"),
         }
     }
 
-    /// Makes the stop safe: nothing provisional stays behind an operator who walked away.
+    /// Makes the stop safe, puts it on record, and gives the lease back.
     async fn leave(&mut self, stop: Stop) -> Stop {
-        if let Stop::Interrupted(signal) = stop {
-            if let Some((_, rev)) = self.state.provisional()
-                && let Err(worse) = self.take_back(rev).await
-            {
-                // The orchestrator takes it back itself when the lease lapses.
-                tracing::warn!(?worse, "could not take back revision {rev}");
-            }
-            if let Err(worse) = self.record(&Fact::Interrupted { by: signal.name().to_owned() }) {
-                return worse;
-            }
-        }
-        if let Stop::Halted(reason, detail) = &stop {
-            let fact = Fact::Halted { reason: *reason, detail: detail.clone() };
-            if let Err(worse) = self.record(&fact) {
-                return worse;
-            }
+        let stop = self.depart(stop).await;
+        if let Some(mut lease) = self.lease.take() {
+            lease.release(self.world.client).await;
         }
         stop
+    }
+
+    async fn depart(&mut self, stop: Stop) -> Stop {
+        let fact = match &stop {
+            Stop::Interrupted(signal) => Fact::Interrupted { by: signal.name().to_owned() },
+            Stop::Paused { by, .. } => Fact::Interrupted { by: by.clone() },
+            Stop::Halted(reason, detail) => {
+                Fact::Halted { reason: *reason, detail: detail.clone() }
+            }
+            _ => return stop,
+        };
+        // Nothing provisional stays behind an operator who walked away.
+        if !matches!(stop, Stop::Halted(..))
+            && let Err(worse) = self.take_back().await
+        {
+            // The orchestrator takes it back itself when the lease lapses.
+            tracing::warn!(?worse, "what is provisional could not be taken back");
+        }
+        match self.record(&fact) {
+            Ok(()) => stop,
+            Err(worse) => worse,
+        }
+    }
+
+    /// Takes what is provisional back, outside a rollback; asks only once.
+    async fn take_back(&mut self) -> Result<(), Stop> {
+        if !self.protocol.take_back() {
+            return Ok(());
+        }
+        while self.protocol.is_taking_back() {
+            match self.want() {
+                Want::Record(fact) => self.record(&fact)?,
+                Want::Send(call) => {
+                    let answer = self.perform(&call).await.map_err(Stop::Lost)?;
+                    self.protocol.heard(answer);
+                }
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// Makes a fact durable, then lets the state and the observer know.
     fn record(&mut self, fact: &Fact) -> Result<(), Stop> {
         let at = self.world.clock.wall();
-        let recorded = self.world.ledger.append(Some(&self.state.run), fact, at)?;
-        self.state.evolve(fact)?;
+        let run = &self.protocol.state.run;
+        let recorded = self.world.ledger.append(Some(run), fact, at)?;
+        self.protocol.recorded(fact)?;
         self.world.observer.fact(&recorded);
         Ok(())
     }
 
-    fn record_lease(&mut self) -> Result<(), Stop> {
-        let (fence, anchor) = (self.lease.fence().clone(), self.lease.anchor());
-        self.record(&Fact::LeaseTaken { fence, anchor, pid: std::process::id() })
+    fn state(&self) -> &RunState {
+        &self.protocol.state
     }
 
+    /// The fence that writes outside the protocol carry; none is live without a lease.
     fn fence(&self) -> Fence {
-        self.lease.fence().clone()
+        let lease = self.lease.as_ref().map(|lease| lease.fence().clone());
+        lease.or_else(|| self.state().fence.clone()).unwrap_or_default()
     }
 
-    /// Takes the lease again after it was lost, if nobody else has it, and finds out what the
-    /// world came to meanwhile.
-    async fn retake(&mut self) -> Result<(), Stop> {
-        let token = self.lease.fence().counter;
-        let anchor = self.state.anchor.clone();
-        self.lease = Lease::acquire(&self.world, &self.state.run, anchor, token).await?;
-        self.record_lease()?;
-        self.reconcile().await
-    }
-
-    /// Compares the ledger's tail with the orchestrator until they agree.
-    async fn reconcile(&mut self) -> Result<(), Stop> {
-        loop {
-            let there = self.there().await?;
-            let op = match open_key(&self.state).map(str::to_owned) {
-                Some(key) => self.operation(&key).await?,
-                None => None,
-            };
-            match recover(&self.state, op.as_ref(), &there) {
-                Finding::GoOn => return Ok(()),
-                Finding::Record(fact) => {
-                    self.count_void(&fact)?;
-                    self.record(&fact)?;
-                }
-                Finding::Wait { rev } => {
-                    let waiting = format!("revision {rev} is provisional and not ours");
-                    self.pause(std::time::Duration::from_millis(500), waiting).await?;
-                }
-                Finding::Halt { reason, detail } => return Err(Stop::Halted(reason, detail)),
-            }
+    /// Records who watches from here on, where that changes.
+    fn attend(&mut self) -> Result<(), Stop> {
+        let grace = match self.world.attendance {
+            Attendance::AsBefore => return Ok(()),
+            Attendance::Attend => None,
+            Attendance::Detach(grace) => Some(grace),
+        };
+        if self.state().detach == grace || self.state().rollback.is_some() {
+            return Ok(());
         }
-    }
-
-    /// A change that keeps coming to nothing fails the phase.
-    fn count_void(&mut self, fact: &Fact) -> Result<(), Stop> {
-        if let Fact::ChangeVoid { at, why } = fact {
-            self.voids += 1;
-            if self.voids >= MOST_VOIDS {
-                let why = format!("came to nothing {} times; last: {why}", self.voids);
-                self.record(&Fact::StepFailed { at: at.clone(), why })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Where the orchestrator stands, however long it takes to answer.
-    async fn there(&mut self) -> Result<State, Stop> {
-        let client = self.world.client;
-        self.insist(|| client.state()).await.map(|reply| reply.body)
+        let ms = |grace: Duration| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.record(&Fact::Detach { grace_ms: grace.map(ms) })
     }
 
     /// Sleeps a little, letting the observer know why, and comes back early on a signal.
-    async fn pause(&mut self, by: std::time::Duration, waiting: String) -> Result<(), Stop> {
+    async fn pause(&mut self, by: Duration, waiting: String) -> Result<(), Stop> {
         let at_ms = self.world.clock.wall().timestamp_millis();
         self.world.observer.tick(&Tick { at_ms, waiting: Some(waiting), ..Tick::default() });
         tokio::time::sleep(by).await;
         match self.world.stopper.asked() {
-            Some(signal) if self.state.rollback.is_none() => Err(Stop::Interrupted(signal)),
+            Some(signal) if self.state().rollback.is_none() => Err(Stop::Interrupted(signal)),
             _ => Ok(()),
         }
     }
 
     /// The backup that a phase begins with.
     async fn backup(&mut self) -> Result<(), Stop> {
-        let id = match &self.state.backup {
+        let id = match &self.state().backup {
             // Half done by an earlier process: without a manifest it does not count. A new one.
             Backup::Needed | Backup::Intended(_) => backup_id(&*self.world.clock),
             Backup::Taken(_) => return Ok(()),
         };
         self.record(&Fact::BackupIntended { backup: id.clone() })?;
-        let run = self.state.run.clone();
+        let run = self.run().clone();
         match self.world.hands.backup(self.world.client, &id, Some(&run)).await {
             Ok(taken) => self.record(&Fact::BackupDone {
                 backup: id,

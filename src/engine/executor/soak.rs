@@ -1,20 +1,24 @@
-//! Soaking: time under guards.
+//! Soaking: time under guards, watched by this process or left to the orchestrator.
 
 use std::time::Duration;
 
-use super::{Executor, Hands, Stop};
+use super::{Executor, Hands, Left, Stop};
+use crate::control::armed::{Armed, Ask, Asked, GuardsView};
 use crate::control::client::Client;
 use crate::control::config::LEGACY;
+use crate::control::wire::State;
 use crate::engine::moves::Act;
+use crate::engine::state::MoveState;
 use crate::judge::{Verdict, canary};
-use crate::ledger::fact::Fact;
+use crate::ledger::fact::{At, Fact};
 use crate::plan::model::{Action, Compare};
 use crate::progress::{Soak, Tick};
 use crate::units::Percent;
 
 /// The longest sleep between two looks at anything: signals and a lost lease are noticed by then.
 const STRIDE: Duration = Duration::from_millis(200);
-
+/// Time between two questions what the orchestrator holds by itself, and what people asked.
+const ASKING: Duration = Duration::from_secs(1);
 /// How much longer than its soak a canary may take to get enough traffic.
 const CANARY_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -36,72 +40,223 @@ impl Arms {
     }
 }
 
+/// One soak: what soaks, and for how long in real time.
+struct Soaking {
+    index: usize,
+    at: At,
+    /// It changed the configuration, so every guard must hold once on what came after.
+    change: bool,
+    total: Duration,
+    arms: Option<Arms>,
+}
+
 impl<H: Hands> Executor<'_, H> {
     /// Watches the guards for as long as the move says, and until each has held at least once on
-    /// what the change did.
+    /// what the change did; or leaves that to the orchestrator.
     pub(super) async fn soak(&mut self, index: usize) -> Result<(), Stop> {
-        let (at, plan, change) = {
-            let step = &self.state.moves[index];
-            (step.at.clone(), step.soak, matches!(step.act, Act::Change { .. }))
-        };
+        let step = &self.state().moves[index];
+        let (at, plan) = (step.at.clone(), step.soak);
+        let change = matches!(step.act, Act::Change { .. });
         let total = self.tempo.to_real(plan);
-        let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        self.record(&Fact::SoakBegun { at: at.clone(), plan_ms: ms(plan), real_ms: ms(total) })?;
-        let began = self.world.clock.boot();
-        let arms = self.arms(index).await;
-        let (mut looks, mut told) = (0, began);
+        let from_ms = self.began_ms(index).await?;
+        let arms = self.arms(index, from_ms).await;
+        let soaking = Soaking { index, at, change, total, arms };
+        if self.state().detach.is_some() && !total.is_zero() {
+            return self.leave_soak(soaking).await;
+        }
+        let (plan_ms, real_ms) = (millis(plan), millis(total));
+        self.record(&Fact::SoakBegun { at: soaking.at.clone(), plan_ms, real_ms })?;
+        self.watch_soak(soaking, from_ms).await
+    }
+
+    async fn watch_soak(&mut self, soaking: Soaking, from_ms: Option<u64>) -> Result<(), Stop> {
+        let Soaking { at, change, total, arms, .. } = &soaking;
+        let now = self.world.clock.boot();
+        // What soaked without us counts: the orchestrator has watched.
+        let began = match from_ms {
+            Some(from) => now.saturating_sub(self.since(from).await?),
+            None => now,
+        };
+        let (mut looks, mut told, mut asked) = (0, now, now);
         loop {
             let now = self.world.clock.boot();
             if let Some(signal) = self.world.stopper.asked() {
                 return Err(Stop::Interrupted(signal));
             }
-            if self.lease.is_lost() {
-                return self.retake().await;
+            if self.want_lease() {
+                return Ok(());
             }
             if let Some(breach) = self.watch.look(self.world.client, now).await {
                 let (guard, why) = (breach.guard, breach.why);
-                return self.record(&Fact::GuardBreached { guard, at, why });
+                return self.record(&Fact::GuardBreached { guard, at: at.clone(), why });
             }
             looks += 1;
+            let mut early = false;
+            if now.saturating_sub(asked) >= ASKING.min(*total) {
+                asked = now;
+                match self.elsewhere().await? {
+                    Elsewhere::Nothing => {}
+                    Elsewhere::TakenBack => return Ok(()),
+                    Elsewhere::Confirm => early = true,
+                }
+            }
             let elapsed = now.saturating_sub(began);
-            if elapsed >= total && (!change || self.watch.all_held()) {
-                match &arms {
-                    None => break,
-                    Some(arms) => match arms.compare(self.world.client).await {
+            if early || (elapsed >= *total && (!change || self.watch.all_held())) {
+                match arms {
+                    Some(arms) if !early => match arms.compare(self.world.client).await {
                         Verdict::Pass(_) => break,
-                        Verdict::Fail(why) => return self.record(&Fact::StepFailed { at, why }),
-                        Verdict::Inconclusive(why) if elapsed > total + CANARY_PATIENCE => {
-                            return self.record(&Fact::StepFailed { at, why });
+                        Verdict::Fail(why) => {
+                            return self.record(&Fact::StepFailed { at: at.clone(), why });
+                        }
+                        Verdict::Inconclusive(why) if elapsed > *total + CANARY_PATIENCE => {
+                            return self.record(&Fact::StepFailed { at: at.clone(), why });
                         }
                         Verdict::Inconclusive(_) => {}
                     },
+                    _ => break,
                 }
             }
             if now.saturating_sub(told) >= Duration::from_millis(250) {
                 told = now;
-                self.tell(Soak { elapsed, total });
+                self.tell(Soak { elapsed, total: *total });
             }
             let due = self.watch.next().map_or(STRIDE, |next| next.saturating_sub(now));
             let left = total.saturating_sub(elapsed);
             let sleep = due.min(STRIDE).min(if left.is_zero() { STRIDE } else { left });
             tokio::time::sleep(sleep.max(Duration::from_millis(5))).await;
         }
+        self.soaked(at.clone(), *change, looks).await
+    }
+
+    async fn soaked(&mut self, at: At, change: bool, looks: u64) -> Result<(), Stop> {
         self.record(&Fact::SoakEnded { at, looks })?;
-        if !change {
-            self.milestones().await?;
+        if change { Ok(()) } else { self.milestones().await }
+    }
+
+    /// Leaves the soak to the orchestrator, or ends it when its time has passed there.
+    async fn leave_soak(&mut self, soaking: Soaking) -> Result<(), Stop> {
+        let Soaking { index, at, change, total, arms } = soaking;
+        let there = self.there().await?;
+        if self.began_at(index, &there).is_none() {
+            let rev = self.provisional_of(index);
+            let (soak_ms, life, up_ms) = (millis(total), there.life, there.up_ms);
+            self.record(&Fact::SoakLeft { at: at.clone(), rev, soak_ms, life, up_ms })?;
         }
-        Ok(())
+        let view = self.guards().await?;
+        match self.heed(view.armed.as_ref()).await? {
+            Elsewhere::Nothing => {}
+            Elsewhere::TakenBack => return Ok(()),
+            Elsewhere::Confirm => return self.soaked(at, change, 0).await,
+        }
+        let began = self.began_at(index, &there).unwrap_or(there.up_ms);
+        let elapsed = Duration::from_millis(there.up_ms.saturating_sub(began));
+        let soaks = total.saturating_sub(elapsed);
+        let mut waits_for = None;
+        if soaks.is_zero() {
+            waits_for = unheld(&view).filter(|_| change);
+            if let (None, Some(arms)) = (&waits_for, &arms) {
+                match arms.compare(self.world.client).await {
+                    Verdict::Pass(_) => {}
+                    Verdict::Fail(why) => return self.record(&Fact::StepFailed { at, why }),
+                    Verdict::Inconclusive(why) => waits_for = Some(why),
+                }
+            }
+            if waits_for.is_none() {
+                return self.soaked(at, change, 1).await;
+            }
+        }
+        let provisional = there.provisional.as_ref().map(|p| {
+            let left = Duration::from_millis(p.deadline_in_ms.unwrap_or_default());
+            (p.rev, p.reverts_to, left)
+        });
+        Err(Stop::Left(Left { step: at.to_string(), soaks, waits_for, provisional }))
+    }
+
+    /// When the move's soak began in the orchestrator's time, where an earlier process left it
+    /// there.
+    async fn began_ms(&mut self, index: usize) -> Result<Option<u64>, Stop> {
+        if self.state().left.is_none() {
+            return Ok(None);
+        }
+        let there = self.there().await?;
+        Ok(self.began_at(index, &there))
+    }
+
+    fn began_at(&self, index: usize, there: &State) -> Option<u64> {
+        let left = self.state().left.as_ref()?;
+        let same = left.at == self.state().moves[index].at
+            && left.rev == self.provisional_of(index)
+            && left.life == there.life;
+        same.then_some(left.up_ms)
+    }
+
+    async fn since(&mut self, from_ms: u64) -> Result<Duration, Stop> {
+        let there = self.there().await?;
+        Ok(Duration::from_millis(there.up_ms.saturating_sub(from_ms)))
+    }
+
+    fn provisional_of(&self, index: usize) -> Option<u64> {
+        match &self.state().at[index] {
+            MoveState::Applied { rev, .. } => Some(*rev),
+            _ => None,
+        }
+    }
+
+    /// Looks at what happened elsewhere: at the orchestrator by itself, or by a person there.
+    async fn elsewhere(&mut self) -> Result<Elsewhere, Stop> {
+        // No answer is no news; guards and lease have their own patience.
+        match self.world.client.guards().await {
+            Ok(view) => self.heed(view.armed.as_ref()).await,
+            Err(_) => Ok(Elsewhere::Nothing),
+        }
+    }
+
+    async fn guards(&mut self) -> Result<GuardsView, Stop> {
+        let client = self.world.client;
+        self.insist(|| client.guards()).await
+    }
+
+    async fn heed(&mut self, armed: Option<&Armed>) -> Result<Elsewhere, Stop> {
+        let Some(armed) = armed.filter(|armed| armed.run == *self.run()) else {
+            return Ok(Elsewhere::Nothing);
+        };
+        if armed.tripped.is_some() {
+            // The protocol finds it there, and records it.
+            self.protocol.waited();
+            return Ok(Elsewhere::TakenBack);
+        }
+        let Some(Asked { ask, by, host, reason }) = armed.asked.clone() else {
+            return Ok(Elsewhere::Nothing);
+        };
+        let by = format!("{by}@{host}");
+        self.record(&Fact::Heeded { ask, by: by.clone(), reason })?;
+        match ask {
+            Ask::Confirm => Ok(Elsewhere::Confirm),
+            Ask::Pause | Ask::Abort => Err(Stop::Paused { by }),
+        }
+    }
+
+    /// Whether the lease is lost, and has to be taken again first.
+    fn want_lease(&mut self) -> bool {
+        let lost = self.lease.as_ref().is_none_or(super::lease::Lease::is_lost);
+        if lost {
+            self.lose_lease();
+        }
+        lost
     }
 
     /// What a canary step compares, from this moment on; `None` for every other step.
-    async fn arms(&self, index: usize) -> Option<Arms> {
-        let at = &self.state.moves[index].at;
-        let step = self.state.begun.phase.steps.iter().find(|step| step.id == at.step)?;
+    async fn arms(&self, index: usize, from_ms: Option<u64>) -> Option<Arms> {
+        let at = &self.state().moves[index].at;
+        let step = self.state().begun.phase.steps.iter().find(|step| step.id == at.step)?;
         let Action::Canary { upstream, compare, to, .. } = &step.action else { return None };
         // With all the traffic on the canary there is no control left; the guards go on.
         let part = usize::try_from(at.part).ok()?;
         to.get(part.checked_sub(1)?).filter(|weight| **weight < Percent::ALL)?;
-        let from_ms = self.world.client.metrics(None).await.ok().map(|metrics| metrics.to_ms);
+        let from_ms = match from_ms {
+            Some(from) => Some(from),
+            None => self.world.client.metrics(None).await.ok().map(|metrics| metrics.to_ms),
+        };
         Some(Arms { upstream: upstream.clone(), wanted: *compare, from_ms })
     }
 
@@ -110,4 +265,30 @@ impl<H: Hands> Executor<'_, H> {
         let guards = self.watch.glances();
         self.world.observer.tick(&Tick { at_ms, soak: Some(soak), guards, waiting: None });
     }
+}
+
+/// What happened to the run while nobody here looked.
+enum Elsewhere {
+    Nothing,
+    /// The orchestrator took the phase back.
+    TakenBack,
+    /// A person wants the soak to end now.
+    Confirm,
+}
+
+/// A guard that has not held since the change, and must have; in words.
+fn unheld(view: &GuardsView) -> Option<String> {
+    let armed = view.armed.as_ref()?;
+    let missing = armed.guards.iter().find(|guard| {
+        let held = view.looks.iter().any(|look| look.guard == guard.id && look.held);
+        // A guard without patience is one that may stay without data.
+        guard.patience_ms.is_some() && !held
+    })?;
+    let look = view.looks.iter().find(|look| look.guard == missing.id);
+    let why = look.map_or_else(|| "it was not judged yet".to_owned(), |look| look.why.clone());
+    Some(format!("guard `{}`: {why}", missing.id))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

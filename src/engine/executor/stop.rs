@@ -25,6 +25,12 @@ pub enum Stop {
     Awaiting(String),
     /// A signal asked it to stop, and it stopped at a safe point.
     Interrupted(Signal),
+    /// A person asked for it from another terminal.
+    Paused {
+        by: String,
+    },
+    /// The soak goes on at the orchestrator; somebody comes back to confirm.
+    Left(Left),
     /// It cannot go on by itself.
     Halted(HaltReason, String),
     /// Somebody else holds the lease.
@@ -37,6 +43,19 @@ pub enum Stop {
     Failed(Failure),
     Ledger(LedgerError),
     State(StateError),
+}
+
+/// A soak that goes on without this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Such as `pool-ramp 2/4`.
+    pub step: String,
+    /// How much longer it soaks; zero when it only waits to be confirmed.
+    pub soaks: Duration,
+    /// What is missing although the time is over, such as a guard without data.
+    pub waits_for: Option<String>,
+    /// The provisional revision: its number, the one it reverts to, and how long it has left.
+    pub provisional: Option<(u64, u64, Duration)>,
 }
 
 /// The signals that ask a run to stop.
@@ -71,6 +90,17 @@ impl From<StateError> for Stop {
 }
 
 impl Stop {
+    /// Why a request has no good answer, as the reason for a stop.
+    pub(super) fn of(error: ControlError) -> Self {
+        match error {
+            ControlError::Refused(problem) => match (problem.code, &problem.lease) {
+                (ProblemCode::LeaseHeld, Some(lease)) => Self::Held(Box::new(lease.clone())),
+                _ => Self::Refused(ControlError::Refused(problem)),
+            },
+            error => Self::Lost(error),
+        }
+    }
+
     /// The same stop before the run's first fact: a call that failed leaves nothing to go on with.
     pub(super) fn before_the_run(self) -> Self {
         match self {
@@ -113,6 +143,11 @@ impl Stop {
                     .why(prompt)
                     .hint(format!("approve it with `{again} --yes`"))
             }
+            Self::Left(left) => left.into_failure(&resume, now),
+            Self::Paused { by } => Failure::new(Code::Awaiting, "paused at a safe point")
+                .why(format!("asked for by {by}; what was provisional was taken back"))
+                .hint(resume)
+                .hint("or undo the phase with `ctx rollback`"),
             Self::Interrupted(signal) => {
                 let code = match signal {
                     Signal::Interrupt => Code::Interrupted,
@@ -152,6 +187,29 @@ impl Stop {
             Self::State(error) => error.into(),
         };
         Err(failure)
+    }
+}
+
+impl Left {
+    fn into_failure(self, resume: &str, now: DateTime<Utc>) -> Failure {
+        let Self { step, soaks, waits_for, provisional } = self;
+        let what = match (&waits_for, soaks.is_zero()) {
+            (Some(what), _) => format!("step {step} has soaked, and still waits for {what}"),
+            (None, true) => format!("step {step} has soaked and waits to be confirmed"),
+            (None, false) => {
+                format!("step {step} soaks until {} without this process", rfc3339(now + soaks))
+            }
+        };
+        let failure = Failure::new(Code::Awaiting, what);
+        let failure = match provisional {
+            Some((rev, back, left)) => failure.why(format!(
+                "revision {rev} reverts to revision {back} at {} unless confirmed, and at once \
+                 when a guard is breached",
+                rfc3339(now + left)
+            )),
+            None => failure.why("the orchestrator takes the phase back when a guard is breached"),
+        };
+        failure.hint(resume).hint("confirm it now with `ctx confirm`, or undo it with `ctx abort`")
     }
 }
 

@@ -8,7 +8,7 @@ impl<H: Hands> Executor<'_, H> {
     /// Undoes one local act. A failed undo is an ordinary outcome that asks for a person; the
     /// others are undone all the same.
     pub(super) async fn undo(&mut self, index: usize) -> Result<(), Stop> {
-        let Some((undo, _)) = self.state.rollback.as_ref().map(|r| r.undo[index].clone()) else {
+        let Some((undo, _)) = self.state().rollback.as_ref().map(|r| r.undo[index].clone()) else {
             return Ok(());
         };
         let (phase, step) = (undo.phase, undo.step.id.clone());
