@@ -33,6 +33,8 @@ pub struct RunState {
     /// The criteria judged at the end of the phase.
     pub judged: BTreeMap<CriterionId, Verdict>,
     pub milestones: Vec<MilestoneId>,
+    /// The program that was started last: its number and when it started.
+    pub program: Option<(u32, String)>,
     /// Whether the orchestrator judges the guards by itself, as far as the ledger knows.
     pub arming: Arming,
     /// Soaks are left to the orchestrator, and this long after each there is time to confirm.
@@ -175,6 +177,7 @@ impl RunState {
             backup: Backup::Needed,
             judged: BTreeMap::new(),
             milestones: Vec::new(),
+            program: None,
             arming: Arming::NotYet,
             detach: None,
             left: None,
@@ -238,6 +241,7 @@ impl RunState {
                 self.head = *rev;
                 self.set(at, MoveState::Confirmed { rev: *rev })?;
             }
+            Fact::ProgramStarted { pid, started } => self.program = Some((*pid, started.clone())),
             Fact::LocalIntended { at } => self.set(at, MoveState::Begun)?,
             Fact::LocalDone { at, .. } | Fact::Approved { at, .. } => {
                 let soaks = !self.moves[self.index(at)?].soak.is_zero();
@@ -305,7 +309,8 @@ impl RunState {
             Fact::MilestoneReached { milestone, .. } => self.milestones.push(milestone.clone()),
             Fact::Halted { reason, detail } => self.halted = Some((*reason, detail.clone())),
             Fact::RunEnded { outcome, summary } => self.ended = Some((*outcome, summary.clone())),
-            Fact::RunBegun(_)
+            Fact::RunPlanned { .. }
+            | Fact::RunBegun(_)
             | Fact::SoakBegun { .. }
             | Fact::CriterionJudged(_)
             | Fact::ApprovalAsked { .. }

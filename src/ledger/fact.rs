@@ -20,6 +20,10 @@ use crate::plan::model::{Category, Guard, Milestone, Phase, Suite};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
+    /// A run is about to ask for the lease under this id, before it has read where it begins.
+    RunPlanned {
+        run: RunId,
+    },
     RunBegun(Box<RunBegun>),
     /// A new process took the run up, or the first one began: from here on, this fence.
     LeaseTaken {
@@ -71,6 +75,12 @@ pub enum Fact {
     /// A step that acts outside the configuration is about to be done.
     LocalIntended {
         at: At,
+    },
+    /// A program of a plan runs: what finds it again if this process is killed.
+    ProgramStarted {
+        pid: u32,
+        /// The boot of the machine, and clock ticks since then.
+        started: String,
     },
     LocalDone {
         at: At,
@@ -370,6 +380,7 @@ impl Fact {
     /// The fact's name, as in the ledger's `kind` column.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::RunPlanned { .. } => "run_planned",
             Self::RunBegun(_) => "run_begun",
             Self::LeaseTaken { .. } => "lease_taken",
             Self::BackupIntended { .. } => "backup_intended",
@@ -380,6 +391,7 @@ impl Fact {
             Self::ConfirmIntended { .. } => "confirm_intended",
             Self::ChangeConfirmed { .. } => "change_confirmed",
             Self::LocalIntended { .. } => "local_intended",
+            Self::ProgramStarted { .. } => "program_started",
             Self::LocalDone { .. } => "local_done",
             Self::StepFailed { .. } => "step_failed",
             Self::SoakBegun { .. } => "soak_begun",

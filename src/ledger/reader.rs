@@ -176,6 +176,17 @@ impl Reader {
         self.one(sql, &[], rows::run)
     }
 
+    /// The id that a run was going to have whose process was killed before the run began.
+    pub fn planned_run(&self) -> Result<Option<RunId>, LedgerError> {
+        let sql = "SELECT * FROM entry WHERE kind IN ('run_planned', 'run_begun')
+                   ORDER BY seq DESC LIMIT 1";
+        let last = self.one(sql, &[], rows::recorded)?;
+        Ok(last.and_then(|recorded| match recorded.fact {
+            Fact::RunPlanned { run } => Some(run),
+            _ => None,
+        }))
+    }
+
     /// The newest run that migrated a phase, whatever became of it.
     pub fn last_migration(
         &self,

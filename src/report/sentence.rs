@@ -53,6 +53,8 @@ pub fn sentence(fact: &Fact) -> String {
         }
         Fact::ChangeConfirmed { at, rev, .. } => format!("step {at} confirmed as revision {rev}"),
         Fact::LocalIntended { at } => format!("step {at} begun"),
+        Fact::RunPlanned { run } => format!("run {run} asks for the lease"),
+        Fact::ProgramStarted { pid, .. } => format!("program started as process {pid}"),
         Fact::LocalDone { at, detail } => with_detail(&format!("step {at} done"), detail),
         Fact::StepFailed { at, why } => format!("step {at} failed: {why}"),
         Fact::SoakBegun { at, plan_ms, real_ms } => soak_begun(&at.to_string(), *plan_ms, *real_ms),
@@ -157,6 +159,8 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::RestoreIntended { .. }
         | Fact::RestoreConfirmIntended { .. }
         | Fact::GuardsDisarmed
+        | Fact::RunPlanned { .. }
+        | Fact::ProgramStarted { .. }
         | Fact::LeaseTaken { .. } => Level::Debug,
         Fact::RunBegun(_)
         // What these begin may take minutes.

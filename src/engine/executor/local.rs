@@ -3,24 +3,16 @@
 //! A local act that was begun and not ended is done again, so a plan's programs must be safe to
 //! run twice; what such a step does when it is undone stands beside it in the plan.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
-
-use super::lease::Lease;
 use super::watch::Breach;
 use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
 use crate::control::client::Write;
 use crate::control::wire::OperationKind;
 use crate::engine::moves::Act;
 use crate::ledger::fact::{At, Fact};
-use crate::plan::model::{Action, Argv, Request};
+use crate::plan::model::{Action, Request};
 use crate::units::duration;
-
-/// How much of a program's output is kept.
-const KEPT_OUTPUT: usize = 2000;
 
 impl<H: Hands> Executor<'_, H> {
     /// Does a local act, or does it again.
@@ -103,7 +95,7 @@ impl<H: Hands> Executor<'_, H> {
     }
 
     /// Records that a guard was breached while something else was under way.
-    fn breached<T>(
+    pub(super) fn breached<T>(
         &mut self,
         at: &At,
         breach: Breach,
@@ -125,45 +117,6 @@ impl<H: Hands> Executor<'_, H> {
             Approval::Nobody => return Err(Stop::Awaiting(prompt.to_owned())),
         }
         self.milestones().await
-    }
-
-    /// Runs a program to its end; `Err` inside says why it failed.
-    ///
-    /// The guards are watched meanwhile if it is a step, `at`, and not if it undoes one.
-    pub(super) async fn run_program(
-        &mut self,
-        argv: &Argv,
-        timeout: Duration,
-        at: Option<&At>,
-    ) -> Result<Result<String, String>, Stop> {
-        let shown = argv.join(" ");
-        if self.world.rehearsal {
-            return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
-        }
-        let program = run_to_end(argv);
-        let late = tokio::time::sleep(timeout);
-        tokio::pin!(program, late);
-        loop {
-            let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
-            let interrupted = tokio::select! {
-                result = &mut program => return Ok(result),
-                () = &mut late => {
-                    let timeout = duration::format(timeout);
-                    return Ok(Err(format!("`{shown}` was ended after {timeout}")));
-                }
-                breach = watching, if at.is_some() => Some(breach),
-                () = lost(self.lease.as_ref()) => None,
-            };
-            match (interrupted, at) {
-                (Some(breach), Some(at)) => {
-                    return self.breached(at, breach, &format!("`{shown}`"));
-                }
-                _ => {
-                    self.lose_lease();
-                    self.agree().await?;
-                }
-            }
-        }
     }
 
     /// Sends the request of a `call` step; `Err` inside says why it failed.
@@ -228,51 +181,8 @@ async fn send(
     Ok((status, response.text().await.map_err(|error| error.to_string())?))
 }
 
-/// Waits until the lease is lost.
-async fn lost(lease: Option<&Lease>) {
-    if let Some(lease) = lease {
-        lease.lost().await;
-    }
-}
-
-/// Runs a program without a shell and without anything to read.
-async fn run_to_end(argv: &Argv) -> Result<String, String> {
-    let (program, arguments) = argv.split_first().ok_or("there is no program to run")?;
-    let shown = argv.join(" ");
-    let mut child = Command::new(program)
-        .args(arguments)
-        // Ctrl-C on the terminal is for ctx, which waits for the program and stops then.
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("failed to start `{shown}`: {error}"))?;
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read_out = async {
-        if let Some(mut stdout) = stdout {
-            // Output is a courtesy; the exit status is what counts.
-            let _ = stdout.read_to_end(&mut out).await;
-        }
-    };
-    let read_err = async {
-        if let Some(mut stderr) = stderr {
-            let _ = stderr.read_to_end(&mut err).await;
-        }
-    };
-    let (status, ..) = tokio::join!(child.wait(), read_out, read_err);
-    let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
-    if status.success() {
-        return Ok(format!("`{shown}` succeeded"));
-    }
-    let said = if err.is_empty() { &out } else { &err };
-    Err(format!("`{shown}` ended with {status}: {}", tail(said, KEPT_OUTPUT)))
-}
-
 /// The end of what a program said, as one line without control characters.
-fn tail(bytes: &[u8], most: usize) -> String {
+pub(super) fn tail(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(most)..]);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|c| !c.is_control()).collect()
@@ -281,19 +191,6 @@ fn tail(bytes: &[u8], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn argv(words: &[&str]) -> Argv {
-        words.iter().map(ToString::to_string).collect()
-    }
-
-    #[tokio::test]
-    async fn a_program_is_run_without_a_shell() {
-        assert!(run_to_end(&argv(&["true"])).await.is_ok());
-        let why = run_to_end(&argv(&["ls", "/nowhere; rm -rf x"])).await.unwrap_err();
-        assert!(why.contains("nowhere; rm -rf x"), "{why}");
-        let why = run_to_end(&argv(&["surely-no-such-program"])).await.unwrap_err();
-        assert!(why.starts_with("failed to start"), "{why}");
-    }
 
     #[test]
     fn what_a_program_says_cannot_move_the_cursor() {

@@ -9,6 +9,7 @@ mod criteria;
 mod hands;
 mod lease;
 mod local;
+mod program;
 mod requests;
 mod soak;
 mod stop;
@@ -96,7 +97,7 @@ impl<'a, H: Hands> Executor<'a, H> {
         world: World<'a, H>,
         prepare: impl FnOnce(&State) -> Result<RunBegun, Failure>,
     ) -> Result<Self, Stop> {
-        let run = RunId::random();
+        let run = plan_run(world.ledger, &*world.clock)?;
         let lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
         let mut lease = lease.map_err(|error| Stop::of(error).before_the_run())?;
         let begun = match world.client.state().await {
@@ -377,6 +378,19 @@ impl<'a, H: Hands> Executor<'a, H> {
             }
         }
     }
+}
+
+/// The id of a run that is about to begin.
+///
+/// It is written down before the lease is asked for under it: a process that is killed in between
+/// leaves a lease that the next one knows to be its own.
+fn plan_run(ledger: &mut Ledger, clock: &dyn Clock) -> Result<RunId, Stop> {
+    if let Some(run) = ledger.planned_run()? {
+        return Ok(run);
+    }
+    let run = RunId::random();
+    ledger.append(None, &Fact::RunPlanned { run: run.clone() }, clock.wall())?;
+    Ok(run)
 }
 
 /// A new id for a backup: the time, and four digits against two in one second.

@@ -91,14 +91,18 @@ impl<H: Hands> Executor<'_, H> {
                 let reply = client.arm(&fence, request).await?;
                 return Ok(Answer::Armed { target: reply.body.target, anchor: reply.anchor });
             }
-            Call::Disarm => return client.disarm(&fence).await.map(|_| Answer::Disarmed),
+            Call::Disarm => return client.disarm(&fence).await.map(|()| Answer::Disarmed),
             Call::Apply { key, if_match, request } => {
                 client.apply(write(key), *if_match, request).await?
             }
             Call::Confirm { key, rev } => client.confirm(write(key), *rev).await?,
             Call::Revert { key, rev } => client.revert(write(key), *rev).await?,
         };
-        Ok(Answer::Changed { rev: changed.body.rev, anchor: changed.anchor })
+        Ok(if changed.body.replayed {
+            Answer::Replayed
+        } else {
+            Answer::Changed { rev: changed.body.rev, anchor: changed.anchor }
+        })
     }
 
     /// Where the orchestrator stands, however long it takes to answer.

@@ -143,7 +143,7 @@ impl<H: Hands> Executor<'_, H> {
             self.record(&Fact::SoakLeft { at: at.clone(), rev, soak_ms, life, up_ms })?;
         }
         let view = self.guards().await?;
-        match self.heed(view.armed.as_ref()).await? {
+        match self.heed(view.armed.as_ref())? {
             Elsewhere::Nothing => {}
             Elsewhere::TakenBack => return Ok(()),
             Elsewhere::Confirm => return self.soaked(at, change, 0).await,
@@ -206,7 +206,7 @@ impl<H: Hands> Executor<'_, H> {
     async fn elsewhere(&mut self) -> Result<Elsewhere, Stop> {
         // No answer is no news; guards and lease have their own patience.
         match self.world.client.guards().await {
-            Ok(view) => self.heed(view.armed.as_ref()).await,
+            Ok(view) => self.heed(view.armed.as_ref()),
             Err(_) => Ok(Elsewhere::Nothing),
         }
     }
@@ -216,7 +216,7 @@ impl<H: Hands> Executor<'_, H> {
         self.insist(|| client.guards()).await
     }
 
-    async fn heed(&mut self, armed: Option<&Armed>) -> Result<Elsewhere, Stop> {
+    fn heed(&mut self, armed: Option<&Armed>) -> Result<Elsewhere, Stop> {
         let Some(armed) = armed.filter(|armed| armed.run == *self.run()) else {
             return Ok(Elsewhere::Nothing);
         };

@@ -11,6 +11,8 @@ impl<H: Hands> Executor<'_, H> {
         let Some((undo, _)) = self.state().rollback.as_ref().map(|r| r.undo[index].clone()) else {
             return Ok(());
         };
+        // Whatever an earlier process left running must not work against its own undo.
+        self.end_orphan().await?;
         let (phase, step) = (undo.phase, undo.step.id.clone());
         let done = match &undo.step.action {
             Action::Run { undo: Some(argv), timeout, .. } => {

@@ -33,6 +33,7 @@ impl Protocol {
             (Call::Revert { rev, .. }, Answer::Changed { rev: head, .. }) => {
                 Mode::Recording([Fact::Reverted { rev, head }].into())
             }
+            (_, Answer::Replayed) => Mode::Looking,
             (Call::Arm(_), Answer::Armed { target, anchor }) => {
                 Mode::Recording([Fact::GuardsArmed { target, anchor }].into())
             }
@@ -78,13 +79,13 @@ impl Protocol {
                 }
             }
             _ => match decide(&self.state) {
-                Next::BeginRestore { attempt } => match &there.provisional {
-                    Some(provisional) => Mode::Found(Finding::Wait { rev: provisional.rev }),
-                    None => {
-                        let fact = self.restore_intended(attempt, &there);
-                        Mode::Recording([fact].into())
+                Next::BeginRestore { attempt } => {
+                    if let Some(provisional) = &there.provisional {
+                        return Mode::Found(Finding::Wait { rev: provisional.rev });
                     }
-                },
+                    let fact = self.restore_intended(attempt, &there);
+                    Mode::Recording([fact].into())
+                }
                 Next::ReadBack => Mode::Recording([self.read_back(&there)].into()),
                 _ => Mode::Looking,
             },

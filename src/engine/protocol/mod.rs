@@ -76,6 +76,8 @@ pub enum Answer {
         rev: u64,
         anchor: Option<Anchor>,
     },
+    /// It was accepted before, and may have been reverted since; nothing was done again.
+    Replayed,
     /// The guards are armed, with this target.
     Armed {
         target: u64,

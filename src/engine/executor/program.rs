@@ -1,0 +1,231 @@
+//! Programs of a plan: run without a shell, ended with everything they started, and found again
+//! when the process that watched them was killed.
+//!
+//! A program goes on when ctx is killed. Beside its second run, or beside its undo, it would do
+//! harm, so it is written down as soon as it runs, and ended before anything else is started for
+//! the run. What names it is its number and its start time within this boot of the machine: a
+//! number alone is soon somebody else's.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal as Kill, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::lease::Lease;
+use super::local::tail;
+use super::{Executor, Hands, Stop};
+use crate::ledger::fact::{At, Fact};
+use crate::plan::model::Argv;
+use crate::units::duration;
+
+/// How much of a program's output is kept.
+const KEPT_OUTPUT: usize = 2000;
+/// How long a program that has to go may take to clean up after itself.
+const GRACE: Duration = Duration::from_secs(10);
+/// Time between two looks whether it has gone.
+const STRIDE: Duration = Duration::from_millis(50);
+
+impl<H: Hands> Executor<'_, H> {
+    /// Runs a program to its end; `Err` inside says why it failed.
+    ///
+    /// The guards are watched meanwhile if it is a step, `at`, and not if it undoes one.
+    pub(super) async fn run_program(
+        &mut self,
+        argv: &Argv,
+        timeout: Duration,
+        at: Option<&At>,
+    ) -> Result<Result<String, String>, Stop> {
+        let shown = argv.join(" ");
+        if self.world.rehearsal {
+            return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
+        }
+        self.end_orphan().await?;
+        let running = match Running::start(argv) {
+            Ok(running) => running,
+            Err(why) => return Ok(Err(why)),
+        };
+        let group = running.group();
+        if let Some((pid, started)) = &group {
+            self.record(&Fact::ProgramStarted { pid: *pid, started: started.clone() })?;
+        }
+        let (program, late) = (running.to_end(), tokio::time::sleep(timeout));
+        tokio::pin!(program, late);
+        let ended = loop {
+            let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
+            let breach = tokio::select! {
+                result = &mut program => return Ok(result),
+                () = &mut late => {
+                    break Ok(Err(format!("`{shown}` was ended after {}", duration::format(timeout))));
+                }
+                breach = watching, if at.is_some() => Some(breach),
+                () = lost(self.lease.as_ref()) => None,
+            };
+            if let (Some(breach), Some(at)) = (breach, at) {
+                break self.breached(at, breach, &format!("`{shown}`"));
+            }
+            self.lose_lease();
+            self.agree().await?;
+        };
+        if let Some((pid, started)) = group {
+            end_group(pid, &started).await;
+        }
+        ended
+    }
+
+    /// Ends a program that an earlier process of this run has left behind, if it still runs.
+    pub(super) async fn end_orphan(&mut self) -> Result<(), Stop> {
+        let Some((pid, started)) = self.state().program.clone() else { return Ok(()) };
+        if is_running(pid, &started) {
+            self.pause(Duration::ZERO, format!("ending process {pid} of an earlier try")).await?;
+            end_group(pid, &started).await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the lease is lost.
+async fn lost(lease: Option<&Lease>) {
+    if let Some(lease) = lease {
+        lease.lost().await;
+    }
+}
+
+/// A program that was started.
+struct Running {
+    child: Child,
+    shown: String,
+}
+
+impl Running {
+    /// Starts a program without a shell and without anything to read.
+    fn start(argv: &Argv) -> Result<Self, String> {
+        let (program, arguments) = argv.split_first().ok_or("there is no program to run")?;
+        let shown = argv.join(" ");
+        let child = Command::new(program)
+            .args(arguments)
+            // Ctrl-C on the terminal is for ctx, which waits for the program and stops then.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("failed to start `{shown}`: {error}"))?;
+        Ok(Self { child, shown })
+    }
+
+    /// What finds the program again: its number, which is also its group's, and when it started.
+    fn group(&self) -> Option<(u32, String)> {
+        let pid = self.child.id()?;
+        Some((pid, started(pid)?))
+    }
+
+    async fn to_end(mut self) -> Result<String, String> {
+        let shown = self.shown;
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let (status, out, err) = tokio::join!(self.child.wait(), read(stdout), read(stderr));
+        let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
+        if status.success() {
+            return Ok(format!("`{shown}` succeeded"));
+        }
+        let said = if err.is_empty() { &out } else { &err };
+        Err(format!("`{shown}` ended with {status}: {}", tail(said, KEPT_OUTPUT)))
+    }
+}
+
+/// Output is a courtesy; the exit status is what counts.
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.read_to_end(&mut bytes).await;
+    }
+    bytes
+}
+
+/// When a process started: the boot of the machine, and clock ticks since then.
+///
+/// Field 22 of `/proc/PID/stat`, counted from behind the name, which may contain anything
+/// (proc(5)). `None` when there is no such process, or it has ended and only waits to be reaped.
+fn started(pid: u32) -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let alive = fields.next().filter(|state| !matches!(*state, "Z" | "X"));
+    let ticks = alive.and_then(|_| fields.nth(18))?;
+    Some(format!("{}.{ticks}", boot.trim()))
+}
+
+fn is_running(pid: u32, since: &str) -> bool {
+    started(pid).is_some_and(|started| started == since)
+}
+
+/// Ends a program and what it started: asked first, then made to.
+async fn end_group(pid: u32, since: &str) {
+    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    for signal in [Kill::TERM, Kill::KILL] {
+        if !is_running(pid, since) {
+            return;
+        }
+        tracing::info!(pid, ?signal, "ending a program of the plan");
+        if kill_process_group(group, signal).is_err() {
+            return;
+        }
+        let mut waited = Duration::ZERO;
+        while is_running(pid, since) && waited < GRACE {
+            tokio::time::sleep(STRIDE).await;
+            waited += STRIDE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Argv {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    async fn run_to_end(argv: &Argv) -> Result<String, String> {
+        Running::start(argv)?.to_end().await
+    }
+
+    #[tokio::test]
+    async fn a_program_is_run_without_a_shell() {
+        assert!(run_to_end(&argv(&["true"])).await.is_ok());
+        let why = run_to_end(&argv(&["ls", "/nowhere; rm -rf x"])).await.unwrap_err();
+        assert!(why.contains("nowhere; rm -rf x"), "{why}");
+        let why = run_to_end(&argv(&["surely-no-such-program"])).await.unwrap_err();
+        assert!(why.starts_with("failed to start"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_ended_together_with_what_it_started() {
+        let running = Running::start(&argv(&["sh", "-c", "sleep 600 & echo $!; wait"])).unwrap();
+        let (pid, since) = running.group().unwrap();
+        let mut running = running;
+        let mut line = Vec::new();
+        let mut stdout = running.child.stdout.take().unwrap();
+        while !line.ends_with(b"\n") {
+            line.push(stdout.read_u8().await.unwrap());
+        }
+        let child: u32 = String::from_utf8(line).unwrap().trim().parse().unwrap();
+        let child_since = started(child).unwrap();
+        let ending = tokio::join!(end_group(pid, &since), running.child.wait());
+        assert!(!ending.1.unwrap().success());
+        while is_running(child, &child_since) {
+            tokio::time::sleep(STRIDE).await;
+        }
+        assert!(!is_running(pid, &since));
+    }
+
+    #[test]
+    fn a_number_that_was_given_out_again_is_somebody_else() {
+        let this = std::process::id();
+        assert!(is_running(this, &started(this).unwrap()));
+        assert!(!is_running(this, "another-boot.1"));
+    }
+}
