@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
+use super::soaks::{self, Soaks};
 use super::{Context, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
@@ -32,9 +33,11 @@ pub struct Args {
     what: What,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    soaks: Soaks,
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 struct Options {
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]
@@ -42,6 +45,13 @@ struct Options {
     /// Begin even though the configuration is not the one that the last phase left
     #[arg(long, global = true)]
     accept_drift: bool,
+}
+
+/// How a phase is run.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    options: Options,
+    attendance: Attendance,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,21 +77,21 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
-    let options = &args.options;
+    let how = How { options: args.options, attendance: args.soaks.attendance()? };
     match &args.what {
         What::Phase { phase } => {
-            migrate(options, context, &loaded, find(&loaded.plan, phase)?, observer)
+            migrate(how, context, &loaded, find(&loaded.plan, phase)?, observer)
         }
         What::Next => {
             if let Some(phase) = next(context, &loaded)? {
-                return migrate(options, context, &loaded, phase, observer);
+                return migrate(how, context, &loaded, phase, observer);
             }
             context.ui.note("nothing to do: every phase is confirmed");
             Ok(Code::Done)
         }
         What::All => {
             for phase in &loaded.plan.phases {
-                migrate(options, context, &loaded, phase, observer)?;
+                migrate(how, context, &loaded, phase, observer)?;
             }
             Ok(Code::Done)
         }
@@ -90,7 +100,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
 
 /// Takes up the run in flight whose first fact is `begun`, by the plan that it was begun with
 /// unless another file is named.
-pub(crate) fn take_up(context: &Context, begun: &RunBegun) -> Result<Code> {
+pub(crate) fn take_up(context: &Context, begun: &RunBegun, attendance: Attendance) -> Result<Code> {
     let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
     let loaded = crate::plan::load(named.unwrap_or(Path::new(&begun.plan_file)))?;
     let (plan, number, id) = (&begun.plan, begun.phase.number, &begun.phase.id);
@@ -110,7 +120,8 @@ pub(crate) fn take_up(context: &Context, begun: &RunBegun) -> Result<Code> {
         )
         .hint("put it back, or undo it with `ctx rollback`")
     })?;
-    watched(context, |observer| migrate(&Options::default(), context, &loaded, phase, observer))
+    let how = How { options: Options::default(), attendance };
+    watched(context, |observer| migrate(how, context, &loaded, phase, observer))
 }
 
 /// The phase that a person named.
@@ -137,7 +148,7 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
 }
 
 fn migrate(
-    options: &Options,
+    How { options, attendance }: How,
     context: &Context,
     loaded: &Loaded,
     phase: &Phase,
@@ -148,6 +159,7 @@ fn migrate(
         context.ui.note("nothing was done (--dry-run)");
         return shown;
     }
+    soaks::check(phase, attendance)?;
     let again = format!("ctx migrate phase {}", phase.number);
     let mut ledger = Ledger::open(&context.settings.ledger.value)?;
     // The ledger is locked from here on, so what it admits now it admits until the end.
@@ -177,7 +189,7 @@ fn migrate(
             clock: Arc::clone(&clock),
             stopper: stopper.clone(),
             rehearsal: false,
-            attendance: Attendance::AsBefore,
+            attendance,
         };
         let executor = match admission {
             Admission::Complete => return Ok(Code::Done),

@@ -1,8 +1,10 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod asks;
 pub mod backup;
 pub mod completions;
 pub mod history;
+pub mod init;
 pub mod ledger;
 pub mod load;
 pub mod migrate;
@@ -21,6 +23,7 @@ mod hands;
 mod known;
 mod preview;
 mod session;
+mod soaks;
 
 use std::path::PathBuf;
 
@@ -80,11 +83,15 @@ pub struct Global {
 /// What ctx can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(init::Args),
     Plan(plan::Args),
     Rehearse(rehearse::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
     Resume(resume::Args),
+    Pause(asks::Pause),
+    Abort(asks::Abort),
+    Confirm(asks::Confirm),
     Rollback(rollback::Args),
     Status(status::Args),
     Validate(validate::Args),
@@ -135,6 +142,10 @@ impl Context {
 /// Whatever the command fails with; the caller prints it.
 pub fn run(command: Command, context: &Context) -> Result<Code> {
     match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::Pause(args) => asks::pause(&args, context),
+        Command::Abort(args) => asks::abort(&args, context),
+        Command::Confirm(args) => asks::keep(&args, context),
         Command::Plan(args) => plan::run(&args, context),
         Command::Rehearse(args) => rehearse::run(&args, context),
         Command::Serve(args) => serve::run(args, context),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::armed::{ArmRequest, Armed, GuardsView};
+use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
@@ -168,6 +168,20 @@ impl Client {
     /// Reads what is armed, and how each guard was last seen.
     pub async fn guards(&self) -> Result<GuardsView, ControlError> {
         self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
+    }
+
+    /// Asks something of the run whose guards are armed.
+    pub async fn ask(&self, request: &AskRequest) -> Result<Reply<AskResult>, ControlError> {
+        self.json(self.request(Method::POST, "/v1/asks").json(request)).await
+    }
+
+    /// Reads the first fact of the run whose guards are armed; `None` when none are.
+    pub async fn record(&self) -> Result<Option<Record>, ControlError> {
+        match self.json(self.request(Method::GET, "/v1/guards/record")).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Proposes a new revision on top of `if_match`.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::armed::Armed;
 use super::config::Config;
 use crate::ids::RunId;
+
+/// Longest life of a provisional revision: a detached soak may take days.
+pub const MAX_CONFIRM_WITHIN: Duration = Duration::from_hours(7 * 24);
 
 /// The request header that carries a [`Fence`].
 pub const FENCE: &str = "ctx-fence";

@@ -95,7 +95,7 @@ fn decide_forward(state: &RunState) -> Next {
     if let Some(cause) = failure(state) {
         return Next::BeginRollback { cause };
     }
-    if !matches!(state.backup, Backup::Taken(_)) {
+    if !matches!(state.backup, Backup::Taken(_) | Backup::Elsewhere) {
         return Next::Backup;
     }
     if state.arming == Arming::NotYet {

@@ -10,6 +10,7 @@
 //! - [`recover`]: what a request of unknown outcome came to, by the table of the protocol;
 //! - [`executor`]: the loop, and the parts of the world it acts on.
 
+pub mod adopt;
 pub mod decide;
 pub mod executor;
 pub mod key;

@@ -95,6 +95,8 @@ pub enum Backup {
     Needed,
     Intended(BackupId),
     Taken(BackupId),
+    /// On the machine that the run was adopted from.
+    Elsewhere,
 }
 
 /// A rollback, as far as it has come.
@@ -210,6 +212,8 @@ impl RunState {
                     }
                 }
             }
+            // Its backup lies where it began.
+            Fact::Adopted { .. } => self.backup = Backup::Elsewhere,
             Fact::BackupIntended { backup } => self.backup = Backup::Intended(backup.clone()),
             Fact::BackupDone { backup, .. } => self.backup = Backup::Taken(backup.clone()),
             Fact::ChangeIntended { at, attempt, key, if_match, .. } => {
@@ -310,6 +314,7 @@ impl RunState {
             Fact::Halted { reason, detail } => self.halted = Some((*reason, detail.clone())),
             Fact::RunEnded { outcome, summary } => self.ended = Some((*outcome, summary.clone())),
             Fact::RunPlanned { .. }
+            | Fact::Baseline { .. }
             | Fact::RunBegun(_)
             | Fact::SoakBegun { .. }
             | Fact::CriterionJudged(_)

@@ -25,6 +25,19 @@ pub enum Fact {
         run: RunId,
     },
     RunBegun(Box<RunBegun>),
+    /// The run was taken over without its ledger; what follows was learnt from the orchestrator.
+    Adopted {
+        /// Who had begun it.
+        by: By,
+    },
+    /// The orchestrator as this ledger first saw it.
+    Baseline {
+        orchestrator: String,
+        state_uuid: String,
+        rev: u64,
+        config_hash: String,
+        anchor: Anchor,
+    },
     /// A new process took the run up, or the first one began: from here on, this fence.
     LeaseTaken {
         fence: Fence,
@@ -382,6 +395,8 @@ impl Fact {
         match self {
             Self::RunPlanned { .. } => "run_planned",
             Self::RunBegun(_) => "run_begun",
+            Self::Adopted { .. } => "adopted",
+            Self::Baseline { .. } => "baseline",
             Self::LeaseTaken { .. } => "lease_taken",
             Self::BackupIntended { .. } => "backup_intended",
             Self::BackupDone { .. } => "backup_done",

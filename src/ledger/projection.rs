@@ -165,6 +165,8 @@ impl Tables<'_> {
             | Fact::RestoreVoid { .. }
             | Fact::UndoIntended { .. }
             | Fact::Detach { .. }
+            | Fact::Adopted { .. }
+            | Fact::Baseline { .. }
             | Fact::RunPlanned { .. }
             | Fact::ProgramStarted { .. }
             | Fact::SoakLeft { .. }

@@ -68,6 +68,11 @@ fn in_flight(place: &Place, lease: Option<&LeaseView>) -> Vec<NextStep> {
         _ if lease.is_some_and(|lease| Some(&lease.run) == place.run.as_ref()) => {
             vec![command("ctx status --watch", "follows the run, which somebody drives right now")]
         }
+        Doing::Left { .. } => vec![
+            command("ctx resume", "goes on when the soak is over, and says so when it is not"),
+            command("ctx confirm", "keeps the change now"),
+            command("ctx abort", "takes the whole phase back"),
+        ],
         _ if place.rollback.is_some() => {
             let show = place.run.as_ref().map(|run| format!("ctx show {run}"));
             let show = show.map(|show| command(show, "shows why it rolls back"));

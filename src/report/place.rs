@@ -31,6 +31,8 @@ pub struct Place {
     pub confirmed: u64,
     /// The revision that is reverted to [`Self::confirmed`] unless it is confirmed.
     pub provisional: Option<u64>,
+    /// How long after a soak a detached change waits to be confirmed.
+    pub grace: Option<Duration>,
     /// Parts of steps that are confirmed or done.
     pub parts_done: usize,
     /// Why the run undoes what was done, if it does.
@@ -49,6 +51,11 @@ pub enum Doing {
     Soaking {
         begun_ms: WallMs,
         /// In real time.
+        lasts: Duration,
+    },
+    /// Soaking without a process; the orchestrator watches.
+    Left {
+        begun_ms: WallMs,
         lasts: Duration,
     },
     AwaitingApproval {
@@ -95,6 +102,7 @@ impl Place {
             rev: begun.base.rev,
             confirmed: begun.base.rev,
             provisional: None,
+            grace: None,
             parts_done: 0,
             rollback,
             doing,
@@ -106,6 +114,9 @@ impl Place {
     pub fn see(&mut self, recorded: &Recorded) {
         self.last_ms = recorded.at_ms;
         self.see_revision(&recorded.fact);
+        if let Fact::Detach { grace_ms } = &recorded.fact {
+            self.grace = grace_ms.map(Duration::from_millis);
+        }
         if let Fact::RollbackBegun { cause } = &recorded.fact {
             self.rollback = Some(cause.clone());
         }
@@ -163,6 +174,7 @@ impl Place {
             Doing::BackingUp => "takes a backup".to_owned(),
             Doing::Changing => "does the step".to_owned(),
             Doing::Soaking { lasts, .. } => format!("soaks for {}", words::span(*lasts)),
+            Doing::Left { begun_ms, lasts } => self.left(*begun_ms, *lasts),
             Doing::AwaitingApproval { prompt } => format!("waits for approval: {prompt}"),
             Doing::RollingBack => {
                 format!("rolls back: {}", self.rollback.as_deref().unwrap_or("requested"))
@@ -170,6 +182,23 @@ impl Place {
             Doing::Interrupted { by } => format!("interrupted by {by}; nobody drives it"),
             Doing::Halted { reason, .. } => format!("halted: {}", halt_reason(*reason)),
             Doing::Ended { outcome, .. } => outcome_words(*outcome).to_owned(),
+        }
+    }
+
+    /// A soak without a process: until when it soaks, and what becomes of it if nobody comes.
+    fn left(&self, begun_ms: WallMs, lasts: Duration) -> String {
+        let after = |by: Duration| {
+            let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            words::time_of_day(begun_ms.saturating_add(ms))
+        };
+        let soaks = format!("soaks until {}, without a process", after(lasts));
+        match (self.provisional, self.grace) {
+            (Some(rev), Some(grace)) => format!(
+                "{soaks}; revision {rev} reverts to revision {} at {} unless confirmed",
+                self.confirmed,
+                after(lasts.saturating_add(grace))
+            ),
+            _ => soaks,
         }
     }
 
@@ -213,6 +242,9 @@ impl Place {
             | Fact::LocalIntended { .. } => Doing::Changing,
             Fact::SoakBegun { real_ms, .. } => {
                 Doing::Soaking { begun_ms: recorded.at_ms, lasts: Duration::from_millis(*real_ms) }
+            }
+            Fact::SoakLeft { soak_ms, .. } => {
+                Doing::Left { begun_ms: recorded.at_ms, lasts: Duration::from_millis(*soak_ms) }
             }
             Fact::ApprovalAsked { prompt, .. } => {
                 Doing::AwaitingApproval { prompt: prompt.clone() }
@@ -261,6 +293,7 @@ fn position(fact: &Fact) -> Option<&At> {
         | Fact::LocalDone { at, .. }
         | Fact::SoakBegun { at, .. }
         | Fact::SoakEnded { at, .. }
+        | Fact::SoakLeft { at, .. }
         | Fact::ApprovalAsked { at, .. }
         | Fact::Approved { at, .. } => Some(at),
         _ => None,

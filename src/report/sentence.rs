@@ -54,6 +54,12 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::ChangeConfirmed { at, rev, .. } => format!("step {at} confirmed as revision {rev}"),
         Fact::LocalIntended { at } => format!("step {at} begun"),
         Fact::RunPlanned { run } => format!("run {run} asks for the lease"),
+        Fact::Adopted { by } => {
+            format!("adopted from {}@{}, as far as the orchestrator knows it", by.user, by.host)
+        }
+        Fact::Baseline { orchestrator, rev, .. } => {
+            format!("revision {rev} of {orchestrator} is the baseline")
+        }
         Fact::ProgramStarted { pid, .. } => format!("program started as process {pid}"),
         Fact::LocalDone { at, detail } => with_detail(&format!("step {at} done"), detail),
         Fact::StepFailed { at, why } => format!("step {at} failed: {why}"),
@@ -174,6 +180,8 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::SoakBegun { .. }
         | Fact::SoakEnded { .. }
         | Fact::SoakLeft { .. }
+        | Fact::Adopted { .. }
+        | Fact::Baseline { .. }
         | Fact::Detach { .. }
         | Fact::GuardsArmed { .. }
         | Fact::Approved { .. }

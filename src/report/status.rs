@@ -185,7 +185,7 @@ fn step(place: &Place, now_ms: WallMs) -> Option<StepNow> {
     let (number, step) = place.step()?;
     let at = place.at.as_ref()?;
     let soak_left_ms = match place.doing {
-        Doing::Soaking { begun_ms, lasts } => {
+        Doing::Soaking { begun_ms, lasts } | Doing::Left { begun_ms, lasts } => {
             Some(millis(lasts.saturating_sub(words::between(begun_ms, now_ms))))
         }
         _ => None,

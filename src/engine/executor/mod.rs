@@ -361,7 +361,7 @@ impl<'a, H: Hands> Executor<'a, H> {
         let id = match &self.state().backup {
             // Half done by an earlier process: without a manifest it does not count. A new one.
             Backup::Needed | Backup::Intended(_) => backup_id(&*self.world.clock),
-            Backup::Taken(_) => return Ok(()),
+            Backup::Taken(_) | Backup::Elsewhere => return Ok(()),
         };
         self.record(&Fact::BackupIntended { backup: id.clone() })?;
         let run = self.run().clone();

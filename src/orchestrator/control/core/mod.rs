@@ -40,8 +40,7 @@ use crate::control::wire::{
 };
 use crate::ids::RunId;
 
-/// Longest life of a provisional revision: a detached soak may take days.
-pub const MAX_CONFIRM_WITHIN: Duration = Duration::from_hours(7 * 24);
+pub use crate::control::wire::MAX_CONFIRM_WITHIN;
 
 /// The largest fence counter: what every JSON reader holds exactly.
 pub const MAX_COUNTER: u64 = (1 << 53) - 1;
