@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::adopt;
 use super::decide::Next;
 use super::protocol::{Answer, Call, Protocol, Want};
 use super::state::RunState;
@@ -288,19 +289,29 @@ impl Process<'_> {
 /// With `lapse`, the orchestrator takes back what is provisional after each kill.
 fn run(kills: &[u32], lapse: bool, breach_at: Option<usize>) -> (Outcome, Vec<Fact>, Model) {
     let mut model = Model::new();
-    let mut facts = vec![Fact::RunBegun(Box::new(begun()))];
+    let facts = vec![Fact::RunBegun(Box::new(begun()))];
+    let (outcome, facts) = go_on(&mut model, facts, kills, lapse, breach_at);
+    (outcome, facts, model)
+}
+
+fn go_on(
+    model: &mut Model,
+    mut facts: Vec<Fact>,
+    kills: &[u32],
+    lapse: bool,
+    breach_at: Option<usize>,
+) -> (Outcome, Vec<Fact>) {
     let mut kills = kills.iter().copied();
     loop {
         let state = RunState::fold(&run_id(), &facts).unwrap();
         let left = kills.next().unwrap_or(10_000);
         let protocol = Protocol::new(state, 1);
-        let mut process =
-            Process { facts: &mut facts, model: &mut model, protocol, left, breach_at };
+        let mut process = Process { facts: &mut facts, model, protocol, left, breach_at };
         match process.work() {
             Ok(outcome) => {
                 let provisional = model.provisional.is_some();
                 assert!(!provisional, "a provisional revision was left behind");
-                return (outcome, facts, model);
+                return (outcome, facts);
             }
             Err(Killed) if lapse => model.revert(),
             Err(Killed) => {}
@@ -369,6 +380,33 @@ fn a_rollback_killed_anywhere_is_finished_by_the_next_process() {
             let (outcome, _, model) = run(&[first, 2, 4, 9], lapse, Some(3));
             assert_eq!(outcome, Outcome::RolledBack, "killed after {first}, lapse {lapse}");
             assert_eq!(model.config().canonical(), before.config().canonical());
+        }
+    }
+}
+
+#[test]
+fn a_run_adopted_anywhere_reaches_the_same_end() {
+    let (_, whole, end) = run(&[], false, None);
+    for lapse in [false, true] {
+        for first in 0..3 * u32::try_from(whole.len()).unwrap() {
+            let mut model = Model::new();
+            let mut lost = vec![Fact::RunBegun(Box::new(begun()))];
+            let state = RunState::fold(&run_id(), &lost).unwrap();
+            let protocol = Protocol::new(state, 1);
+            let (facts, left, breach_at) = (&mut lost, first, None);
+            let killed = Process { facts, model: &mut model, protocol, left, breach_at }.work();
+            if lapse {
+                model.revert();
+            }
+            // The ledger is gone; what the orchestrator knows of the run is all there is.
+            let known = adopt::keys(&run_id(), &begun()).unwrap();
+            let known = known.iter().filter_map(|key| model.operations.get_key_value(key));
+            let known = known.map(|(key, op)| (key.clone(), op.clone())).collect();
+            let mut facts = vec![Fact::RunBegun(Box::new(begun()))];
+            facts.extend(adopt::facts(&run_id(), &begun(), 1, &known).unwrap());
+            let (outcome, _) = go_on(&mut model, facts, &[], lapse, None);
+            assert_eq!(outcome, Outcome::Done, "adopted after {first}, {}", killed.is_ok());
+            assert_eq!(model.config().canonical(), end.config().canonical());
         }
     }
 }
