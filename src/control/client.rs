@@ -214,6 +214,38 @@ impl Client {
         self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/revert"), write)).await
     }
 
+    /// Arms the guards of a phase. The same again changes nothing.
+    pub async fn arm(
+        &self,
+        fence: &Fence,
+        request: &ArmRequest,
+    ) -> Result<Reply<Armed>, ControlError> {
+        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
+        self.json(call.json(request)).await
+    }
+
+    /// Disarms what is armed. Nothing armed is nothing to do.
+    pub async fn disarm(&self, fence: &Fence) -> Result<Reply<()>, ControlError> {
+        let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
+        let (anchor, _) = self.send(call).await?;
+        Ok(Reply { body: (), anchor })
+    }
+
+    /// Asks what is armed, and how each guard was last seen.
+    pub async fn guards(&self) -> Result<GuardsView, ControlError> {
+        self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
+    }
+
+    /// Reads the first fact of the run whose guards are armed; `None` when none are.
+    pub async fn record(&self) -> Result<Option<Record>, ControlError> {
+        self.json(self.request(Method::GET, "/v1/guards/record")).await.map(|reply| reply.body)
+    }
+
+    /// Asks something of a run.
+    pub async fn ask(&self, request: &AskRequest) -> Result<Reply<AskResult>, ControlError> {
+        self.json(self.request(Method::POST, "/v1/asks").json(request)).await
+    }
+
     /// Asks what became of a request; `None` when the orchestrator has never seen the key.
     pub async fn operation(&self, key: &str) -> Result<Option<Operation>, ControlError> {
         self.found(self.request(Method::GET, &format!("/v1/operations/{key}"))).await

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::control::core::{Core, Now, Transition};
+use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
 use super::control::server::{self, Shared};
 use super::gateway::{self, Gateway};
@@ -274,13 +274,20 @@ fn open(
             for origin in &initial.origins {
                 tracing::info!(%origin, "ignored: the stored configuration is in force");
             }
-            match moved(&core.head().config, legacy) {
+            let head = moved(&core.head().config, legacy);
+            let target = core.armed().and_then(|armed| moved(&armed.target.config, legacy));
+            let from = head.as_ref().or(target.as_ref()).map(|(_, from)| from.clone());
+            match from {
                 None => core,
-                Some((config, from)) => {
-                    let to = &config.upstreams[LEGACY].url;
-                    let reason = format!("the command line moved the legacy app: {from} to {to}");
-                    tracing::info!(from, to, "the command line moved the legacy app");
-                    take(&mut store, core.rebase(now, config, &reason))?
+                Some(from) => {
+                    let reason =
+                        format!("the command line moved the legacy app: {from} to {legacy}");
+                    tracing::info!(from, legacy, "the command line moved the legacy app");
+                    let rebase = Rebase {
+                        head: head.map(|(config, _)| config),
+                        target: target.map(|(config, _)| config),
+                    };
+                    take(&mut store, core.rebase(now, rebase, &reason))?
                 }
             }
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::core::{
-    Acquire, Caller, Content, Core, KnownOperation, Now, Proposal, Refusal, Transition,
+    Acquire, Arming, Caller, Content, Core, KnownOperation, Now, Proposal, Refusal, Transition,
 };
+use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult};
 use crate::control::config::Config;
 use crate::control::observe::{HealingAction, Incident};
 use crate::control::wire::{
@@ -128,6 +129,38 @@ impl Desk {
         self.transact(|core, _, now| core.cache_restored(now, fence, entries))
     }
 
+    /// Arms the guards of a phase.
+    ///
+    /// # Errors
+    /// As [`Core::arm`].
+    pub fn arm(&self, fence: &Fence, request: &ArmRequest) -> Result<Armed, Refusal> {
+        self.transact(|core, _, now| core.arm(now, fence, request))
+    }
+
+    /// Disarms what is armed.
+    ///
+    /// # Errors
+    /// As [`Core::disarm`].
+    pub fn disarm(&self, fence: &Fence) -> Result<(), Refusal> {
+        self.transact(|core, _, now| core.disarm(now, fence))
+    }
+
+    /// What is armed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn armed(&self) -> Result<Option<Arc<Arming>>, Refusal> {
+        self.read(None, |inner, _| Ok(inner.core.armed().cloned()))
+    }
+
+    /// Does what a person asks of a run, or leaves it for whoever holds the run's lease.
+    ///
+    /// # Errors
+    /// As [`Core::ask`].
+    pub fn ask(&self, request: &AskRequest) -> Result<AskResult, Refusal> {
+        self.transact(|core, _, now| core.ask(now, request))
+    }
+
     /// Where the orchestrator stands; ordered after a grant when its fence is given.
     ///
     /// # Errors
@@ -148,8 +181,8 @@ impl Desk {
                 config_hash: head.hash.clone(),
                 data_addr,
                 up_ms: self.plane.now_ms(),
-                life: 1,
-                armed: None,
+                life: core.life(),
+                armed: core.armed().map(|armed| armed.view()),
             })
         })
     }

@@ -99,6 +99,7 @@ impl Draft {
         if self.core.pending.as_ref().is_some_and(|p| matches!(p.life, Life::Lease)) {
             self.revert(&about, &format!("its lease {why}"));
         }
+        self.settle_asked(&lease.run);
     }
 
     /// Ends what time has ended.

@@ -53,7 +53,8 @@ impl Core {
     /// Puts a new document in force, provisionally.
     ///
     /// # Errors
-    /// In this order: stale fence, key reused, provisional exists, head moved, invalid document.
+    /// In this order: stale fence, key reused, guards armed by another run or tripped, provisional
+    /// exists, head moved, invalid document.
     pub fn apply(
         &self,
         now: Now,
@@ -76,6 +77,7 @@ impl Core {
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
+        draft.core.not_guarded_against(&run, &hash)?;
         draft.core.no_provisional()?;
         let head = draft.core.head().rev;
         if head != if_match {
@@ -107,7 +109,7 @@ impl Core {
     /// Makes the provisional revision `rev` permanent.
     ///
     /// # Errors
-    /// In this order: stale fence, key reused, not provisional (any more), of another run.
+    /// In this order: stale fence, key reused, tripped, not provisional (any more), of another run.
     pub fn confirm(
         &self,
         now: Now,
@@ -119,6 +121,9 @@ impl Core {
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
+        let pending = draft.core.pending.as_ref();
+        let hash = pending.map_or("", |pending| &pending.content.hash);
+        draft.core.not_guarded_against(&run, hash)?;
         draft.core.provisional_is(rev, &run)?;
         let pending = draft.core.pending.take().expect("it was just checked");
         draft.write(Write::Status { rev, status: RevisionStatus::Confirmed });
@@ -148,8 +153,8 @@ impl Core {
         Ok(draft.finish(result))
     }
 
-    /// Deletes the content of revisions older than the confirmed one's predecessor. Nothing
-    /// brings it back.
+    /// Deletes the content of revisions older than the confirmed one's predecessor, and than the
+    /// target of an armed phase. Nothing brings it back.
     ///
     /// # Errors
     /// In this order: stale fence, key reused, provisional exists.
@@ -164,7 +169,9 @@ impl Core {
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
         draft.core.no_provisional()?;
-        let below = draft.core.predecessor.unwrap_or(draft.core.confirmed.rev);
+        let kept = draft.core.predecessor.unwrap_or(draft.core.confirmed.rev);
+        let target = draft.core.armed.as_ref().map_or(kept, |armed| armed.target.rev);
+        let below = kept.min(target);
         draft.write(Write::Forget { below });
         let detail =
             format!("cleared the cache and deleted the content of revisions below {below}");
@@ -212,7 +219,7 @@ impl Core {
         }
     }
 
-    fn no_provisional(&self) -> Result<(), Refusal> {
+    pub(super) fn no_provisional(&self) -> Result<(), Refusal> {
         self.pending.as_ref().map_or(Ok(()), |pending| {
             Err(Refusal::new(
                 ProblemCode::ProvisionalExists,
