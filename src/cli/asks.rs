@@ -21,17 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const STRIDE: Duration = Duration::from_millis(200);
 
 /// Stop the run in flight at its next safe point
+///
+/// What is provisional is taken back; what is confirmed stays. `ctx resume` goes on.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "What is provisional is taken back; what is confirmed stays. `ctx resume` goes on.\n\nExamples:\n  ctx pause --yes\n  ctx pause --reason \"release freeze\""
-)]
+#[command(after_help = "Examples:\n  ctx pause --yes\n  ctx pause --reason \"release freeze\"")]
 pub struct Pause {}
 
 /// Take the phase in flight back, at once
+///
+/// The orchestrator writes the configuration from before the phase by itself. `ctx resume`
+/// then undoes what was done outside the configuration, and ends the run.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The orchestrator writes the configuration from before the phase by itself.\n`ctx resume` then undoes what was done outside the configuration, and ends the run.\n\nExamples:\n  ctx abort\n  ctx abort --yes --reason \"customers complain\""
-)]
+#[command(after_help = "Examples:\n  ctx abort\n  ctx abort --yes --reason \"customers complain\"")]
 pub struct Abort {}
 
 /// Keep the provisional change now, before its soak is over

@@ -17,9 +17,13 @@ use crate::ledger::fact::{Fact, RunBegun};
 use crate::plan::model::Orchestrator;
 
 /// Make a ledger that begins with what an orchestrator is doing already
+///
+/// A run in flight is taken up with everything that the orchestrator knows of it: then `ctx
+/// resume`, `ctx rollback` and the others work from here. Without one, the orchestrator is
+/// recorded as the baseline.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A run in flight is taken up with everything that the orchestrator knows of it: then\n`ctx resume`, `ctx rollback` and the others work from here. Without one, the\norchestrator is recorded as the baseline.\n\nExamples:\n  ctx init --adopt\n  ctx init --adopt --orchestrator http://127.0.0.1:7700 --yes"
+    after_help = "Examples:\n  ctx init --adopt\n  ctx init --adopt --orchestrator http://127.0.0.1:7700 --yes"
 )]
 pub struct Args {
     /// Record the running orchestrator as the baseline

@@ -8,10 +8,11 @@ use crate::error::{Code, Result};
 use crate::ledger::fact::RunKind;
 
 /// Take up the run in flight, or say that there is none
+///
+/// A run whose soaks were left to the orchestrator stays detached: as long as one is not over,
+/// this exits with 12, so that a scheduled job can ask again.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "A run whose soaks were left to the orchestrator stays detached: as long as one is not\nover, this exits with 12, so that a scheduled job can ask again.\n\nExamples:\n  ctx resume\n  ctx resume --attend --json"
-)]
+#[command(after_help = "Examples:\n  ctx resume\n  ctx resume --attend --json")]
 pub struct Args {
     #[command(flatten)]
     soaks: Soaks,

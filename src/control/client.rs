@@ -149,41 +149,6 @@ impl Client {
         self.json(call).await
     }
 
-    /// Arms the guards of a phase.
-    pub async fn arm(
-        &self,
-        fence: &Fence,
-        request: &ArmRequest,
-    ) -> Result<Reply<Armed>, ControlError> {
-        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
-        self.json(call.json(request)).await
-    }
-
-    /// Disarms them; nothing happens where none are armed.
-    pub async fn disarm(&self, fence: &Fence) -> Result<(), ControlError> {
-        let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
-        self.send(call).await.map(drop)
-    }
-
-    /// Reads what is armed, and how each guard was last seen.
-    pub async fn guards(&self) -> Result<GuardsView, ControlError> {
-        self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
-    }
-
-    /// Asks something of the run whose guards are armed.
-    pub async fn ask(&self, request: &AskRequest) -> Result<Reply<AskResult>, ControlError> {
-        self.json(self.request(Method::POST, "/v1/asks").json(request)).await
-    }
-
-    /// Reads the first fact of the run whose guards are armed; `None` when none are.
-    pub async fn record(&self) -> Result<Option<Record>, ControlError> {
-        match self.json(self.request(Method::GET, "/v1/guards/record")).await {
-            Ok(reply) => Ok(Some(reply.body)),
-            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Proposes a new revision on top of `if_match`.
     pub async fn apply(
         &self,

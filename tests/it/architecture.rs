@@ -96,7 +96,7 @@ const EFFECTS: [&str; 16] = [
 const KNOWN_TO: [(&str, &[&str]); 4] = [
     ("rusqlite", &["src/ledger", "src/orchestrator/store", "src/backup"]),
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
-    ("tokio::process", &["src/engine/executor/local.rs"]),
+    ("tokio::process", &["src/engine/executor/program.rs"]),
     ("clap", &["src/cli", "src/main.rs", "src/ui.rs", "src/backup/manifest.rs"]),
 ];
 

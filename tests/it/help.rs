@@ -9,9 +9,9 @@ use crate::support::markdown::{accepted, words};
 const COLUMNS: usize = 80;
 
 /// What one-line descriptions begin with.
-const VERBS: [&str; 20] = [
-    "Back", "Check", "Derive", "Find", "Judge", "List", "Make", "Move", "Preview", "Print",
-    "Prove", "Put", "Restore", "Run", "Send", "Show", "Take", "Tell", "Undo", "Verify",
+const VERBS: [&str; 22] = [
+    "Back", "Check", "Derive", "Find", "Judge", "Keep", "List", "Make", "Move", "Preview", "Print",
+    "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take", "Tell", "Undo", "Verify",
 ];
 
 /// `ctx` with every parameter inherited, and 80 columns for whatever is printed.
@@ -39,12 +39,16 @@ fn the_first_screen() {
     Usage: ctx [OPTIONS] <COMMAND>
 
     Commands:
+      init         Make a ledger that begins with what an orchestrator is doing already
       plan         Check a plan, preview it, or print the schema of plans
       rehearse     Run a plan on an embedded orchestrator first, with real traffic
                    and compressed time
       serve        Run an orchestrator: the event gateway and the control API
       migrate      Run a phase, or take it up where it was left
       resume       Take up the run in flight, or say that there is none
+      pause        Stop the run in flight at its next safe point
+      abort        Take the phase in flight back, at once
+      confirm      Keep the provisional change now, before its soak is over
       rollback     Undo the phase in flight, or the last one
       status       Show where the migration stands, on one screen
       validate     Judge the success criteria now

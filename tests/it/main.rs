@@ -10,6 +10,7 @@ mod bad_input;
 mod completions;
 mod control;
 mod desk;
+mod detached;
 mod fastapi;
 mod gateway;
 mod help;

@@ -91,7 +91,7 @@ impl<H: Hands> Executor<'_, H> {
                 let reply = client.arm(&fence, request).await?;
                 return Ok(Answer::Armed { target: reply.body.target, anchor: reply.anchor });
             }
-            Call::Disarm => return client.disarm(&fence).await.map(|()| Answer::Disarmed),
+            Call::Disarm => return client.disarm(&fence).await.map(|_| Answer::Disarmed),
             Call::Apply { key, if_match, request } => {
                 client.apply(write(key), *if_match, request).await?
             }

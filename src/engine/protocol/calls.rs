@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{Call, Protocol, Want};
 use crate::clock::Tempo;
-use crate::control::armed::{ArmRequest, ArmedGuard, Bound, MAX_RECORD};
+use crate::control::armed::{ArmRequest, ArmedGuard, MAX_RECORD};
 use crate::control::config::Config;
 use crate::control::wire::{OperationKind, RevisionRequest, State};
 use crate::engine::moves::Act;
 use crate::engine::state::{MoveState, Restore};
-use crate::judge::Limit;
+use crate::judge;
+use crate::judge::guard::Guard;
 use crate::ledger::fact::Fact;
-use crate::plan::model::{Guard, OnNoData};
 
 /// The position under which a rollback's restore is keyed.
 const RESTORE: &str = "(restore)";
@@ -141,24 +141,11 @@ impl Protocol {
     }
 }
 
-/// A guard of the plan as the orchestrator is asked to hold it: in real time.
+/// A guard of the plan as the orchestrator is asked to hold it: in real time. Patience is not
+/// compressed: it is for data to arrive, and data arrives in real time.
 fn armed(guard: &Guard, tempo: Tempo) -> ArmedGuard {
     let every = tempo.to_real(guard.every).max(LEAST_LOOK);
-    ArmedGuard {
-        id: guard.id.clone(),
-        metric: guard.metric.name().to_owned(),
-        limit: match guard.limit {
-            Limit::AtMost(bound) => Bound::AtMost(bound),
-            Limit::AtLeast(bound) => Bound::AtLeast(bound),
-        },
-        breaches: guard.breaches,
-        min_samples: guard.min_samples,
-        every_ms: millis(every),
-        patience_ms: match guard.on_no_data {
-            OnNoData::Fail => Some(millis(guard.patience)),
-            OnNoData::Ignore => None,
-        },
-    }
+    judge::armed::write(&Guard { every, ..guard.clone() })
 }
 
 fn millis(duration: Duration) -> u64 {

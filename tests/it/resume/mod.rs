@@ -40,7 +40,7 @@ every       = "200ms"
 "#;
 
 /// Three changes with a soak each.
-const POOLING: &str = r#"
+pub(crate) const POOLING: &str = r#"
 [[phase]]
 id    = "pooling"
 title = "Pooled connections"
@@ -56,7 +56,7 @@ title = "Pooled connections"
 "#;
 
 /// One change with a short soak.
-const HEALTH: &str = r#"
+pub(crate) const HEALTH: &str = r#"
 [[phase]]
 id    = "health"
 title = "Health checks"
@@ -68,18 +68,18 @@ title = "Health checks"
 "#;
 
 /// A service with a plan, an orchestrator in front of it, and traffic.
-struct Scene {
+pub(crate) struct Scene {
     /// Ends before the servers do.
-    traffic: Traffic,
-    serve: Serve,
-    legacy: Legacy,
-    test: Test,
+    pub(crate) traffic: Traffic,
+    pub(crate) serve: Serve,
+    pub(crate) legacy: Legacy,
+    pub(crate) test: Test,
 }
 
 impl Scene {
     /// With a plan of these phases.
     #[track_caller]
-    fn new(phases: &[&str]) -> Self {
+    pub(crate) fn new(phases: &[&str]) -> Self {
         let test = Test::new().env("CTX_TOKEN", TOKEN);
         let legacy = Legacy::start().unwrap();
         let serve = Serve::start(&test, &legacy.url());
@@ -90,44 +90,44 @@ impl Scene {
     }
 
     /// Writes the plan.
-    fn plan(&self, phases: &[&str]) {
+    pub(crate) fn plan(&self, phases: &[&str]) {
         self.plan_for(&self.test, phases);
     }
 
     /// Writes a plan for this orchestrator into a project.
-    fn plan_for(&self, test: &Test, phases: &[&str]) {
+    pub(crate) fn plan_for(&self, test: &Test, phases: &[&str]) {
         let plan = [&[HEAD], phases].concat().concat().replace("CONTROL", &self.serve.control);
         test.write("plans/small.toml", &plan);
     }
 
     /// `ctx migrate phase N`, to its end.
     #[track_caller]
-    fn migrate(&self, phase: &str) -> Ran {
+    pub(crate) fn migrate(&self, phase: &str) -> Ran {
         self.begin(phase).ends()
     }
 
     /// `ctx migrate phase N`, begun.
-    fn begin(&self, phase: &str) -> Running {
+    pub(crate) fn begin(&self, phase: &str) -> Running {
         self.test.spawn(&["migrate", "phase", phase, "--yes"])
     }
 
     /// The configuration in force.
     #[track_caller]
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.serve.state().config_hash
     }
 
     /// Checks what [`Scene::ends`] does, and that every request got the answer that the app
     /// itself would have given.
     #[track_caller]
-    fn ends_undisturbed(self) {
+    pub(crate) fn ends_undisturbed(self) {
         self.ends().is_undisturbed();
     }
 
     /// Checks that the ledger is whole, that nothing was confirmed twice, and that no event was
     /// lost.
     #[track_caller]
-    fn ends(self) -> Report {
+    pub(crate) fn ends(self) -> Report {
         self.test.run(&["ledger", "verify"]).exits(Code::Done);
         let mut confirmed = BTreeSet::new();
         for fact in self.test.facts() {

@@ -133,6 +133,11 @@ impl Ran {
         self
     }
 
+    /// Whether it ended with this exit code.
+    pub(crate) fn has_exited(&self, code: Code) -> bool {
+        self.code == Some(i32::from(code.number()))
+    }
+
     /// Checks that stdout has each of these texts.
     #[track_caller]
     pub(crate) fn says(self, texts: &[&str]) -> Self {

@@ -68,6 +68,16 @@ impl Running {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Stops it as `kill -STOP` does.
+    pub(crate) fn stop(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on after [`Running::stop`].
+    pub(crate) fn go_on(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     /// Sends SIGINT to it and what it has started, as Ctrl-C on a terminal does.
     pub(crate) fn interrupt_group(&self) {
         kill_process_group(self.pid(), Signal::INT).unwrap();
