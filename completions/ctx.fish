@@ -50,6 +50,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "history" -d 'List the runs,
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "show" -d 'Show everything that a run recorded, one line each'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "backup" -d 'Make, list, verify or restore backups'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -492,6 +493,52 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l lease -d 'The number of the lease, from `ctx lock show`; another one is never hit' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l rate -d 'Requests a second' -r
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l lasts -d 'For how long, at most 1h' -r
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l connections -d 'Connections, and so requests at the same time, at most' -r
@@ -572,23 +619,24 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "history" -d 'List the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "history" -d 'List the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger lock load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
@@ -604,5 +652,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "info" -d 'Show who the ledger is and how far it goes'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from lock" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from lock" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "suite" -d 'Run one suite'

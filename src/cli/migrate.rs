@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
-use super::{Context, preview};
+use super::{Context, lock, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Executor, Stop, World};
@@ -128,7 +128,7 @@ pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
 }
 
 fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> {
-    let ledger = Ledger::open(&context.settings.ledger.value)?;
+    let ledger = lock::open(&context.settings.ledger.value)?;
     let rows = ledger.phases(&loaded.plan.name)?;
     let confirmed = |phase: &&Phase| {
         rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
@@ -149,7 +149,7 @@ fn migrate(
         return shown;
     }
     let again = format!("ctx migrate phase {}", phase.number);
-    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    let mut ledger = lock::open(&context.settings.ledger.value)?;
     // The ledger is locked from here on, so what it admits now it admits until the end.
     let admission = admit(&ledger, loaded, phase)?;
     if matches!(admission, Admission::Complete) {

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::Context;
 use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
+use super::{Context, lock};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -53,7 +53,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             .note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
         return Ok(Code::Done);
     }
-    let mut ledger = Ledger::open(path)?;
+    let mut ledger = lock::open(path)?;
     let work = find(&ledger, args.to.as_deref())?;
     let (question, begun) = match &work {
         Work::Nothing(why) => {
@@ -76,7 +76,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
 pub(crate) fn take_up(context: &Context) -> Result<Code> {
-    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    let mut ledger = lock::open(&context.settings.ledger.value)?;
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
-    ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
-    ProblemCode, RevisionRequest, RevisionResult, State,
+    ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
+    LeaseRequest, Operation, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
 };
 use crate::secret::Secret;
 
@@ -135,6 +135,14 @@ impl Client {
     pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
         let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
         self.send(call).await.map(drop)
+    }
+
+    /// Ends the lease of a holder who is dead or out of reach.
+    pub async fn break_lease(
+        &self,
+        request: &LeaseBreak,
+    ) -> Result<Reply<LeaseBroken>, ControlError> {
+        self.json(self.request(Method::POST, "/v1/lease/break").json(request)).await
     }
 
     /// Asks where the orchestrator stands.
