@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ctx::control::client::Client;
-use ctx::control::wire::State;
+use ctx::control::wire::{AuditRow, State};
 use ctx::error::Code;
 use ctx::ledger::Ledger;
 use ctx::rehearsal::legacy::Legacy;
@@ -104,6 +104,13 @@ impl Shop {
     /// A client of the control API with the right token.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url(), Some(Secret::new(TOKEN)))
+    }
+
+    /// The orchestrator's audit chain, oldest row first.
+    pub(crate) fn audit(&self) -> Vec<AuditRow> {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let call = http.get(format!("{}/v1/audit", self.url())).bearer_auth(TOKEN);
+        wait_for(async { call.send().await.unwrap().json().await.unwrap() })
     }
 
     pub(crate) fn standing(&self) -> Standing {

@@ -4,19 +4,9 @@ use ctx::control::wire::AuditKind;
 use ctx::error::Code;
 
 use super::soaking;
-use crate::shop::{Shop, desk, wait_for};
+use crate::shop::{Shop, desk};
 
 const WHY: &[&str] = &["--reason", "her laptop burned"];
-
-fn audit(shop: &Shop) -> Vec<(AuditKind, String)> {
-    let url = format!("{}/v1/audit", shop.url());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let rows: Vec<ctx::control::wire::AuditRow> = wait_for(async {
-        let reply = client.get(url).bearer_auth(crate::support::serve::TOKEN).send().await;
-        reply.unwrap().json().await.unwrap()
-    });
-    rows.into_iter().map(|row| (row.kind, row.detail)).collect()
-}
 
 #[test]
 fn another_desk_frees_the_orchestrator_from_a_dead_holder() {
@@ -38,17 +28,17 @@ fn another_desk_frees_the_orchestrator_from_a_dead_holder() {
     assert_eq!((state.lease, state.provisional), (None, None));
     assert_eq!(state.config.cache.mode, ctx::control::config::CacheMode::Off);
     assert!(state.confirmed > before);
-    let audit = audit(&shop);
-    let [.., (broken, detail), (reverted, _)] = &audit[..] else { panic!("{audit:?}") };
-    assert_eq!((*broken, *reverted), (AuditKind::Break, AuditKind::Revert));
+    let audit = shop.audit();
+    let [.., broken, reverted] = &audit[..] else { panic!("{audit:?}") };
+    assert_eq!((broken.kind, reverted.kind), (AuditKind::Break, AuditKind::Revert));
     let host = ctx::settings::host();
     assert_eq!(
-        *detail,
+        broken.detail,
         format!("the lease of ada@{host} was broken by grace@{host}: her laptop burned")
     );
     // Once more is no harm, and no other row.
     other.run(&release).exits(Code::Done).warns(&["nothing to release"]);
-    assert_eq!(self::audit(&shop).len(), audit.len());
+    assert_eq!(shop.audit().len(), audit.len());
     // Now the other one may, at once.
     other.run(migrate).exits(Code::Done);
 }
