@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::control::failure::control_failure;
 use crate::control::wire::{LeaseBreak, LeaseBroken, LeaseView, ProblemCode, Provisional};
+use crate::engine::executor::Stop;
 use crate::error::{Code, Failure, Result};
 use crate::ids::RunId;
 use crate::ledger::lock::{self, Held};
@@ -89,6 +90,25 @@ pub(crate) fn open(path: &Path) -> Result<Ledger> {
             None => failure,
         }
     })
+}
+
+/// Tells a person before the question, not after it, that somebody else holds the lease. Whatever
+/// else is wrong there is found out by the run itself.
+///
+/// # Errors
+/// [`Code::Locked`] when somebody does.
+pub(crate) fn before_asking(context: &Context, there: &Orchestrator) -> Result<()> {
+    if context.yes {
+        return Ok(());
+    }
+    let client = connect(context, there)?;
+    let asked = block_on(async { Ok(tokio::time::timeout(PATIENCE, client.state()).await) })?;
+    match asked.ok().and_then(|state| state.ok()?.body.lease) {
+        Some(lease) => {
+            Stop::Held(Box::new(lease)).into_result("ctx status", SystemClock.wall()).map(drop)
+        }
+        None => Ok(()),
+    }
 }
 
 /// The run in flight.

@@ -159,6 +159,7 @@ fn migrate(
     }
     let client = connect(context, &loaded.plan.orchestrator)?;
     if matches!(admission, Admission::Begin { .. }) {
+        lock::before_asking(context, &loaded.plan.orchestrator)?;
         preview::summary(context, loaded, phase);
         confirm(
             context,

@@ -65,6 +65,9 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             (format!("Roll back phase {number} `{id}` (run {run}, in flight)?"), (**begun).clone())
         }
         Work::Phases(states) => {
+            let base = states[0].begun.base.clone();
+            let there = Orchestrator { url: base.orchestrator, token: base.token };
+            lock::before_asking(context, &there)?;
             let names = phases(states).iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
             warn_irreversible(context, states);
             (format!("Roll back {}?", names.join(", ")), states[0].begun.clone())

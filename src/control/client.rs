@@ -20,6 +20,9 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an ordinary answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long giving the lease back may take: it lapses by itself, and somebody may be waiting for
+/// the process to end.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a database snapshot may take.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -134,7 +137,7 @@ impl Client {
     /// Gives the lease back.
     pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
         let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
-        self.send(call).await.map(drop)
+        self.send(call.timeout(RELEASE_TIMEOUT)).await.map(drop)
     }
 
     /// Ends the lease of a holder who is dead or out of reach.

@@ -41,6 +41,10 @@ fn at_another_ledger_the_leases_holder_is_named_after_one_question() {
     ]);
     // Nothing was waited for and nothing tried again.
     assert_eq!(proxy.seen(), ["PUT /v1/lease"]);
+    // A person is told before the question, not after it.
+    let asked = other.run(&["migrate", "phase", "1"]).exits(Code::Locked);
+    assert!(!asked.stderr.contains("Cached reads"), "{asked:#?}");
+    asked.warns(&[&format!("run {} of ada@{}", lease.run, lease.host)]);
     running.interrupt();
     running.ends().exits(Code::Interrupted);
 }

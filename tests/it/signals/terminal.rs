@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::slow;
+use crate::support::peer::skipped;
 use crate::support::{Test, until};
 
 /// `ctx` on a terminal of its own, with somebody who watches.
@@ -46,7 +47,7 @@ impl Terminal {
         let child = match spawned.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                println!("skipped: there is no `setsid` on this machine");
+                skipped("there is no `setsid` on this machine");
                 return None;
             }
             Err(error) => panic!("{error}"),
