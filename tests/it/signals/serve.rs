@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use ctx::clock::{Clock, SystemClock};
 use ctx::control::client::Client;
 use ctx::control::config::Platform;
+use ctx::control::observe::Status;
 use ctx::control::wire::AuditKind;
 use ctx::load::sign;
 use ctx::load::sign::Secrets;
@@ -194,13 +195,23 @@ fn a_secret_that_cannot_be_read_leaves_the_one_before_in_use() {
     }
 }
 
+/// A process that does not outlive its test.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn an_orchestrator_whose_log_nobody_reads_goes_on() {
     let test = operator();
     let legacy = Legacy::start().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     let free = "127.0.0.1:0";
-    let mut child = test
+    let child = test
         .command(&["serve", "--json", "--legacy", &legacy.url(), "--state", "state"])
         .args(["--listen", free, "--control", free])
         .env("CTX_LOG", "trace")
@@ -209,10 +220,11 @@ fn an_orchestrator_whose_log_nobody_reads_goes_on() {
         .stderr(writer)
         .spawn()
         .unwrap();
+    let mut child = Guarded(child);
     // Whoever has read the log goes away, and then the one who has read the addresses.
     drop(reader);
     let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
+    let stdout = child.0.stdout.take().unwrap();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
     let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
     let data = listening["data"].as_str().unwrap().strip_prefix("http://").unwrap();
@@ -220,10 +232,20 @@ fn an_orchestrator_whose_log_nobody_reads_goes_on() {
         let answer = get(data, "/").unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    let plan = crate::shop::plan(listening["control"].as_str().unwrap());
+    // A change is logged before it is in force; so it must be in force, not only on record.
+    let control = listening["control"].as_str().unwrap();
+    let plan = crate::shop::plan(control).replace(
+        "\"cache.mode\" = \"read\"",
+        "\"health.enabled\" = true, \"health.interval\" = \"100ms\"",
+    );
     test.write(crate::shop::PLAN_FILE, &plan);
     test.run(&["migrate", "all", "--yes"]).exits(ctx::error::Code::Done);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
-    let status = until("it ends", || child.try_wait().unwrap());
+    let client = Client::new(control, Some(Secret::new(TOKEN)));
+    until("health is checked", || {
+        (wait_for(client.health()).unwrap().status != Status::Unknown).then_some(())
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child.0), Signal::TERM)
+        .unwrap();
+    let status = until("it ends", || child.0.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
