@@ -16,11 +16,17 @@ _ctx() {
             ",$1")
                 cmd="ctx"
                 ;;
+            ctx,abort)
+                cmd="ctx__subcmd__abort"
+                ;;
             ctx,backup)
                 cmd="ctx__subcmd__backup"
                 ;;
             ctx,completions)
                 cmd="ctx__subcmd__completions"
+                ;;
+            ctx,confirm)
+                cmd="ctx__subcmd__confirm"
                 ;;
             ctx,help)
                 cmd="ctx__subcmd__help"
@@ -28,14 +34,23 @@ _ctx() {
             ctx,history)
                 cmd="ctx__subcmd__history"
                 ;;
+            ctx,init)
+                cmd="ctx__subcmd__init"
+                ;;
             ctx,ledger)
                 cmd="ctx__subcmd__ledger"
                 ;;
             ctx,load)
                 cmd="ctx__subcmd__load"
                 ;;
+            ctx,lock)
+                cmd="ctx__subcmd__lock"
+                ;;
             ctx,migrate)
                 cmd="ctx__subcmd__migrate"
+                ;;
+            ctx,pause)
+                cmd="ctx__subcmd__pause"
                 ;;
             ctx,plan)
                 cmd="ctx__subcmd__plan"
@@ -103,11 +118,17 @@ _ctx() {
             ctx__subcmd__backup__subcmd__help,verify)
                 cmd="ctx__subcmd__backup__subcmd__help__subcmd__verify"
                 ;;
+            ctx__subcmd__help,abort)
+                cmd="ctx__subcmd__help__subcmd__abort"
+                ;;
             ctx__subcmd__help,backup)
                 cmd="ctx__subcmd__help__subcmd__backup"
                 ;;
             ctx__subcmd__help,completions)
                 cmd="ctx__subcmd__help__subcmd__completions"
+                ;;
+            ctx__subcmd__help,confirm)
+                cmd="ctx__subcmd__help__subcmd__confirm"
                 ;;
             ctx__subcmd__help,help)
                 cmd="ctx__subcmd__help__subcmd__help"
@@ -115,14 +136,23 @@ _ctx() {
             ctx__subcmd__help,history)
                 cmd="ctx__subcmd__help__subcmd__history"
                 ;;
+            ctx__subcmd__help,init)
+                cmd="ctx__subcmd__help__subcmd__init"
+                ;;
             ctx__subcmd__help,ledger)
                 cmd="ctx__subcmd__help__subcmd__ledger"
                 ;;
             ctx__subcmd__help,load)
                 cmd="ctx__subcmd__help__subcmd__load"
                 ;;
+            ctx__subcmd__help,lock)
+                cmd="ctx__subcmd__help__subcmd__lock"
+                ;;
             ctx__subcmd__help,migrate)
                 cmd="ctx__subcmd__help__subcmd__migrate"
+                ;;
+            ctx__subcmd__help,pause)
+                cmd="ctx__subcmd__help__subcmd__pause"
                 ;;
             ctx__subcmd__help,plan)
                 cmd="ctx__subcmd__help__subcmd__plan"
@@ -181,6 +211,12 @@ _ctx() {
             ctx__subcmd__help__subcmd__ledger,verify)
                 cmd="ctx__subcmd__help__subcmd__ledger__subcmd__verify"
                 ;;
+            ctx__subcmd__help__subcmd__lock,release)
+                cmd="ctx__subcmd__help__subcmd__lock__subcmd__release"
+                ;;
+            ctx__subcmd__help__subcmd__lock,show)
+                cmd="ctx__subcmd__help__subcmd__lock__subcmd__show"
+                ;;
             ctx__subcmd__help__subcmd__migrate,all)
                 cmd="ctx__subcmd__help__subcmd__migrate__subcmd__all"
                 ;;
@@ -234,6 +270,24 @@ _ctx() {
                 ;;
             ctx__subcmd__ledger__subcmd__help,verify)
                 cmd="ctx__subcmd__ledger__subcmd__help__subcmd__verify"
+                ;;
+            ctx__subcmd__lock,help)
+                cmd="ctx__subcmd__lock__subcmd__help"
+                ;;
+            ctx__subcmd__lock,release)
+                cmd="ctx__subcmd__lock__subcmd__release"
+                ;;
+            ctx__subcmd__lock,show)
+                cmd="ctx__subcmd__lock__subcmd__show"
+                ;;
+            ctx__subcmd__lock__subcmd__help,help)
+                cmd="ctx__subcmd__lock__subcmd__help__subcmd__help"
+                ;;
+            ctx__subcmd__lock__subcmd__help,release)
+                cmd="ctx__subcmd__lock__subcmd__help__subcmd__release"
+                ;;
+            ctx__subcmd__lock__subcmd__help,show)
+                cmd="ctx__subcmd__lock__subcmd__help__subcmd__show"
                 ;;
             ctx__subcmd__migrate,all)
                 cmd="ctx__subcmd__migrate__subcmd__all"
@@ -308,8 +362,42 @@ _ctx() {
 
     case "${cmd}" in
         ctx)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__abort)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -689,9 +777,57 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ctx__subcmd__help)
-            opts="plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help"
+        ctx__subcmd__confirm)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help)
+            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__abort)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -801,6 +937,20 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ctx__subcmd__help__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ctx__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -816,6 +966,20 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help__subcmd__history)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -913,6 +1077,48 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ctx__subcmd__help__subcmd__lock)
+            opts="show release"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__lock__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__lock__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ctx__subcmd__help__subcmd__migrate)
             opts="phase next all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -958,6 +1164,20 @@ _ctx() {
         ctx__subcmd__help__subcmd__migrate__subcmd__phase)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__pause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1194,6 +1414,40 @@ _ctx() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__init)
+            opts="-y -q -h -V --adopt --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1529,8 +1783,8 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ctx__subcmd__migrate)
-            opts="-y -q -h -V --dry-run --accept-drift --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version phase next all help"
+        ctx__subcmd__lock)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version show release help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1563,13 +1817,183 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ctx__subcmd__migrate__subcmd__all)
-            opts="-y -q -h -V --dry-run --accept-drift --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+        ctx__subcmd__lock__subcmd__help)
+            opts="show release help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__lock__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__lock__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__lock__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__lock__subcmd__release)
+            opts="-y -q -h -V --lease --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__lock__subcmd__show)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__migrate)
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version phase next all help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__migrate__subcmd__all)
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1668,12 +2092,16 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate__subcmd__next)
-            opts="-y -q -h -V --dry-run --accept-drift --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1702,8 +2130,46 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate__subcmd__phase)
-            opts="-y -q -h -V --dry-run --accept-drift --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__pause)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2042,12 +2508,16 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__resume)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --detach --confirm-within --attend --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -37,11 +37,15 @@ complete -c ctx -n "__fish_ctx_needs_command" -l no-input -d 'Never ask; fail wi
 complete -c ctx -n "__fish_ctx_needs_command" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_needs_command" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_needs_command" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "init" -d 'Make a ledger that begins with what an orchestrator is doing already'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "pause" -d 'Stop the run in flight at its next safe point'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "abort" -d 'Take the phase in flight back, at once'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "status" -d 'Show where the migration stands, on one screen'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "validate" -d 'Judge the success criteria now'
@@ -50,10 +54,25 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "history" -d 'List the runs,
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "show" -d 'Show everything that a run recorded, one line each'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "backup" -d 'Make, list, verify or restore backups'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l adopt -d 'Record the running orchestrator as the baseline'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand init" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -153,6 +172,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand serve" -l no-input -d 'Never ask
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l confirm-within -d 'How long after each soak a detached change waits to be confirmed before it reverts [default: 1h]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -162,6 +182,7 @@ always\t''
 never\t''"
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -172,6 +193,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_sub
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l confirm-within -d 'How long after each soak a detached change waits to be confirmed before it reverts [default: 1h]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -181,12 +203,14 @@ always\t''
 never\t''"
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l confirm-within -d 'How long after each soak a detached change waits to be confirmed before it reverts [default: 1h]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -196,12 +220,14 @@ always\t''
 never\t''"
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l confirm-within -d 'How long after each soak a detached change waits to be confirmed before it reverts [default: 1h]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -211,6 +237,7 @@ always\t''
 never\t''"
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -221,6 +248,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcomm
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l confirm-within -d 'How long after each soak a detached change waits to be confirmed before it reverts [default: 1h]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -228,12 +256,53 @@ complete -c ctx -n "__fish_ctx_using_subcommand resume" -l reason -d 'Why this i
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l attend -d 'Stay and watch the soaks, even of a run that was detached'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l to -d 'Keep this phase and everything before it; `start` keeps none' -r
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -492,6 +561,52 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l lease -d 'The number of the lease, from `ctx lock show`; another one is never hit' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l rate -d 'Requests a second' -r
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l lasts -d 'For how long, at most 1h' -r
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l connections -d 'Connections, and so requests at the same time, at most' -r
@@ -572,23 +687,28 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "history" -d 'List the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from plan rehearse serve migrate resume rollback status validate report history show backup ledger load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "init" -d 'Make a ledger that begins with what an orchestrator is doing already'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "pause" -d 'Stop the run in flight at its next safe point'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "abort" -d 'Take the phase in flight back, at once'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "history" -d 'List the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
@@ -604,5 +724,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "info" -d 'Show who the ledger is and how far it goes'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "export" -d 'Print the ledger as JSON lines: first the ledger itself, then each entry'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "rebuild" -d 'Derive the tables that `status`, `history` and `report` show again from the entries'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from lock" -f -a "show" -d 'Show who writes to the ledger and who holds the orchestrator\'s lease'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from lock" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "suite" -d 'Run one suite'

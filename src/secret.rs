@@ -19,6 +19,36 @@ pub enum SecretRef {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+/// A secret that can be replaced while it is in use: what was made with the one before it is good
+/// as well, until it is read once more and is still the same.
+#[derive(Clone, Debug)]
+pub struct Rotating {
+    current: Secret,
+    previous: Option<Secret>,
+}
+
+impl Rotating {
+    /// Begins with one secret.
+    pub const fn new(current: Secret) -> Self {
+        Self { current, previous: None }
+    }
+
+    /// Takes what was read now. Another secret moves the current one to the second place; the same
+    /// one ends a rotation.
+    pub fn turn(&mut self, read: Secret) {
+        if read == self.current {
+            self.previous = None;
+        } else {
+            self.previous = Some(std::mem::replace(&mut self.current, read));
+        }
+    }
+
+    /// The secrets that are good, the current one first.
+    pub fn accepted(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
 /// Why a secret cannot be had. Never contains the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {

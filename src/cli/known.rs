@@ -30,15 +30,23 @@ pub(super) struct Known {
 /// # Errors
 /// When the ledger cannot be read, or the plan that `--plan` names.
 pub(super) fn known(context: &Context) -> Result<Known> {
-    let plan = match &context.settings.plan {
-        Some(Sourced { value, origin: Origin::Flag(_) }) => Some(plan::load(value)?.plan),
-        Some(Sourced { value, .. }) => plan_if_readable(context, value),
-        None => None,
-    };
+    let plan = plan(context)?;
     let reader = reader(context)?;
     let name = plan.as_ref().map(|plan| &plan.name);
     let records = reader.as_ref().map(|reader| Records::read(reader, name)).transpose()?;
     Ok(Known { plan, ledger: records.is_some(), records: records.unwrap_or_default() })
+}
+
+/// The plan, if there is one that can be read.
+///
+/// # Errors
+/// When the plan that `--plan` names cannot be read.
+pub(super) fn plan(context: &Context) -> Result<Option<Plan>> {
+    match &context.settings.plan {
+        Some(Sourced { value, origin: Origin::Flag(_) }) => Ok(Some(plan::load(value)?.plan)),
+        Some(Sourced { value, .. }) => Ok(plan_if_readable(context, value)),
+        None => Ok(None),
+    }
 }
 
 /// Asks the orchestrator where it stands; `None` if it does not say within a second.

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
-use super::{Context, preview};
+use super::{Context, lock, preview};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
@@ -139,7 +139,7 @@ pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
 }
 
 fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> {
-    let ledger = Ledger::open(&context.settings.ledger.value)?;
+    let ledger = lock::open(&context.settings.ledger.value)?;
     let rows = ledger.phases(&loaded.plan.name)?;
     let confirmed = |phase: &&Phase| {
         rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
@@ -161,7 +161,7 @@ fn migrate(
     }
     soaks::check(phase, attendance)?;
     let again = format!("ctx migrate phase {}", phase.number);
-    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    let mut ledger = lock::open(&context.settings.ledger.value)?;
     // The ledger is locked from here on, so what it admits now it admits until the end.
     let admission = admit(&ledger, loaded, phase)?;
     if matches!(admission, Admission::Complete) {
@@ -171,6 +171,7 @@ fn migrate(
     }
     let client = connect(context, &loaded.plan.orchestrator)?;
     if matches!(admission, Admission::Begin { .. }) {
+        lock::before_asking(context, &loaded.plan.orchestrator)?;
         preview::summary(context, loaded, phase);
         confirm(
             context,

@@ -7,6 +7,7 @@ pub mod history;
 pub mod init;
 pub mod ledger;
 pub mod load;
+pub mod lock;
 pub mod migrate;
 pub mod plan;
 pub mod rehearse;
@@ -100,6 +101,7 @@ pub enum Command {
     Show(show::Args),
     Backup(backup::Args),
     Ledger(ledger::Args),
+    Lock(lock::Args),
     Load(load::Args),
     Test(test::Args),
     Completions(completions::Args),
@@ -159,6 +161,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Show(args) => show::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
+        Command::Lock(args) => lock::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

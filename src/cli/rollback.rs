@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::Context;
 use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
+use super::{Context, lock};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Attendance, Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -53,7 +53,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             .note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
         return Ok(Code::Done);
     }
-    let mut ledger = Ledger::open(path)?;
+    let mut ledger = lock::open(path)?;
     let work = find(&ledger, args.to.as_deref())?;
     let (question, begun) = match &work {
         Work::Nothing(why) => {
@@ -65,6 +65,9 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             (format!("Roll back phase {number} `{id}` (run {run}, in flight)?"), (**begun).clone())
         }
         Work::Phases(states) => {
+            let base = states[0].begun.base.clone();
+            let there = Orchestrator { url: base.orchestrator, token: base.token };
+            lock::before_asking(context, &there)?;
             let names = phases(states).iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
             warn_irreversible(context, states);
             (format!("Roll back {}?", names.join(", ")), states[0].begun.clone())
@@ -76,7 +79,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
 pub(crate) fn take_up(context: &Context) -> Result<Code> {
-    let mut ledger = Ledger::open(&context.settings.ledger.value)?;
+    let mut ledger = lock::open(&context.settings.ledger.value)?;
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();

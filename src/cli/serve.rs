@@ -32,6 +32,10 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// of a service nothing has been changed about: every request goes to the legacy app.
 /// `CONTEXTEN_ENHANCED_MODE` and `CONTEXTEN_LEGACY_FALLBACK` (true or false) change that first
 /// configuration; `CTX_LOG` sets what is logged, such as `debug` or `ctx=trace`.
+///
+/// SIGTERM lets requests in flight finish, for at most 25 seconds. SIGHUP reads the secrets of
+/// webhooks and the token again, and nothing else; what was good before stays good until the next
+/// SIGHUP, so that a secret can be replaced without refusing anybody.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx serve --legacy http://127.0.0.1:8000\n  ctx serve --legacy http://127.0.0.1:8000 --github-secret env:GITHUB_SECRET"
@@ -75,16 +79,8 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     log();
     let initial = initial(&args, environment)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let token = match &args.token {
-        Some(reference) => Some(resolve("--token", reference)?),
-        None => environment("CTX_TOKEN").map(Secret::new),
-    };
-    let (token, token_file) = if let Some(token) = token {
-        (token, None)
-    } else {
-        let (token, path) = kept_token(&args.state)?;
-        (token, Some(path))
-    };
+    let source = TokenSource::of(&args);
+    let token = source.read()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -105,21 +101,26 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         initial,
     })
     .map_err(|error| explain(&error))?;
-    announce(context, &orchestrator, token_file.as_deref());
-    runtime.block_on(signals.next());
+    announce(context, &orchestrator, &source);
+    while runtime.block_on(signals.next()) == Asked::Reload {
+        let token = source.read().inspect_err(|failure| {
+            tracing::error!(%failure, why = failure.why.join(": "), "the token stays as it is");
+        });
+        orchestrator.reload_secrets(token.ok());
+    }
     context.ui.note("stopping: requests in flight may finish; a second signal stops at once");
     let stopping = runtime.spawn_blocking(move || orchestrator.stop(DRAIN));
     runtime.block_on(async {
         tokio::select! {
             _ = stopping => {}
-            () = signals.next() => {}
+            () = signals.stop() => {}
         }
     });
     runtime.shutdown_background();
     Ok(Code::Done)
 }
 
-fn announce(context: &Context, orchestrator: &Orchestrator, token_file: Option<&Path>) {
+fn announce(context: &Context, orchestrator: &Orchestrator, token: &TokenSource) {
     let data = format!("http://{}", orchestrator.data_addr());
     let control = format!("http://{}", orchestrator.control_addr());
     if context.ui.json {
@@ -127,15 +128,52 @@ fn announce(context: &Context, orchestrator: &Orchestrator, token_file: Option<&
     } else {
         context.ui.out(format!("listening data={data} control={control}"));
     }
-    if let Some(path) = token_file {
+    if let TokenSource::Kept(folder) = token {
+        let path = token_file(folder);
         context.ui.note(format!("the operators' token is in `{}`", path.display()));
     }
 }
 
-/// SIGTERM and SIGINT.
+/// Where the operators' token comes from; what is in a file may be another one later.
+enum TokenSource {
+    Named(String),
+    Environment(Secret),
+    /// In the state folder, where the first start puts a new one.
+    Kept(PathBuf),
+}
+
+impl TokenSource {
+    fn of(args: &Args) -> Self {
+        match (&args.token, environment("CTX_TOKEN")) {
+            (Some(reference), _) => Self::Named(reference.clone()),
+            (None, Some(token)) => Self::Environment(Secret::new(token)),
+            (None, None) => Self::Kept(args.state.clone()),
+        }
+    }
+
+    fn read(&self) -> Result<Secret> {
+        match self {
+            Self::Named(reference) => resolve("--token", reference),
+            Self::Environment(token) => Ok(token.clone()),
+            Self::Kept(folder) => kept_token(folder),
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// SIGTERM and SIGINT.
+    Stop,
+    /// SIGHUP: secrets are read again. It never ends the process, and never touches a route.
+    Reload,
+}
+
+/// The signals that are listened for.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -143,14 +181,22 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            biased;
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
+    }
+
+    /// Waits for a signal that asks to stop.
+    async fn stop(&mut self) {
+        while self.next().await == Asked::Reload {}
     }
 }
 
@@ -162,6 +208,8 @@ fn log() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // Who read the log may be gone. To say so on the same stderr would be a panic.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal() && environment("NO_COLOR").is_none())
         .try_init();
 }
@@ -221,8 +269,8 @@ fn bad_secret(flag: &str, error: &SecretError) -> Failure {
 }
 
 /// The token that an earlier start left in the state folder, or a new one put there.
-fn kept_token(folder: &Path) -> Result<(Secret, PathBuf)> {
-    let path = folder.join("token");
+fn kept_token(folder: &Path) -> Result<Secret> {
+    let path = token_file(folder);
     let fault = |error: &dyn std::error::Error| {
         Failure::new(Code::Failure, format!("failed to keep the token in `{}`", path.display()))
             .because(error)
@@ -236,15 +284,18 @@ fn kept_token(folder: &Path) -> Result<(Secret, PathBuf)> {
             file.write_all(token.as_bytes())
                 .and_then(|()| file.sync_all())
                 .map_err(|error| fault(&error))?;
-            Ok((Secret::new(token), path))
+            Ok(Secret::new(token))
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let reference = SecretRef::File(path.display().to_string());
-            let token = reference.resolve().map_err(|error| fault(&error))?;
-            Ok((token, path))
+            reference.resolve().map_err(|error| fault(&error))
         }
         Err(error) => Err(fault(&error)),
     }
+}
+
+fn token_file(folder: &Path) -> PathBuf {
+    folder.join("token")
 }
 
 /// A failed start with what to do about it.
@@ -341,10 +392,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let (first, path) = kept_token(&state).unwrap();
-        let (second, _) = kept_token(&state).unwrap();
+        let (first, second) = (kept_token(&state).unwrap(), kept_token(&state).unwrap());
         assert_eq!(first, second);
         assert_eq!(first.expose().len(), 64);
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(token_file(&state)).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

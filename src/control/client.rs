@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
-    ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
-    ProblemCode, RevisionRequest, RevisionResult, State,
+    ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
+    LeaseRequest, Operation, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
 };
 use crate::secret::Secret;
 
@@ -21,6 +21,9 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an ordinary answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long giving the lease back may take: it lapses by itself, and somebody may be waiting for
+/// the process to end.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a database snapshot may take.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -135,7 +138,15 @@ impl Client {
     /// Gives the lease back.
     pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
         let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
-        self.send(call).await.map(drop)
+        self.send(call.timeout(RELEASE_TIMEOUT)).await.map(drop)
+    }
+
+    /// Ends the lease of a holder who is dead or out of reach.
+    pub async fn break_lease(
+        &self,
+        request: &LeaseBreak,
+    ) -> Result<Reply<LeaseBroken>, ControlError> {
+        self.json(self.request(Method::POST, "/v1/lease/break").json(request)).await
     }
 
     /// Asks where the orchestrator stands.

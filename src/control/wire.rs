@@ -1,6 +1,6 @@
 //! The messages of the control API: leases, revisions, operations, state, problems.
 //!
-//! `PUT /v1/lease`, `GET /v1/lease`, `DELETE /v1/lease`; `GET /v1/state`; `GET|POST /v1/revisions`,
+//! `PUT /v1/lease`, `GET /v1/lease`, `DELETE /v1/lease`, `POST /v1/lease/break`; `GET /v1/state`; `GET|POST /v1/revisions`,
 //! `GET /v1/revisions/{rev}`, `POST /v1/revisions/{rev}/confirm|revert`; `GET
 //! /v1/operations/{key}`. Every write carries `Ctx-Fence` and `Idempotency-Key`, a new revision also
 //! `If-Match`; every reply carries `Ctx-Anchor`.
@@ -132,6 +132,38 @@ pub struct LeaseView {
     pub heartbeat_age_ms: u64,
 }
 
+/// `POST /v1/lease/break`: ends the lease of somebody who is dead or out of reach.
+///
+/// It carries no fence, because whoever asks has none: the counter says which lease is meant, so
+/// that a lease that was granted meanwhile is never hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseBreak {
+    /// [`LeaseView::counter`] of the lease that is meant.
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    pub counter: u64,
+    /// Who asks: user name.
+    #[schemars(length(max = 255))]
+    pub by: String,
+    #[schemars(length(max = 255))]
+    pub host: String,
+    /// Why, for the audit chain.
+    #[schemars(length(min = 1, max = 2000))]
+    pub reason: String,
+}
+
+/// A lease that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseBroken {
+    /// The lease as it was.
+    pub lease: LeaseView,
+    /// The provisional revision that lived with it and was reverted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted: Option<u64>,
+    /// The revision that is now in force.
+    pub rev: u64,
+}
+
 /// `POST /v1/revisions`: proposes a whole new document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -237,6 +269,8 @@ pub enum AuditKind {
     /// A run took its own lease over, under a new fence.
     Takeover,
     Release,
+    /// An operator ended somebody else's lease.
+    Break,
     Expiry,
     Apply,
     Confirm,
@@ -264,6 +298,7 @@ impl AuditKind {
             Self::Grant => "grant",
             Self::Takeover => "takeover",
             Self::Release => "release",
+            Self::Break => "break",
             Self::Expiry => "expiry",
             Self::Apply => "apply",
             Self::Confirm => "confirm",

@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::cache::Cache;
 use super::gateway::gate::Load;
+use super::gateway::keyring::Keyring;
 use super::gateway::table::Table;
 use super::metrics::Registry;
 use crate::clock::{Clock, Tempo};
@@ -30,8 +31,7 @@ pub struct Plane {
     /// The same revision, compiled for the gateway.
     table: ArcSwap<Table>,
     /// Held while a revision is put in force, so that both of the above end at the same one.
-    /// Holds the extensions that are left out for now.
-    switching: Mutex<BTreeSet<String>>,
+    switching: Mutex<Switching>,
     pub clock: Arc<dyn Clock>,
     /// Plan time per real time, for uptime, MTTR and MTBF.
     pub tempo: Tempo,
@@ -47,14 +47,24 @@ pub struct Plane {
     pool_generation: AtomicU64,
 }
 
+/// What a revision is compiled with.
+#[derive(Debug, Default)]
+struct Switching {
+    /// The extensions that are left out for now.
+    shunned: BTreeSet<String>,
+    keyring: Keyring,
+}
+
 impl Plane {
     pub fn new(active: Active, clock: Arc<dyn Clock>, tempo: Tempo) -> Self {
         let started = clock.boot();
         let active = Arc::new(active);
         let config = &active.config;
+        let mut switching = Switching::default();
+        switching.keyring.follow(config);
         Self {
-            table: ArcSwap::from_pointee(Table::compile(&active)),
-            switching: Mutex::default(),
+            table: ArcSwap::from_pointee(compile(&active, &switching)),
+            switching: Mutex::new(switching),
             tempo,
             started,
             metrics: Registry::default(),
@@ -83,8 +93,9 @@ impl Plane {
     /// it belongs on the control plane's thread.
     pub fn activate(&self, active: Active) {
         let active = Arc::new(active);
-        let shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = Arc::new(compile(&active, &shunned));
+        let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        switching.keyring.follow(&active.config);
+        let table = Arc::new(compile(&active, &switching));
         let config = &active.config;
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -99,9 +110,18 @@ impl Plane {
     ///
     /// The configuration stays as it is: this is for the time that an extension is unhealthy.
     pub fn shun(&self, extensions: &BTreeSet<String>) {
-        let mut shunned = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        shunned.clone_from(extensions);
-        self.table.store(Arc::new(compile(&self.active.load(), &shunned)));
+        let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        switching.shunned.clone_from(extensions);
+        self.table.store(Arc::new(compile(&self.active.load(), &switching)));
+    }
+
+    /// Reads the secrets of webhooks again. Nothing else changes, and no request is held up; an
+    /// event that was signed with the secret before is good until they are read once more.
+    pub fn reload_secrets(&self) {
+        let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let active = self.active.load();
+        switching.keyring.reload(&active.config);
+        self.table.store(Arc::new(compile(&active, &switching)));
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -131,13 +151,13 @@ impl Plane {
     }
 }
 
-fn compile(active: &Active, shunned: &BTreeSet<String>) -> Table {
+fn compile(active: &Active, Switching { shunned, keyring }: &Switching) -> Table {
     if shunned.is_empty() {
-        return Table::compile(active);
+        return Table::compile(active, keyring);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config })
+    Table::compile(&Active { rev: active.rev, config }, keyring)
 }
 
 impl fmt::Debug for Plane {

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
-use super::control::server::{self, Shared};
+use super::control::server::{self, Shared, Token};
 use super::gateway::{self, Gateway};
 use super::health::{self, Vitals};
 use super::plane::{Active, Plane};
@@ -26,7 +27,7 @@ use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
 use crate::ids::random_hex;
-use crate::secret::{Secret, SecretRef};
+use crate::secret::{Rotating, Secret, SecretRef};
 
 /// What an orchestrator needs to know before it starts.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub enum StartError {
 pub struct Orchestrator {
     control_addr: SocketAddr,
     shared: Arc<Shared>,
+    token: Token,
     /// There until it is stopped.
     gateway: Option<Gateway>,
     stop: watch::Sender<Option<Duration>>,
@@ -126,8 +128,15 @@ impl Orchestrator {
         let vitals = Vitals::default();
         let shared = Arc::new(Shared { desk, plane, vitals, data_addr: gateway.addr });
         let (stop, stopped) = watch::channel(None);
-        let mut orchestrator =
-            Self { control_addr, shared, stop, gateway: Some(gateway), threads: Vec::new() };
+        let token: Token = Arc::new(ArcSwap::from_pointee(Rotating::new(token)));
+        let mut orchestrator = Self {
+            control_addr,
+            shared,
+            token: Arc::clone(&token),
+            stop,
+            gateway: Some(gateway),
+            threads: Vec::new(),
+        };
         orchestrator.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
             move || serve(control, &shared, token, stopped)
@@ -162,6 +171,20 @@ impl Orchestrator {
     /// The heart shared with the data plane.
     pub fn plane(&self) -> &Arc<Plane> {
         &self.shared.plane
+    }
+
+    /// Reads the secrets of webhooks again, and takes `token` for the operators' token, if one was
+    /// read. What was good before stays good until the next reload. Routes stay as they are.
+    pub fn reload_secrets(&self, token: Option<Secret>) {
+        if let Some(read) = token {
+            self.token.rcu(|token| {
+                let mut token = Rotating::clone(token);
+                token.turn(read.clone());
+                token
+            });
+        }
+        self.shared.plane.reload_secrets();
+        tracing::info!("the secrets were read again");
     }
 
     /// Stops accepting, gives requests in flight up to `drain`, and joins every thread.
@@ -207,7 +230,7 @@ fn bind(what: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr
 fn serve(
     listener: TcpListener,
     shared: &Arc<Shared>,
-    token: Secret,
+    token: Token,
     stopped: watch::Receiver<Option<Duration>>,
 ) {
     run("the control API", async {

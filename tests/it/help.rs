@@ -57,6 +57,8 @@ fn the_first_screen() {
       show         Show everything that a run recorded, one line each
       backup       Make, list, verify or restore backups
       ledger       Verify, describe or export the ledger
+      lock         Show who holds the locks, or break the lease of a holder who is
+                   gone
       load         Send load at a constant rate to a server on this machine
       test         Run a plan's test suites against its orchestrator
       completions  Print a completion script for a shell

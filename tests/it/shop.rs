@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ctx::control::client::Client;
-use ctx::control::wire::State;
+use ctx::control::wire::{AuditRow, State};
 use ctx::error::Code;
 use ctx::ledger::Ledger;
 use ctx::rehearsal::legacy::Legacy;
@@ -106,6 +106,13 @@ impl Shop {
         Client::new(&self.url(), Some(Secret::new(TOKEN)))
     }
 
+    /// The orchestrator's audit chain, oldest row first.
+    pub(crate) fn audit(&self) -> Vec<AuditRow> {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let call = http.get(format!("{}/v1/audit", self.url())).bearer_auth(TOKEN);
+        wait_for(async { call.send().await.unwrap().json().await.unwrap() })
+    }
+
     pub(crate) fn standing(&self) -> Standing {
         let State { head, config_hash, provisional, .. } = self.serve.state();
         let facts = facts(&self.test, LEDGER);
@@ -133,10 +140,15 @@ pub(crate) fn desk(url: &str) -> Test {
     operator().file(PLAN_FILE, &plan(url))
 }
 
-/// How many facts are in the ledger at `path` in a project; none without a ledger.
-pub(crate) fn facts(test: &Test, path: &str) -> u64 {
+/// How many facts are in the ledger at `path` in a project, besides the id that a run was going to
+/// have; none without a ledger.
+pub(crate) fn facts(test: &Test, path: &str) -> usize {
     let path = test.path(path);
-    if path.exists() { Ledger::read(&path).unwrap().head().unwrap().0 } else { 0 }
+    if !path.exists() {
+        return 0;
+    }
+    let entries = Ledger::read(&path).unwrap().entries(0, u32::MAX).unwrap();
+    entries.iter().filter(|entry| entry.kind != "run_planned").count()
 }
 
 /// Runs what a story asks of the control API itself.

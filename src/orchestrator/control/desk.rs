@@ -16,8 +16,8 @@ use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult};
 use crate::control::config::Config;
 use crate::control::observe::{HealingAction, Incident};
 use crate::control::wire::{
-    Anchor, AuditRow, Fence, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
-    RevisionRequest, RevisionResult, State,
+    Anchor, AuditRow, Fence, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView,
+    Operation, ProblemCode, Revision, RevisionRequest, RevisionResult, State,
 };
 use crate::ids::random_hex;
 use crate::orchestrator::plane::{Active, Plane};
@@ -80,6 +80,14 @@ impl Desk {
     /// As [`Core::release`].
     pub fn release(&self, fence: &Fence) -> Result<(), Refusal> {
         self.transact(|core, _, now| core.release(now, fence))
+    }
+
+    /// Ends somebody else's lease.
+    ///
+    /// # Errors
+    /// As [`Core::break_lease`].
+    pub fn break_lease(&self, request: &LeaseBreak) -> Result<LeaseBroken, Refusal> {
+        self.transact(|core, _, now| core.break_lease(now, request))
     }
 
     /// Puts a new document in force, provisionally.

@@ -22,6 +22,7 @@ mod forward;
 pub mod gate;
 mod headers;
 mod intake;
+pub(crate) mod keyring;
 mod patience;
 mod proxy;
 mod reads;

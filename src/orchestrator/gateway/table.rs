@@ -9,13 +9,14 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::keyring::Keyring;
 use crate::control::config::{self, CacheMode, Config, LEGACY, Mode, Platform, RouteKind, flag};
 use crate::orchestrator::flags::Share;
 use crate::orchestrator::metrics::{CACHE, GATEWAY, OTHER};
 use crate::orchestrator::plane::Active;
 use crate::orchestrator::pool::Address;
 use crate::orchestrator::split::Split;
-use crate::secret::{Secret, SecretError, SecretRef};
+use crate::secret::Rotating;
 
 /// A compiled revision. Never changed, only replaced; a request keeps the one it began with.
 #[derive(Debug)]
@@ -76,14 +77,14 @@ pub(super) struct Route {
 #[derive(Debug)]
 pub(super) enum Signing {
     Unchecked,
-    Checked(Platform, Secret),
+    Checked(Platform, Rotating),
     /// There ought to be a check and there cannot be one: events are refused, never let through.
     Impossible,
 }
 
 impl Table {
-    /// Compiles a revision. Reads the secrets it refers to.
-    pub(crate) fn compile(active: &Active) -> Self {
+    /// Compiles a revision with the secrets it refers to.
+    pub(crate) fn compile(active: &Active, keyring: &Keyring) -> Self {
         let config = &active.config;
         let share = |name| Share::of_flag(name, config.flags.get(name));
         let names = config.upstreams.keys().map(String::as_str).chain([LEGACY]);
@@ -105,7 +106,8 @@ impl Table {
             });
         }
         let routes = config.routes.iter();
-        let routes = routes.map(|(name, route)| (route.path.clone(), Route::of(name, route)));
+        let routes =
+            routes.map(|(name, route)| (route.path.clone(), Route::of(name, route, keyring)));
         Self {
             mode: config.mode,
             legacy_fallback: config.legacy_fallback,
@@ -150,7 +152,7 @@ impl Upstream {
 }
 
 impl Route {
-    fn of(name: &str, route: &config::Route) -> Self {
+    fn of(name: &str, route: &config::Route, keyring: &Keyring) -> Self {
         let sticky = route.sticky.as_deref().and_then(|header| header.parse().ok());
         Self {
             name: name.into(),
@@ -158,7 +160,7 @@ impl Route {
             platform: route.platform,
             cache: route.cache,
             shadow: route.shadow,
-            signing: Signing::of(name, route),
+            signing: Signing::of(name, route, keyring),
             sticky,
         }
     }
@@ -182,15 +184,14 @@ impl Route {
 }
 
 impl Signing {
-    fn of(name: &str, route: &config::Route) -> Self {
+    fn of(name: &str, route: &config::Route, keyring: &Keyring) -> Self {
         let Some(reference) = &route.secret else {
             return Self::Unchecked;
         };
-        let secret = reference.parse::<SecretRef>().and_then(|reference| reference.resolve());
-        match (route.platform, secret) {
-            (Some(platform), Ok(secret)) => Self::Checked(platform, secret),
+        match (route.platform, keyring.get(reference)) {
+            (Some(platform), Some(secret)) => Self::Checked(platform, secret.clone()),
             (platform, secret) => {
-                let why = secret.err().as_ref().map(SecretError::to_string);
+                let why = secret.is_none().then_some("its secret could not be read");
                 tracing::error!(
                     route = name,
                     ?platform,

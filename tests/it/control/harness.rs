@@ -265,6 +265,7 @@ pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 pub(super) fn body_for(path: &str) -> Value {
     match path {
         "/v1/lease" => serde_json::to_value(lease_request("x")).unwrap(),
+        "/v1/lease/break" => json!({ "counter": 0, "by": "x", "host": "y", "reason": "z" }),
         "/v1/cache" => json!({ "entries": [] }),
         _ => json!({ "config": Config::legacy("http://127.0.0.1:1"), "reason": "" }),
     }

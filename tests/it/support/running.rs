@@ -78,6 +78,16 @@ impl Running {
         kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
+    /// Sends SIGHUP, as the end of a session does.
+    pub(crate) fn hang_up(&self) {
+        kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
+    /// Its exit code, if it has ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
+    }
+
     /// Sends SIGINT to it and what it has started, as Ctrl-C on a terminal does.
     pub(crate) fn interrupt_group(&self) {
         kill_process_group(self.pid(), Signal::INT).unwrap();

@@ -8,6 +8,7 @@ use ctx::control::client::{Client, ControlError};
 use ctx::control::wire::State;
 use ctx::load::Address;
 use ctx::secret::Secret;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{Test, block_on, until};
@@ -58,6 +59,16 @@ impl Serve {
         let _ = self.child.wait();
     }
 
+    /// Sends it a signal, as a service manager does.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Its exit code, if it has ended by itself; `-1` for one that a signal ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
+    }
+
     #[track_caller]
     fn on(test: &Test, args: Vec<String>, listen: &str, control: &str) -> Self {
         let log = test.path("serve.log");
@@ -104,9 +115,13 @@ impl Serve {
         until(what, || self.try_state().ok().filter(&mut holds))
     }
 
+    /// A client of the control API with the right token.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.control), Some(Secret::new(TOKEN)))
+    }
+
     fn try_state(&self) -> Result<State, ControlError> {
-        let client = Client::new(&format!("http://{}", self.control), Some(Secret::new(TOKEN)));
-        block_on(client.state()).map(|reply| reply.body)
+        block_on(self.client().state()).map(|reply| reply.body)
     }
 }
 

@@ -91,15 +91,18 @@ impl Draft {
         Some(content.rev)
     }
 
-    /// Ends a lease; what lives with it ends too.
-    pub(super) fn end_lease(&mut self, kind: AuditKind, why: &str) {
-        let Some(lease) = self.core.lease.take() else { return };
+    /// Ends a lease; what lives with it ends too. Returns the number of the revision that was
+    /// taken out of force with it.
+    pub(super) fn end_lease(&mut self, kind: AuditKind, why: &str) -> Option<u64> {
+        let lease = self.core.lease.take()?;
         let about = About { run: Some(&lease.run), fence: Some(lease.fence.counter), key: None };
         self.audit(kind, &about, format!("the lease of {}@{} {why}", lease.holder, lease.host));
-        if self.core.pending.as_ref().is_some_and(|p| matches!(p.life, Life::Lease)) {
-            self.revert(&about, &format!("its lease {why}"));
-        }
+        let lives_with_it =
+            self.core.pending.as_ref().is_some_and(|p| matches!(p.life, Life::Lease));
+        let reverted =
+            if lives_with_it { self.revert(&about, &format!("its lease {why}")) } else { None };
         self.settle_asked(&lease.run);
+        reverted
     }
 
     /// Ends what time has ended.

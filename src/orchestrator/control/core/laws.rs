@@ -14,6 +14,7 @@ enum Call {
     Lease { run: u8, min_token: u64 },
     Renew { run: u8, fence: u8 },
     Release { fence: u8 },
+    BreakLease { fence: u8 },
     Apply { fence: u8, key: u8, if_match: u8, document: u64, within: Option<u64> },
     Confirm { fence: u8, key: u8, rev: u8 },
     Revert { fence: u8, key: u8, rev: u8 },
@@ -33,6 +34,7 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(run, min_token)| Call::Lease { run, min_token }),
         2 => (0..3_u8, recent()).prop_map(|(run, fence)| Call::Renew { run, fence }),
         1 => recent().prop_map(|fence| Call::Release { fence }),
+        1 => recent().prop_map(|fence| Call::BreakLease { fence }),
         6 => (recent(), key(), recent(), 0..9_u64, prop::option::of(1..60_u64)).prop_map(
             |(fence, key, if_match, document, within)| Call::Apply {
                 fence, key, if_match, document, within
@@ -68,17 +70,30 @@ impl Trial {
         self.world.core.head().rev.saturating_sub(u64::from(back))
     }
 
+    fn lease(&mut self, run: u8, min_token: u64) {
+        let mut request = World::request(char::from(b'a' + run));
+        request.min_token = min_token;
+        if let Ok(fence) = self.world.acquire(&request) {
+            let newest = self.fences.last().map_or(0, |fence| fence.counter);
+            assert!(fence.counter > newest.max(min_token), "a fence only grows");
+            self.fences.push(fence);
+        }
+    }
+
+    fn break_lease(&mut self, counter: u64) {
+        let held = self.world.core.lease(self.world.now());
+        if let Ok(broken) = self.world.break_lease(counter) {
+            assert_eq!(Some(&broken.lease), held.as_ref());
+            assert_eq!(broken.lease.counter, counter, "exactly the one that was meant");
+            assert_eq!(self.world.core.lease(self.world.now()), None);
+        }
+    }
+
     fn perform(&mut self, call: &Call) {
         let writes = self.world.book.operations.len();
         let used = match *call {
             Call::Lease { run, min_token } => {
-                let mut request = World::request(char::from(b'a' + run));
-                request.min_token = min_token;
-                if let Ok(fence) = self.world.acquire(&request) {
-                    let newest = self.fences.last().map_or(0, |fence| fence.counter);
-                    assert!(fence.counter > newest.max(min_token), "a fence only grows");
-                    self.fences.push(fence);
-                }
+                self.lease(run, min_token);
                 None
             }
             Call::Renew { run, fence } => {
@@ -87,6 +102,10 @@ impl Trial {
             }
             Call::Release { fence } => {
                 let _ = self.world.release(&self.fence(fence));
+                None
+            }
+            Call::BreakLease { fence } => {
+                self.break_lease(self.fence(fence).counter);
                 None
             }
             Call::Apply { fence, key, if_match, document, within } => {

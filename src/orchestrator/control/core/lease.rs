@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::draft::About;
 use super::{Core, Draft, Lease, MAX_COUNTER, Now, Refusal, Transition, Write};
-use crate::control::wire::{AuditKind, Fence, LeaseGrant, LeaseRequest, ProblemCode};
+use crate::control::wire::{
+    AuditKind, Fence, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, ProblemCode,
+};
 
 /// A request for the lease, with what the core cannot know or draw by itself.
 #[derive(Clone, Copy, Debug)]
@@ -111,9 +113,53 @@ impl Core {
         Ok(draft.finish(()))
     }
 
+    /// Ends the lease of somebody who is dead or out of reach; a provisional revision that lives
+    /// with it is reverted. The caller names it by its counter, and only that one is ended.
+    ///
+    /// # Errors
+    /// [`ProblemCode::NotFound`] when nobody holds the lease, [`ProblemCode::StaleFence`] when it
+    /// is another one by now.
+    pub fn break_lease(
+        &self,
+        now: Now,
+        request: &LeaseBreak,
+    ) -> Result<Transition<LeaseBroken>, Refusal> {
+        check_break(request)?;
+        let mut draft = Draft::new(self, now);
+        let Some(lease) = draft.core.lease(now) else {
+            return Err(Refusal::new(ProblemCode::NotFound, "nobody holds the lease"));
+        };
+        if lease.counter != request.counter {
+            return Err(Refusal {
+                code: ProblemCode::StaleFence,
+                detail: format!(
+                    "lease {} is not the current one, which is {}",
+                    request.counter, lease.counter
+                ),
+                lease: Some(Box::new(lease)),
+            });
+        }
+        let LeaseBreak { by, host, reason, .. } = request;
+        let why = format!("was broken by {by}@{host}: {reason}");
+        let reverted = draft.end_lease(AuditKind::Break, &why);
+        let rev = draft.core.head().rev;
+        Ok(draft.finish(LeaseBroken { lease, reverted, rev }))
+    }
+
     fn grant(&self, fence: Fence, ttl_ms: u64) -> LeaseGrant {
         LeaseGrant { fence, ttl_ms, state_uuid: self.uuid.clone() }
     }
+}
+
+fn check_break(request: &LeaseBreak) -> Result<(), Refusal> {
+    let bad = |text: &str| Err(Refusal::new(ProblemCode::BadRequest, text));
+    if request.by.chars().count() > 255 || request.host.chars().count() > 255 {
+        return bad("`by` and `host` may have at most 255 characters");
+    }
+    if !(1..=2000).contains(&request.reason.chars().count()) {
+        return bad("`reason` must have 1 to 2,000 characters");
+    }
+    Ok(())
 }
 
 fn check(request: &LeaseRequest) -> Result<(), Refusal> {

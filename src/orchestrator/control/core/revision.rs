@@ -129,6 +129,8 @@ impl Core {
         draft.write(Write::Status { rev, status: RevisionStatus::Confirmed });
         draft.core.predecessor = Some(draft.core.confirmed.rev);
         draft.core.confirmed = pending.content;
+        // What was asked about this revision is done, or has come too late.
+        draft.forget_asked(&run);
         Ok(done(draft, OperationKind::Confirm, caller, &run, fingerprint, &pending.reason))
     }
 

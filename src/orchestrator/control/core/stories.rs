@@ -176,6 +176,64 @@ fn a_release_reverts_what_was_not_confirmed() {
 }
 
 #[test]
+fn a_dead_holders_lease_is_broken_by_name_and_its_change_goes_with_it() {
+    let mut world = World::new();
+    let dead = world.lease('a').unwrap();
+    world.apply(&dead, "k1", 1, 7, None).unwrap();
+    let broken = world.break_lease(dead.counter).unwrap();
+    assert_eq!((broken.lease.counter, broken.lease.holder.as_str()), (dead.counter, "a"));
+    assert_eq!((broken.reverted, broken.rev), (Some(2), 3));
+    assert_eq!(in_force(&world), in_force(&World::new()));
+    assert_eq!(world.core.lease(world.now()), None);
+    let kinds = world.book.kinds();
+    assert_eq!(kinds[kinds.len() - 2..], [AuditKind::Break, AuditKind::Revert]);
+    let row = &world.book.audit[world.book.audit.len() - 2];
+    assert_eq!(row.detail, "the lease of a@host was broken by grace@kestrel: her laptop burned");
+    assert_eq!(row.fence, Some(dead.counter));
+    // If it was not dead after all, it finds out.
+    assert_eq!(world.renew('a', &dead), Err(ProblemCode::StaleFence));
+    assert_eq!(world.apply(&dead, "k2", 3, 8, None), Err(ProblemCode::StaleFence));
+    assert!(world.lease('b').unwrap().counter > dead.counter);
+}
+
+#[test]
+fn a_lease_that_was_granted_meanwhile_is_never_hit() {
+    let mut world = World::new();
+    assert_eq!(world.break_lease(0), Err(ProblemCode::NotFound), "nobody holds it");
+    let dead = world.lease('a').unwrap();
+    let other = world.wait(TTL).lease('b').unwrap();
+    let rows = world.book.audit.len();
+    let refusal = world.core.break_lease(world.now(), &World::breaking(dead.counter)).unwrap_err();
+    assert_eq!(refusal.code, ProblemCode::StaleFence);
+    assert_eq!(refusal.lease.unwrap().holder, "b");
+    assert_eq!(world.break_lease(dead.counter), Err(ProblemCode::StaleFence));
+    assert_eq!(world.book.audit.len(), rows, "a refusal ends nothing");
+    assert!(world.renew('b', &other).is_ok());
+    // One that has lapsed by itself is nobody's.
+    assert_eq!(world.wait(TTL).break_lease(other.counter), Err(ProblemCode::NotFound));
+}
+
+#[test]
+fn a_detached_change_outlives_a_broken_lease() {
+    let mut world = World::new();
+    let fence = world.lease('a').unwrap();
+    world.apply(&fence, "k1", 1, 7, Some(Duration::from_hours(1))).unwrap();
+    assert_eq!(world.break_lease(fence.counter).unwrap().reverted, None);
+    assert_eq!(in_force(&world), document(7));
+}
+
+#[test]
+fn a_lease_is_not_broken_without_a_reason() {
+    let mut world = World::new();
+    let counter = world.lease('a').unwrap().counter;
+    for reason in [String::new(), "x".repeat(2001)] {
+        let request = crate::control::wire::LeaseBreak { reason, ..World::breaking(counter) };
+        let refusal = world.core.break_lease(world.now(), &request).unwrap_err();
+        assert_eq!(refusal.code, ProblemCode::BadRequest);
+    }
+}
+
+#[test]
 fn a_detached_change_survives_its_lease_but_not_its_deadline() {
     let mut world = World::new();
     let fence = world.lease('a').unwrap();

@@ -12,8 +12,8 @@ use crate::clock::ManualClock;
 use crate::control::armed::{ArmRequest, ArmedGuard, Ask, AskRequest, AskResult, Bound};
 use crate::control::config::{CacheMode, Config};
 use crate::control::wire::{
-    Anchor, AuditKind, AuditRow, Fence, LeaseRequest, ProblemCode, RevisionRequest, RevisionResult,
-    RevisionStatus,
+    Anchor, AuditKind, AuditRow, Fence, LeaseBreak, LeaseBroken, LeaseRequest, ProblemCode,
+    RevisionRequest, RevisionResult, RevisionStatus,
 };
 use crate::ids::RunId;
 use crate::orchestrator::control::audit;
@@ -131,6 +131,22 @@ impl World {
     pub(super) fn release(&mut self, fence: &Fence) -> Result<(), ProblemCode> {
         let result = self.core.release(self.now(), fence);
         self.answer(result)
+    }
+
+    /// Another operator ends the lease with this counter.
+    pub(super) fn break_lease(&mut self, counter: u64) -> Result<LeaseBroken, ProblemCode> {
+        let request = Self::breaking(counter);
+        let result = self.core.break_lease(self.now(), &request);
+        self.answer(result)
+    }
+
+    pub(super) fn breaking(counter: u64) -> LeaseBreak {
+        LeaseBreak {
+            counter,
+            by: "grace".to_owned(),
+            host: "kestrel".to_owned(),
+            reason: "her laptop burned".to_owned(),
+        }
     }
 
     /// Applies document `n` on top of `if_match`.

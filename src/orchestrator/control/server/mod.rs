@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ use super::desk::Desk;
 use crate::control::wire::ProblemCode;
 use crate::orchestrator::health::Vitals;
 use crate::orchestrator::plane::Plane;
-use crate::secret::Secret;
+use crate::secret::Rotating;
 
 /// What the handlers work on.
 #[derive(Debug)]
@@ -38,11 +39,14 @@ pub struct Shared {
     pub data_addr: SocketAddr,
 }
 
+/// What operators must present; it may be replaced while the API is served.
+pub type Token = Arc<ArcSwap<Rotating>>;
+
 /// Serves until `stop` says how long requests in flight may still take.
 pub async fn run(
     listener: TcpListener,
     shared: Arc<Shared>,
-    token: Secret,
+    token: Token,
     mut stop: watch::Receiver<Option<Duration>>,
 ) {
     let router = router(Access::new(shared, token));

@@ -13,8 +13,8 @@ use super::handlers::{guards, lease, maintenance, observe, revisions};
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use crate::control::observe::{CacheSnapshot, Health, Metrics};
 use crate::control::wire::{
-    AuditRow, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
-    RevisionRequest, RevisionResult, State,
+    AuditRow, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode,
+    Revision, RevisionRequest, RevisionResult, State,
 };
 
 /// One row of the table.
@@ -136,6 +136,16 @@ pub static ROUTES: &[Route] = &[
         replies: &[(204, Content::Nothing)],
         problems: &[ProblemCode::StaleFence],
         handler: || delete(lease::delete),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/lease/break",
+        summary: "Ends the lease of a dead holder; what lives with it is reverted",
+        body: Some(shape::<LeaseBreak>),
+        replies: &[(200, Content::Json(shape::<LeaseBroken>))],
+        problems: &[ProblemCode::NotFound, ProblemCode::StaleFence],
+        handler: || post(lease::break_lease),
         ..READ
     },
     Route {

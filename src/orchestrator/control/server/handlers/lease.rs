@@ -1,9 +1,9 @@
-//! `/v1/lease`
+//! `/v1/lease`, `/v1/lease/break`
 
 use axum::Json;
 use axum::http::StatusCode;
 
-use crate::control::wire::{LeaseGrant, LeaseRequest, LeaseView};
+use crate::control::wire::{LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView};
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::Operator;
 use crate::orchestrator::control::server::input::{Body, Fenced, MaybeFenced};
@@ -25,4 +25,11 @@ pub(in super::super) async fn delete(
     Fenced(fence): Fenced,
 ) -> Result<StatusCode, Refusal> {
     operator.desk.release(&fence).map(|()| StatusCode::NO_CONTENT)
+}
+
+pub(in super::super) async fn break_lease(
+    operator: Operator,
+    Body(request): Body<LeaseBreak>,
+) -> Result<Json<LeaseBroken>, Refusal> {
+    operator.desk.break_lease(&request).map(Json)
 }
