@@ -11,6 +11,7 @@ mod completions;
 mod control;
 mod desk;
 mod fastapi;
+mod fuzz;
 mod gateway;
 mod help;
 mod ledger;
