@@ -39,10 +39,7 @@ impl FromStr for SecretRef {
         match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.to_owned())),
-            // The text may be the secret itself, put there by mistake: do not repeat all of it.
-            _ => {
-                Err(SecretError::NotAReference(text.chars().take(4).chain("...".chars()).collect()))
-            }
+            _ => Err(SecretError::NotAReference(glimpse(text))),
         }
     }
 }
@@ -75,6 +72,13 @@ impl SecretRef {
             value => Ok(Secret(value.to_owned())),
         }
     }
+}
+
+/// Enough of a text to know which one is meant. It may be the secret itself, put there by mistake:
+/// no more than its first quarter, and at most four characters.
+fn glimpse(text: &str) -> String {
+    let shown = (text.chars().count() / 4).min(4);
+    text.chars().take(shown).chain("...".chars()).collect()
 }
 
 impl Secret {

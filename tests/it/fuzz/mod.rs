@@ -3,6 +3,7 @@
 //! The targets are shared with `fuzz/`, where libFuzzer chooses its inputs by coverage.
 
 mod corpus;
+mod laws;
 mod mutate;
 mod runner;
 mod targets;
@@ -14,14 +15,14 @@ use runner::run;
 fn no_text_breaks_the_reader_of_plans() {
     let corpus = corpus::plans();
     let stock = Stock { corpus: &corpus, words: corpus::PLAN_WORDS };
-    run("plan", 400, &stock, targets::plan::check);
+    run("plan", 200, &stock, targets::plan::check);
 }
 
 #[test]
 fn no_word_breaks_its_parser() {
     let corpus = corpus::words();
     let stock = Stock { corpus: &corpus, words: corpus::WORDS };
-    run("words", 20_000, &stock, targets::words::check);
+    run("words", 10_000, &stock, targets::words::check);
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn no_bytes_of_a_ledger_change_unseen() {
     };
     let expected = look(&whole);
     assert!(matches!(&expected, targets::ledger::Look::Intact(entries, _) if entries.len() > 20));
-    run("ledger", 400, &stock, |bytes| match look(bytes) {
+    run("ledger", 250, &stock, |bytes| match look(bytes) {
         targets::ledger::Look::Faulty(_) => {}
         intact => assert_eq!(intact, expected, "the content is another, and nothing is wrong"),
     });
@@ -71,5 +72,5 @@ fn no_bytes_of_a_ledger_change_unseen() {
 fn no_file_of_a_backup_changes_unseen() {
     let corpus = corpus::backup_files();
     let stock = Stock { corpus: &corpus, words: corpus::JSON_WORDS };
-    run("backup", 300, &stock, targets::backup::check);
+    run("backup", 120, &stock, targets::backup::check);
 }
