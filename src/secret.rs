@@ -81,6 +81,23 @@ fn glimpse(text: &str) -> String {
     text.chars().take(shown).chain("...".chars()).collect()
 }
 
+/// A URL as it may be shown: without credentials, and without what stands behind `?` or `#`,
+/// which is where tokens are put by mistake.
+pub fn shown_url(url: &str) -> String {
+    let (url, rest) = match url.find(['?', '#']) {
+        Some(at) => (&url[..at], &url[at..=at]),
+        None => (url, ""),
+    };
+    let more = if rest.is_empty() { "" } else { "..." };
+    match url.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.find("://").map_or("", |at| &before[..at + 3]);
+            format!("{scheme}...@{host}{rest}{more}")
+        }
+        None => format!("{url}{rest}{more}"),
+    }
+}
+
 impl Secret {
     /// Wraps a value that was made here, such as a fresh token.
     pub fn new(value: impl Into<String>) -> Self {
@@ -113,6 +130,21 @@ mod tests {
         assert!(!format!("{secret:?}").contains("hush"));
         let error = "hush-hush-secret".parse::<SecretRef>().unwrap_err();
         assert!(!error.to_string().contains("hush-hush"), "{error}");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_a_secret() {
+        for (url, shown) in [
+            ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+            ("http://ada:hush@127.0.0.1:1/a", "http://...@127.0.0.1:1/a"),
+            ("http://ada:hu@sh@a", "http://...@a"),
+            ("http://a/?token=hush", "http://a/?..."),
+            ("http://a#hush@x", "http://a#..."),
+            ("ada:hush@a", "...@a"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_url(url), shown);
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
 use crate::plan::model::Orchestrator;
 use crate::progress::{self, Observer};
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, shown_url};
 use crate::settings::Sourced;
 
 /// The token that is used where the plan names none.
@@ -56,10 +56,13 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
 fn address(set: &Sourced<String>) -> Result<&str> {
     let Sourced { value, origin } = set;
     let rest = value.strip_prefix("http://").unwrap_or_default();
-    if !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    // Credentials and queries would go into the ledger and every message.
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@?#".contains(c);
+    if !rest.is_empty() && rest.chars().all(plain) {
         return Ok(value);
     }
-    Err(Failure::new(Code::Usage, format!("`{value}` is not the address of a control API"))
+    let shown = shown_url(value);
+    Err(Failure::new(Code::Usage, format!("`{shown}` is not the address of a control API"))
         .why(format!("it comes from `{origin}`"))
         .hint("write it like `http://127.0.0.1:7700`"))
 }

@@ -23,6 +23,7 @@ mod readme;
 mod rehearse;
 mod report;
 mod resume;
+mod secrets;
 mod shop;
 mod status;
 mod suites;
