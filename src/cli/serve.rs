@@ -20,7 +20,7 @@ use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::random_hex;
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
-use crate::secret::{Secret, SecretError, SecretRef};
+use crate::secret::{Secret, SecretError, SecretRef, TOKEN_VARIABLE};
 use crate::settings::environment;
 
 /// How long requests in flight may take after SIGTERM.
@@ -77,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let token = match &args.token {
         Some(reference) => Some(resolve("--token", reference)?),
-        None => environment("CTX_TOKEN").map(Secret::new),
+        None => environment(TOKEN_VARIABLE).map(Secret::new),
     };
     let (token, token_file) = if let Some(token) = token {
         (token, None)

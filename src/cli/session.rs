@@ -15,11 +15,8 @@ use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
 use crate::plan::model::Orchestrator;
 use crate::progress::{self, Observer};
-use crate::secret::{SecretRef, shown_url};
+use crate::secret::{SecretRef, TOKEN_VARIABLE, shown_url};
 use crate::settings::Sourced;
-
-/// The token that is used where the plan names none.
-const DEFAULT_TOKEN: &str = "CTX_TOKEN";
 
 /// Prepares a client for the orchestrator that the settings, or else the plan, name.
 ///
@@ -33,7 +30,7 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
     };
     let reference = match &there.token {
         Some(reference) => reference.parse::<SecretRef>(),
-        None => Ok(SecretRef::Env(DEFAULT_TOKEN.to_owned())),
+        None => Ok(SecretRef::Env(TOKEN_VARIABLE.to_owned())),
     };
     let token = reference.and_then(|reference| reference.resolve()).map_err(|error| {
         let failure =
@@ -44,7 +41,7 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
                 "`ctx serve` says where its token is; the plan's `[orchestrator] token` names it",
             ),
             None => failure.hint(format!(
-                "set `{DEFAULT_TOKEN}`, or name the file with the token in the plan: \
+                "set `{TOKEN_VARIABLE}`, or name the file with the token in the plan: \
                  `[orchestrator] token = \"file:PATH\"`; `ctx serve` says where it is"
             )),
         }

@@ -52,7 +52,7 @@ set = { "cache.ttl" = "61s" }
 soak = "250ms"
 [[phase.step]]
 id = "fails"
-run = { do = ["sh", "-c", "env >&2; exit 1"], undo = ["true"] }
+run = { do = ["sh", "-c", "echo broken >&2; exit 1"], undo = ["true"] }
 "#;
 
 /// What a program of the plan looks at: its own arguments, and those of the `ctx` that runs it.
