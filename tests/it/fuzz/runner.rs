@@ -37,7 +37,12 @@ pub(super) fn run(name: &str, executions: usize, stock: &Stock<'_>, target: impl
     for _ in 0..executions * times {
         watch.over(&stock.input(&mut dice), &target);
     }
-    println!("{name}: {} inputs, seed {seed}", executions * times + stock.corpus.len());
+    tell(&format!("{name}: {} inputs, seed {seed}", executions * times + stock.corpus.len()));
+}
+
+#[expect(clippy::print_stderr, reason = "whoever looks at a failed test looks here")]
+fn tell(line: &str) {
+    eprintln!("{line}");
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -66,7 +71,7 @@ impl Watch {
                     Err(mpsc::RecvTimeoutError::Timeout) => {
                         let input = current.lock().unwrap_or_else(PoisonError::into_inner);
                         let _ = fs::write(&kept, &*input);
-                        eprintln!("no end within {PATIENCE:?}: see {}", kept.display());
+                        tell(&format!("no end within {PATIENCE:?}: see {}", kept.display()));
                         std::process::abort();
                     }
                 }
@@ -87,12 +92,8 @@ impl Watch {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(input))) {
             let kept = self.kept();
             fs::write(&kept, input).unwrap();
-            eprintln!(
-                "{}: broken with seed {}; again with CTX_FUZZ_INPUT={}",
-                self.name,
-                self.seed,
-                kept.display()
-            );
+            let (name, seed, kept) = (&self.name, self.seed, kept.display());
+            tell(&format!("{name}: broken with seed {seed}; again with CTX_FUZZ_INPUT={kept}"));
             resume_unwind(panic);
         }
     }

@@ -10,9 +10,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::canary::Canary;
 
+/// The name of a form, and a canary in it.
+type Form = (&'static str, Vec<u8>);
+
 /// What is searched, and what was found so far.
 pub(super) struct Search {
-    canaries: Vec<(Canary, Vec<(&'static str, Vec<u8>)>)>,
+    canaries: Vec<(Canary, Vec<Form>)>,
     pub(super) found: Vec<String>,
     /// How many bytes were looked at.
     pub(super) bytes: usize,

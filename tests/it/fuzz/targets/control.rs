@@ -74,20 +74,20 @@ pub fn ask(bytes: &[u8]) -> Option<(Reply, bool)> {
     let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
     let mut own = String::new();
     for line in lines.take(40) {
-        own += &format!("{line}\r\n");
+        own.extend([line, "\r\n"]);
     }
     let says = |name: &str| own.to_ascii_lowercase().contains(&format!("{name}:"));
     if !says("host") {
         request += "host: 127.0.0.1\r\n";
     }
     if !stranger && !says("authorization") {
-        request += &format!("authorization: Bearer {TOKEN}\r\n");
+        request.extend(["authorization: Bearer ", TOKEN, "\r\n"]);
     }
     if !says("content-type") {
         request += "content-type: application/json\r\n";
     }
     if !says("content-length") && !says("transfer-encoding") {
-        request += &format!("content-length: {}\r\n", body.len());
+        request.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     request = request + &own + "\r\n";
     // A request that says where it ends is answered while the connection stands. To one that may

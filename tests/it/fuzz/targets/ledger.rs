@@ -67,7 +67,7 @@ fn said(reader: &Reader) -> Result<String, LedgerError> {
         let plan = &run.plan;
         let of_plan = (reader.phases(plan)?, reader.milestones(plan)?, reader.criteria(plan)?);
         let issues = reader.issues(plan, u32::MAX)?;
-        said += &format!("{facts:?} {steps:?} {begun:?} {of_plan:?} {issues:?}");
+        said = format!("{said} {facts:?} {steps:?} {begun:?} {of_plan:?} {issues:?}");
     }
     info.map(|info| said + &format!("{info:?}"))
 }

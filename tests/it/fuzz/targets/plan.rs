@@ -25,7 +25,9 @@ pub fn check(bytes: &[u8]) {
         Ok(plan) => accepted(&text, &plan),
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a word");
-            faults.iter().for_each(|fault| within(&text, fault));
+            for fault in &faults {
+                within(&text, fault);
+            }
         }
     }
 }
@@ -35,8 +37,8 @@ fn parse(text: &str) -> Result<Plan, Vec<Fault>> {
     plan::parse("plans/fuzz.toml", text, &|file| match file {
         "odd.toml" => Ok(text.to_owned()),
         _ if file.contains("..") || file.starts_with('/') => panic!("`{file}` leaves the folder"),
-        _ if file.ends_with(".toml") => Ok(MANIFEST.to_owned()),
-        _ => Err(io::ErrorKind::NotFound.into()),
+        _ if file.contains('x') => Err(io::ErrorKind::NotFound.into()),
+        _ => Ok(MANIFEST.to_owned()),
     })
 }
 

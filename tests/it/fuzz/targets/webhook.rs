@@ -77,8 +77,10 @@ fn seconds(text: &str) -> Option<i128> {
 /// HMAC-SHA-256 with [`SECRET`], as lower-case hex.
 pub fn hmac(parts: &[&[u8]]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key will do");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn sanitised(given: &HeaderMap) {
