@@ -6,6 +6,7 @@
 use std::io::{IsTerminal, Write};
 
 use crate::error::Failure;
+use crate::secret::redacted;
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -61,13 +62,13 @@ impl Ui {
     /// Prints a line of the result to stdout.
     pub fn out(&self, line: impl AsRef<str>) {
         // A closed pipe is not an error of ours.
-        let _ = writeln!(std::io::stdout().lock(), "{}", line.as_ref());
+        let _ = writeln!(std::io::stdout().lock(), "{}", redacted(line.as_ref()));
     }
 
     /// Prints text of the result to stdout as it is.
     pub fn out_raw(&self, text: impl AsRef<str>) {
         let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_ref().as_bytes());
+        let _ = out.write_all(redacted(text.as_ref()).as_bytes());
         let _ = out.flush();
     }
 
@@ -79,7 +80,7 @@ impl Ui {
     /// Prints a line of progress or advice to stderr, unless quiet.
     pub fn note(&self, line: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{}", line.as_ref());
+            let _ = writeln!(std::io::stderr().lock(), "{}", redacted(line.as_ref()));
         }
     }
 
@@ -92,7 +93,7 @@ impl Ui {
 
     /// Prints a failure to stderr: what, why, what next.
     pub fn fail(&self, failure: &Failure) {
-        let _ = write!(std::io::stderr().lock(), "{}", self.render(failure));
+        let _ = write!(std::io::stderr().lock(), "{}", redacted(&self.render(failure)));
     }
 
     /// A failure as text.

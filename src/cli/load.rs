@@ -16,7 +16,7 @@ use crate::load::dice::Dice;
 use crate::load::sign::Secrets;
 use crate::load::webhooks::{Mix, Webhooks};
 use crate::load::{self, Address, Outcome, Outgoing, Rate, Scenario, Source};
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, shown_url};
 use crate::units::{Percent, duration};
 
 /// The longest load that one command applies.
@@ -138,7 +138,7 @@ fn apply(scenario: Scenario) -> Result<(Outcome, bool)> {
 /// The server and the path on it.
 fn target(url: &str) -> Result<(Address, String)> {
     let usage = || {
-        Failure::new(Code::Usage, format!("`{url}` is not an address for load"))
+        Failure::new(Code::Usage, format!("`{}` is not an address for load", shown_url(url)))
             .hint("write it like `http://127.0.0.1:7800/`")
     };
     let uri: Uri = url.parse().map_err(|_| usage())?;

@@ -15,11 +15,8 @@ use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
 use crate::plan::model::Orchestrator;
 use crate::progress::{self, Observer};
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, TOKEN_VARIABLE, shown_url};
 use crate::settings::Sourced;
-
-/// The token that is used where the plan names none.
-const DEFAULT_TOKEN: &str = "CTX_TOKEN";
 
 /// Prepares a client for the orchestrator that the settings, or else the plan, name.
 ///
@@ -33,7 +30,7 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
     };
     let reference = match &there.token {
         Some(reference) => reference.parse::<SecretRef>(),
-        None => Ok(SecretRef::Env(DEFAULT_TOKEN.to_owned())),
+        None => Ok(SecretRef::Env(TOKEN_VARIABLE.to_owned())),
     };
     let token = reference.and_then(|reference| reference.resolve()).map_err(|error| {
         let failure =
@@ -44,7 +41,7 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
                 "`ctx serve` says where its token is; the plan's `[orchestrator] token` names it",
             ),
             None => failure.hint(format!(
-                "set `{DEFAULT_TOKEN}`, or name the file with the token in the plan: \
+                "set `{TOKEN_VARIABLE}`, or name the file with the token in the plan: \
                  `[orchestrator] token = \"file:PATH\"`; `ctx serve` says where it is"
             )),
         }
@@ -56,10 +53,13 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
 fn address(set: &Sourced<String>) -> Result<&str> {
     let Sourced { value, origin } = set;
     let rest = value.strip_prefix("http://").unwrap_or_default();
-    if !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    // Credentials and queries would go into the ledger and every message.
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@?#".contains(c);
+    if !rest.is_empty() && rest.chars().all(plain) {
         return Ok(value);
     }
-    Err(Failure::new(Code::Usage, format!("`{value}` is not the address of a control API"))
+    let shown = shown_url(value);
+    Err(Failure::new(Code::Usage, format!("`{shown}` is not the address of a control API"))
         .why(format!("it comes from `{origin}`"))
         .hint("write it like `http://127.0.0.1:7700`"))
 }

@@ -8,6 +8,7 @@ use super::known::{known, live};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result};
 use crate::report::{Inputs, Status, screen};
+use crate::secret::shown_url;
 
 /// The columns of one screen; wider is not easier to read.
 const WIDEST: usize = 100;
@@ -58,8 +59,8 @@ fn show(args: &Args, context: &Context) -> Result<Status> {
         plan: known.plan.as_ref(),
         live: live.as_ref(),
     };
-    let target = context.settings.orchestrator.as_ref().map(|url| url.value.as_str());
-    let status = Status::build(&inputs, target);
+    let target = context.settings.orchestrator.as_ref().map(|url| shown_url(&url.value));
+    let status = Status::build(&inputs, target.as_deref());
     if context.ui.json {
         context.ui.json(&status);
         return Ok(status);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{Config, LEGACY};
+use crate::secret::{SecretRef, shown_url};
 
 /// One assignment: a dotted path into the document, and its new value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,7 +95,7 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
     for (name, upstream) in &config.upstreams {
         let rest = upstream.url.strip_prefix("http://").unwrap_or_default();
         if rest.is_empty() || rest.contains(['/', '?', '#', '@', ' ']) {
-            let url = &upstream.url;
+            let url = shown_url(&upstream.url);
             return broken(format!("upstream `{name}`: `{url}` is not `http://HOST:PORT`"));
         }
         if upstream.timeout.is_zero() || upstream.connect_timeout.is_zero() {
@@ -105,6 +106,9 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
     for (name, route) in &config.routes {
         if !route.path.starts_with('/') || route.path.contains(['?', '#', ' ']) {
             return broken(format!("route `{name}`: `{}` is not a path", route.path));
+        }
+        if route.secret.as_ref().is_some_and(|secret| secret.parse::<SecretRef>().is_err()) {
+            return broken(format!("route `{name}`: its secret is not `env:NAME` or `file:PATH`"));
         }
         if !paths.insert(&route.path) {
             return broken(format!("route `{name}`: `{}` is routed twice", route.path));

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::counters::FailureKind;
 use super::source::Outgoing;
+use crate::secret::shown_url;
 
 /// Idle connections older than this are not used again: shorter than any server's keep-alive.
 const IDLE: Duration = Duration::from_secs(1);
@@ -44,11 +45,12 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = || AddressError(text.to_owned());
+        let error = || AddressError(shown_url(text));
         let uri: Uri = text.parse().map_err(|_| error())?;
         let plain = uri.scheme() == Some(&Scheme::HTTP)
             && matches!(uri.path(), "" | "/")
-            && uri.query().is_none();
+            && uri.query().is_none()
+            && !text.contains('@');
         let host = uri.host().filter(|host| plain && !host.is_empty()).ok_or_else(error)?;
         Ok(Self { host: host.to_owned(), port: uri.port_u16().unwrap_or(80) })
     }

@@ -176,9 +176,17 @@ impl<'s> Faults<'s> {
 /// may be shown for any fault on it.
 fn cover(text: String, mark: Span) -> (String, Span) {
     let lower = text.to_ascii_lowercase();
-    let key = ["token", "secret", "passw"].iter().filter_map(|word| lower.find(word)).min();
+    let words = ["token", "secret", "passw", "authorization", "cookie", "api-key"];
+    let key = words.iter().filter_map(|word| lower.find(word)).min();
     let Some(equals) = key.and_then(|key| lower[key..].find('=').map(|at| key + at + 1)) else {
-        return (text, mark);
+        return match credentials(&text) {
+            Some(at) => {
+                let covered = format!("{}...", &text[..at]);
+                let end = mark.end.min(covered.len());
+                (covered, mark.start.min(end)..end)
+            }
+            None => (text, mark),
+        };
     };
     let value = text[equals..].trim_start().trim_start_matches(['"', '\'']);
     if value.starts_with("env:") || value.starts_with("file:") {
@@ -187,6 +195,14 @@ fn cover(text: String, mark: Span) -> (String, Span) {
     let covered = format!("{} {COVER}", &text[..equals]);
     let end = mark.end.min(covered.len());
     (covered, mark.start.min(end)..end)
+}
+
+/// Where the credentials of a URL begin.
+fn credentials(text: &str) -> Option<usize> {
+    text.match_indices("://").map(|(at, colon)| at + colon.len()).find(|at| {
+        let authority = text[*at..].split(['/', '?', '#', '"', '\'', ' ']).next();
+        authority.is_some_and(|authority| authority.contains('@'))
+    })
 }
 
 /// Control characters, spelt out: a message goes to a terminal.

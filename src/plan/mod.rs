@@ -9,6 +9,7 @@ pub mod model;
 pub mod preview;
 pub mod render;
 
+mod cap;
 mod draft;
 mod fault;
 mod hash;

@@ -6,6 +6,7 @@
 
 use toml::de::DeTable;
 
+use super::cap;
 use super::draft::{Draft, DraftCriterion, DraftMilestone, DraftPhase, DraftStep};
 use super::fault::{Fault, Faults};
 use super::model::{Criterion, Milestone, Phase, Plan, Step};
@@ -29,6 +30,10 @@ pub fn parse(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<Plan, Ve
     let source = Source::new(file_name, text);
     let mut faults = Faults::new(&source);
     let (document, errors) = DeTable::parse_recoverable(text);
+    if let Some((at, what)) = cap::exceeded(document.get_ref()) {
+        faults.hinted(at, what, "split it into plans that are run in turn");
+        return Err(faults.into_sorted());
+    }
     faults.syntax(&errors);
     let draft = read::plan(&document, &faults, read);
     // Where the text itself is broken, what was recovered of it may lack what others refer to.

@@ -75,6 +75,6 @@ fn a_secret_is_named_and_never_given() {
             "github=hush-hush-hush",
         ])
         .exits(Code::Usage)
-        .warns(&["failed to read the secret of github", "`hush...` is not a reference"]);
+        .warns(&["failed to read the secret of github", "`hus...` is not a reference"]);
     assert!(!ran.stderr.contains("hush-hush"), "{}", ran.stderr);
 }

@@ -17,7 +17,7 @@ const MAX_ID: usize = 128;
 /// The name that the first answer to a delivery is kept under; `None` for an event without an id.
 ///
 /// The body's hash is part of it, so that the same id with another body is another event.
-pub(super) fn name(platform: Platform, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+pub fn name(platform: Platform, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let id = id(platform, headers, body)?;
     let sound = !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic());
     let hash = Sha256::digest(body);

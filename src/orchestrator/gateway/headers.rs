@@ -12,12 +12,12 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 pub(super) const CTX_SHADOW: HeaderName = HeaderName::from_static("ctx-shadow");
 
 /// Takes out what belongs to the client's connection, and what a client must not say itself.
-pub(super) fn strip_request(headers: &mut HeaderMap) {
+pub fn strip_request(headers: &mut HeaderMap) {
     strip(headers, |name| is_hop_by_hop(name) || is_reserved(name));
 }
 
 /// Takes out what belongs to the upstream's connection.
-pub(super) fn strip_response(headers: &mut HeaderMap) {
+pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, is_hop_by_hop);
 }
 

@@ -16,11 +16,11 @@
 mod admit;
 mod answer;
 pub(crate) mod body;
-mod delivery;
+pub mod delivery;
 mod event;
 mod forward;
 pub mod gate;
-mod headers;
+pub mod headers;
 mod intake;
 pub(crate) mod keyring;
 mod patience;
@@ -30,7 +30,7 @@ mod refusal;
 mod shadow;
 pub(crate) mod table;
 mod trip;
-mod verify;
+pub mod verify;
 mod worker;
 
 use std::fmt;

@@ -26,14 +26,14 @@ const LINEAR_FUTURE_MS: i64 = 60_000;
 
 /// The event is not proven to come from the platform. Deliberately without detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unverified;
+pub struct Unverified;
 
 /// Checks that `platform` signed this event with `secret`, and, where the platform signs the
 /// time, that it did so recently as of `now_ms`.
 ///
 /// # Errors
 /// [`Unverified`], whatever the fault is.
-pub(super) fn verify(
+pub fn verify(
     platform: Platform,
     secret: &Secret,
     headers: &HeaderMap,

@@ -106,11 +106,23 @@ pub(super) fn headers(table: &Table<'_>) -> Vec<(String, String)> {
             let message = format!("`{}` is not the name of a header", name.get_ref());
             table.faults.push(name.span(), message);
         }
+        if carries_credentials(name.get_ref()) {
+            let hint = "`control:` and a path is asked with the operators' token; a program that \
+                        `run` starts can have its own secrets";
+            table.faults.covered(value.span(), "a secret would stand in the plan", hint);
+        }
         if value.get_ref().as_str().is_some_and(|text| text.contains(|c: char| c.is_control())) {
             table.faults.push(value.span(), "a header's value cannot hold control characters");
         }
     }
     table.pairs("headers")
+}
+
+/// Whether a header of this name says who is asking. The plan is kept in the ledger and shown.
+fn carries_credentials(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words = ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
+    words.iter().any(|word| name.contains(word))
 }
 
 /// Reads `body`: a text as it is, anything else as JSON.

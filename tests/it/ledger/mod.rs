@@ -27,7 +27,7 @@ fn record(ledger: &mut Ledger, story: &Story) -> Vec<Recorded> {
 }
 
 /// A ledger with a phase that was confirmed, one that failed, and the first one undone.
-fn with_history(path: &Path) -> u64 {
+pub(crate) fn with_history(path: &Path) -> u64 {
     let mut ledger = Ledger::open(path).unwrap();
     for story in [Story::confirmed(), Story::rolled_back(), Story::undoes(1)] {
         record(&mut ledger, &story);

@@ -327,3 +327,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_index_that_hides_an_entry_is_found() {
+    let victim = Victim::new();
+    // What is read by run is read through this index: SQLite's quick check does not look at it.
+    let connection = Connection::open(&victim.path).unwrap();
+    let root: i64 = connection
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'entry_run'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let run: String = connection
+        .query_row("SELECT run FROM run ORDER BY first_seq", [], |row| row.get(0))
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(&victim.path).unwrap();
+    let page = usize::try_from(root - 1).unwrap() * 4096;
+    let places = bytes[page..page + 4096].windows(run.len());
+    let at = page + places.into_iter().position(|window| window == run.as_bytes()).unwrap();
+    bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+    fs::write(&victim.path, bytes).unwrap();
+    assert!(matches!(victim.faults()[0], Fault::Storage { .. }), "{:?}", victim.faults());
+}

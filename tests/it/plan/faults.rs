@@ -149,7 +149,10 @@ fn a_token_in_the_plan_is_refused_and_not_repeated() {
     "#);
     check_step(
         r#"set = { "routes.linear" = { path = "/linear/events", kind = "event", secret = "hush" } }"#,
-        &["13:27 the secret itself stands in the plan"],
+        &[
+            "13:1 route `linear`: its secret is not `env:NAME` or `file:PATH`",
+            "13:27 the secret itself stands in the plan",
+        ],
     );
     let text = format!("{HEAD}{STEP}set = {{ \"routes.linear\" = {{ secret = \"hush\" }} }}\n");
     assert!(!messages(&text).contains("hush"), "{}", messages(&text));

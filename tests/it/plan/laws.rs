@@ -49,6 +49,21 @@ fn too_much_is_refused() {
     assert!(!faults(&deep).is_empty());
 }
 
+#[test]
+fn too_many_things_are_refused_at_once() {
+    let ramp = (0..2001).map(|n| format!("\"{}.{:02}%\"", n / 100, n % 100));
+    let ramp = ramp.collect::<Vec<_>>().join(",");
+    let ramp = format!("{HEAD}{STEP}ramp = {{ flag = \"auto_scaling\", to = [{ramp}] }}\n");
+    assert_eq!(faults(&ramp), ["13:38 2001 entries are more than 2000"]);
+    let steps = "[[phase.step]]\n".repeat(60_000);
+    let steps = format!("{HEAD}[[phase]]\nid = \"one\"\n{steps}");
+    assert_eq!(faults(&steps).len(), 1);
+    let step = "[[phase.step]]\na = 1\nb = 1\nc = 1\n".repeat(1900);
+    let many = format!("[[phase]]\n{step}").repeat(4);
+    let many = faults(&format!("{HEAD}{many}"));
+    assert!(many[0].ends_with("the plan has more than 20000 values"), "{many:?}");
+}
+
 /// Pieces of plans, so that random texts get past the first line.
 const PIECES: [&str; 30] = [
     "[[phase]]\n",
