@@ -118,7 +118,7 @@ impl World {
         let mut took = Duration::ZERO;
         while self.in_force() == applied.rev && took < PATIENCE {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            took = SystemClock.boot() - begun;
+            took = SystemClock.boot().saturating_sub(begun);
         }
         self.legacy.inject(Faults::default());
         let back = self.client.state().await?.body;

@@ -57,7 +57,7 @@ fn step(shared: &Shared, watch: &mut Option<Watch>) -> Option<Duration> {
     let now = shared.plane.clock.boot();
     let next = watch.next()?;
     if now < next {
-        return Some((next - now).clamp(Duration::from_millis(1), LOOK));
+        return Some(next.saturating_sub(now).clamp(Duration::from_millis(1), LOOK));
     }
     let breach = watch.look(now, &here);
     shared.guards.put(watch);

@@ -99,27 +99,7 @@ impl Trial {
                 let _ = self.world.release(&self.fence(fence));
                 None
             }
-            Call::Apply { fence, key, if_match, document, within } => {
-                let (fence, rev) = (self.fence(fence), self.rev(if_match));
-                let within = within.map(Duration::from_secs);
-                let key = key.to_string();
-                let armed = self.world.core.armed().cloned();
-                let result = self.world.apply(&fence, &key, rev, document, within);
-                if let (Ok(result), Some(armed)) = (&result, armed)
-                    && !result.replayed
-                {
-                    let mine = self.world.core.lease(self.world.now()).unwrap().run == armed.run;
-                    let back = result.config_hash == armed.target.hash;
-                    let allowed = if armed.tripped.is_none() { mine } else { !mine || back };
-                    assert!(allowed, "a change that the armed guards should have kept out");
-                }
-                if let (Ok(result), Some(within)) = (&result, within)
-                    && !result.replayed
-                {
-                    self.ends = Some((result.rev, self.world.now().boot + within));
-                }
-                result.is_ok().then_some(fence)
-            }
+            Call::Apply { .. } => self.apply(call),
             Call::Confirm { fence, key, rev } => {
                 let (fence, rev) = (self.fence(fence), self.rev(rev));
                 let result = self.world.confirm(&fence, &key.to_string(), rev);
@@ -139,24 +119,8 @@ impl Trial {
                 let fence = self.fence(fence);
                 self.world.cleanup(&fence, &key.to_string()).is_ok().then_some(fence)
             }
-            Call::Arm { fence, phase: n } => {
-                let fence = self.fence(fence);
-                let name = ["one", "two"][usize::from(n)];
-                self.world.arm(&fence, &phase(name)).is_ok().then_some(fence)
-            }
-            Call::Disarm { fence } => {
-                let fence = self.fence(fence);
-                self.world.disarm(&fence).is_ok().then_some(fence)
-            }
-            Call::Breach { run } => {
-                self.tripping(|world| world.breach(char::from(b'a' + run)));
-                None
-            }
-            Call::Ask { run, ask } => {
-                self.tripping(|world| {
-                    let _ = world.ask(char::from(b'a' + run), ask);
-                });
-                None
+            Call::Arm { .. } | Call::Disarm { .. } | Call::Breach { .. } | Call::Ask { .. } => {
+                self.guarded(call)
             }
             Call::Wait { seconds } => {
                 self.world.wait(Duration::from_secs(seconds));
@@ -182,6 +146,56 @@ impl Trial {
             assert_eq!(Some(&fence), self.fences.last(), "a write under an old fence");
         }
         assert!(self.world.book.operations.len() <= writes + 1);
+    }
+
+    /// Applies, as a caller that knows what armed guards allow.
+    fn apply(&mut self, call: &Call) -> Option<Fence> {
+        let Call::Apply { fence, key, if_match, document, within } = *call else { return None };
+        let (fence, rev) = (self.fence(fence), self.rev(if_match));
+        let within = within.map(Duration::from_secs);
+        let key = key.to_string();
+        let armed = self.world.core.armed().cloned();
+        let result = self.world.apply(&fence, &key, rev, document, within);
+        if let (Ok(result), Some(armed)) = (&result, armed)
+            && !result.replayed
+        {
+            let mine = self.world.core.lease(self.world.now()).unwrap().run == armed.run;
+            let back = result.config_hash == armed.target.hash;
+            let allowed = if armed.tripped.is_none() { mine } else { !mine || back };
+            assert!(allowed, "a change that the armed guards should have kept out");
+        }
+        if let (Ok(result), Some(within)) = (&result, within)
+            && !result.replayed
+        {
+            self.ends = Some((result.rev, self.world.now().boot + within));
+        }
+        result.is_ok().then_some(fence)
+    }
+
+    /// What is about armed guards.
+    fn guarded(&mut self, call: &Call) -> Option<Fence> {
+        match *call {
+            Call::Arm { fence, phase: n } => {
+                let fence = self.fence(fence);
+                let name = ["one", "two"][usize::from(n)];
+                self.world.arm(&fence, &phase(name)).is_ok().then_some(fence)
+            }
+            Call::Disarm { fence } => {
+                let fence = self.fence(fence);
+                self.world.disarm(&fence).is_ok().then_some(fence)
+            }
+            Call::Breach { run } => {
+                self.tripping(|world| world.breach(char::from(b'a' + run)));
+                None
+            }
+            Call::Ask { run, ask } => {
+                self.tripping(|world| {
+                    let _ = world.ask(char::from(b'a' + run), ask);
+                });
+                None
+            }
+            _ => None,
+        }
     }
 
     /// After a trip, the target's content is in force and nothing is provisional; and it is final.
