@@ -20,7 +20,7 @@ use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::random_hex;
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
-use crate::secret::{Secret, SecretError, SecretRef, TOKEN_VARIABLE};
+use crate::secret::{Secret, SecretError, SecretRef};
 use crate::settings::environment;
 
 /// How long requests in flight may take after SIGTERM.

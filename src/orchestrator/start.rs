@@ -20,6 +20,7 @@ use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
 use super::control::server::{self, Shared, Token};
 use super::gateway::{self, Gateway};
+use super::guarding::{self, Board};
 use super::health::{self, Vitals};
 use super::plane::{Active, Plane};
 use super::store::{Store, StoreError};
@@ -126,7 +127,8 @@ impl Orchestrator {
             .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
         let desk = Desk::new(core, store, Arc::clone(&plane));
         let vitals = Vitals::default();
-        let shared = Arc::new(Shared { desk, plane, vitals, data_addr: gateway.addr });
+        let guards = Board::default();
+        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr: gateway.addr });
         let (stop, stopped) = watch::channel(None);
         let token: Token = Arc::new(ArcSwap::from_pointee(Rotating::new(token)));
         let mut orchestrator = Self {
@@ -140,6 +142,17 @@ impl Orchestrator {
         orchestrator.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
             move || serve(control, &shared, token, stopped)
+        })?;
+        orchestrator.spawn("ctx-guards", {
+            let (shared, mut stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
+            move || {
+                run("guards", async move {
+                    tokio::select! {
+                        _ = stopped.wait_for(Option::is_some) => {}
+                        () = guarding::run(shared) => {}
+                    }
+                });
+            }
         })?;
         orchestrator.spawn("ctx-health", {
             let shared = Arc::clone(&orchestrator.shared);

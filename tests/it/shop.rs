@@ -64,7 +64,7 @@ pub(crate) struct Standing {
     config_hash: String,
     provisional: bool,
     /// Facts in the ledger; a ledger without any says no more than none.
-    facts: u64,
+    facts: usize,
 }
 
 impl Shop {

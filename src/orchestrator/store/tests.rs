@@ -7,11 +7,12 @@ use tempfile::TempDir;
 
 use super::{FILE, Store, StoreError};
 use crate::clock::ManualClock;
+use crate::control::armed::ArmRequest;
 use crate::control::config::Config;
 use crate::control::wire::{AuditKind, LeaseRequest, RevisionRequest, RevisionStatus};
 use crate::ids::RunId;
 use crate::orchestrator::control::audit;
-use crate::orchestrator::control::core::{Acquire, Caller, Core, Now, Proposal, Write};
+use crate::orchestrator::control::core::{Acquire, Caller, Cause, Core, Now, Proposal, Write};
 
 fn now() -> Now {
     Now::of(&ManualClock::default())
@@ -172,4 +173,47 @@ fn a_snapshot_is_whole_and_has_no_name() {
     let ok: String = copy.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     let rows: i64 = copy.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).unwrap();
     assert_eq!((ok.as_str(), rows), ("ok", 3));
+}
+
+#[test]
+fn what_is_armed_is_what_a_restart_finds() {
+    let folder = TempDir::new().unwrap();
+    let (core, mut store) = lived_in(&folder);
+    let mut step = |writes: &[Write]| {
+        store.commit(writes).unwrap();
+        store.load().unwrap().unwrap()
+    };
+    let boot = Core::boot(now(), step(&[]));
+    step(&boot.writes);
+    let request = LeaseRequest {
+        run: RunId::random(),
+        holder: "ann".to_owned(),
+        host: "host".to_owned(),
+        pid: 1,
+        ttl_ms: 30_000,
+        min_token: 0,
+        last_anchor: None,
+    };
+    let acquire = Acquire { request: &request, id: "11ff11ff11ff11ff", anchor_known: true };
+    let granted = boot.next.acquire(now(), acquire).unwrap();
+    step(&granted.writes);
+    let fence = granted.reply.fence;
+    let request = ArmRequest {
+        plan: "shop".parse().unwrap(),
+        phase: "caching".parse().unwrap(),
+        guards: Vec::new(),
+        record: "{\"run_begun\":\"ä\"}".to_owned(),
+    };
+    let armed = granted.next.arm(now(), &fence, &request).unwrap();
+    let found = step(&armed.writes).armed;
+    assert_eq!(found.as_ref(), armed.next.armed().map(AsRef::as_ref));
+    assert_eq!(found.unwrap().target.hash, core.confirmed().hash);
+    let arming = armed.next.armed().unwrap();
+    let cause = Cause::Breach { guard: "g".parse().unwrap(), why: "too many".to_owned() };
+    let tripped = armed.next.trip(now(), &arming.run, &arming.phase, cause);
+    let found = step(&tripped.writes).armed.unwrap();
+    assert_eq!(Some(&found), tripped.next.armed().map(AsRef::as_ref));
+    assert_eq!(found.tripped.unwrap().why, "too many");
+    let disarmed = tripped.next.disarm(now(), &fence).unwrap();
+    assert_eq!(step(&disarmed.writes).armed, None);
 }

@@ -37,12 +37,12 @@ pub struct Arming {
 }
 
 /// Why a phase is taken back.
-#[derive(Clone, Copy, Debug)]
-pub enum Cause<'a> {
+#[derive(Clone, Debug)]
+pub enum Cause {
     /// A guard was breached; the sentence has both numbers.
-    Breach { guard: &'a GuardId, why: &'a str },
+    Breach { guard: GuardId, why: String },
     /// A person has asked for it.
-    Abort(&'a AskRequest),
+    Abort(AskRequest),
 }
 
 impl Arming {
@@ -146,11 +146,12 @@ impl Core {
         Ok(draft.finish(()))
     }
 
-    /// Takes the armed phase of `run` back: the target's content is in force afterwards. No
-    /// writes when it was taken back already, or when that run has no phase armed any more.
-    pub fn trip(&self, now: Now, run: &RunId, cause: Cause<'_>) -> Transition<()> {
+    /// Takes an armed phase back: the target's content is in force afterwards. No writes when it
+    /// was taken back already, or when `phase` of `run` is not armed any more.
+    pub fn trip(&self, now: Now, run: &RunId, phase: &PhaseId, cause: Cause) -> Transition<()> {
         let mut draft = Draft::new(self, now);
-        if draft.core.armed.as_ref().is_some_and(|armed| armed.run == *run) {
+        let armed = draft.core.armed.as_ref();
+        if armed.is_some_and(|armed| armed.run == *run && armed.phase == *phase) {
             draft.trip(cause);
         }
         draft.finish(())
@@ -172,7 +173,7 @@ impl Core {
         };
         let attended = draft.core.lease.as_ref().filter(|lease| lease.run == armed.run).cloned();
         let (done, detail) = match request.ask {
-            Ask::Abort => (true, draft.trip(Cause::Abort(request))),
+            Ask::Abort => (true, draft.trip(Cause::Abort(request.clone()))),
             _ if armed.tripped.is_some() => return Err(armed.tripped_already()),
             Ask::Confirm if attended.is_none() && draft.core.pending.is_none() => {
                 return Err(Refusal::new(
@@ -236,13 +237,13 @@ impl Arming {
 
 impl Draft {
     /// Puts the target's content back in force, and says so for good. Returns what happened.
-    fn trip(&mut self, cause: Cause<'_>) -> String {
+    fn trip(&mut self, cause: Cause) -> String {
         let Some(armed) = self.core.armed.clone() else { return "nothing is armed".to_owned() };
         if let Some(tripped) = &armed.tripped {
             return format!("it was taken back before: {}", tripped.why);
         }
         let (kind, guard, why) = match cause {
-            Cause::Breach { guard, why } => (AuditKind::Breach, Some(guard), why.to_owned()),
+            Cause::Breach { guard, why } => (AuditKind::Breach, Some(guard), why),
             Cause::Abort(ask) => {
                 let AskRequest { by, host, reason, .. } = ask;
                 let reason = reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -256,7 +257,7 @@ impl Draft {
             let rev = pending.content.rev;
             self.write(Write::Status { rev, status: RevisionStatus::Reverted });
         }
-        let named = guard.map(|guard| format!("guard {guard}: ")).unwrap_or_default();
+        let named = guard.as_ref().map(|guard| format!("guard {guard}: ")).unwrap_or_default();
         let detail = if pending.is_some() || self.core.confirmed.hash != target.hash {
             let text = format!("{named}{why}; the content of revision {} is back", target.rev);
             let back = Content { rev: head + 1, ..target.clone() };
@@ -265,12 +266,7 @@ impl Draft {
         } else {
             format!("{named}{why}; the content of revision {} was in force", target.rev)
         };
-        let tripped = Tripped {
-            guard: guard.cloned(),
-            why,
-            rev: self.core.head().rev,
-            at_ms: self.now.wall_ms,
-        };
+        let tripped = Tripped { guard, why, rev: self.core.head().rev, at_ms: self.now.wall_ms };
         self.set_armed(Arming { tripped: Some(tripped), asked: None, ..Arming::clone(&armed) });
         let about = About { run: Some(&armed.run), ..About::default() };
         self.audit(kind, &about, detail.clone());

@@ -227,8 +227,11 @@ impl World {
     /// The guard of [`phase`] is breached.
     pub(super) fn breach(&mut self, name: char) {
         let guard = "error-rate".parse().expect("a name");
-        let cause = Cause::Breach { guard: &guard, why: "error_rate 25%, limit at most 5%" };
-        let transition = self.core.trip(self.now(), &run(name), cause);
+        let why = "error_rate 25%, limit at most 5%".to_owned();
+        let cause = Cause::Breach { guard, why };
+        let phase = self.core.armed().map(|armed| armed.phase.clone());
+        let phase = phase.unwrap_or_else(|| "one".parse().expect("a name"));
+        let transition = self.core.trip(self.now(), &run(name), &phase, cause);
         let _ = self.answer(Ok(transition));
     }
 
@@ -298,6 +301,12 @@ impl World {
         let last = book.audit.last().expect("the birth is on record");
         assert_eq!((last.rev, &last.config_hash), (head.rev, &head.hash), "and is up to date");
         assert_eq!(core.armed.as_deref(), book.armed.as_ref(), "what is armed is durable");
+        if let (Some(armed), Some(pending)) = (&core.armed, &core.pending)
+            && armed.tripped.is_some()
+            && armed.run == pending.run
+        {
+            assert_eq!(pending.content.hash, armed.target.hash, "a tripped run goes on");
+        }
     }
 }
 

@@ -17,8 +17,10 @@ pub(in super::super) async fn arm(
 }
 
 pub(in super::super) async fn get(operator: Operator) -> Result<Json<GuardsView>, Refusal> {
-    let armed = operator.desk.armed()?;
-    Ok(Json(GuardsView { armed: armed.map(|armed| armed.view()), looks: Vec::new() }))
+    let (armed, rev) = operator.desk.armed()?;
+    let looks = armed.as_ref().map(|armed| operator.guards.looks(armed, rev));
+    let armed = armed.map(|armed| armed.view());
+    Ok(Json(GuardsView { armed, looks: looks.unwrap_or_default() }))
 }
 
 pub(in super::super) async fn disarm(
@@ -29,7 +31,7 @@ pub(in super::super) async fn disarm(
 }
 
 pub(in super::super) async fn record(operator: Operator) -> Result<Json<Option<Record>>, Refusal> {
-    let armed = operator.desk.armed()?;
+    let (armed, _) = operator.desk.armed()?;
     let record = |run, record: &str| Record { run, record: record.to_owned() };
     Ok(Json(armed.map(|armed| record(armed.run.clone(), &armed.record))))
 }
