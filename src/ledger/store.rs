@@ -152,7 +152,8 @@ impl Ledger {
         if fact.leads_back() || matches!(self.place, Place::FileOrMemory) {
             return self.write(run, fact, at);
         }
-        if run.is_some() {
+        // A run that did not even begin has nothing to say.
+        if run.is_some() && !matches!(fact, Fact::RunBegun(_)) {
             let interrupted = Fact::Interrupted { by: "a full disk".to_owned() };
             // That the disk is full is what the caller must hear of, recorded or not.
             if let Err(error) = self.write(run, &interrupted, at) {

@@ -68,6 +68,14 @@ impl Test {
         self.spawn(args).ends()
     }
 
+    /// As [`Test::run`], with more in the environment.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, String)]) -> Ran {
+        let mut command = self.command(args);
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        Running::start(command, format!("ctx {}", args.join(" "))).ends()
+    }
+
     /// Begins a run of `ctx` in the project.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
         Running::start(self.command(args), format!("ctx {}", args.join(" ")))
@@ -131,6 +139,11 @@ impl Ran {
     pub(crate) fn exits(self, code: Code) -> Self {
         assert_eq!(self.code, Some(i32::from(code.number())), "{self:#?}");
         self
+    }
+
+    /// Whether it exited with this code.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == Some(i32::from(code.number()))
     }
 
     /// Checks that stdout has each of these texts.
