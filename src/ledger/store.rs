@@ -292,7 +292,14 @@ fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
         .execute_batch("PRAGMA journal_mode = WAL;")
         .and_then(|()| schema::create(&mut connection))
         .map_err(failed(path, "make the tables"))?;
-    // Closing moves everything from the write-ahead log into the file.
+    // Everything must be in the file before the file gets its name. Closing would see to that too,
+    // but does not say when it fails.
+    let (busy, left): (i64, i64) = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed(path, "make the tables"))?;
+    if (busy, left) != (0, 0) {
+        return Err(io(io::Error::other("somebody else has opened it")));
+    }
     connection.close().map_err(|(_, error)| failed(path, "make the tables")(error))?;
     File::open(new).and_then(|file| file.sync_all()).map_err(io)?;
     fs::rename(new, path).map_err(io)?;

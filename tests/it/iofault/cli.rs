@@ -19,13 +19,28 @@ const ENDS: [Code; 5] =
 struct Scene {
     serve: Serve,
     _legacy: Legacy,
-    _test: Test,
+    home: Test,
 }
 
 impl Scene {
     fn open() -> Self {
         let (legacy, test) = (Legacy::start().unwrap(), operator());
-        Self { serve: Serve::start(&test, &legacy.url()), _legacy: legacy, _test: test }
+        Self { serve: Serve::start(&test, &legacy.url()), _legacy: legacy, home: test }
+    }
+}
+
+impl Scene {
+    /// Runs `ctx` without faults, which must be able to do it.
+    #[track_caller]
+    fn does(&mut self, test: &Test, args: &[&str], about: &str) {
+        let mut ran = test.run(args);
+        if ran.is(Code::Locked) {
+            // The run took the lease and could not even record that it began: it lapses by
+            // itself after 30 s, or with the orchestrator.
+            self.serve.restart(&self.home);
+            ran = test.run(args);
+        }
+        assert!(ran.is(Code::Done), "{about}: {ran:?}");
     }
 }
 
@@ -63,9 +78,6 @@ fn backups_are_whole_or_incomplete(test: &Test, about: &str) {
         let sealed = entry.path().join("manifest.json").exists();
         let expected = if sealed { "complete" } else { "incomplete" };
         assert_eq!(status["status"], expected, "{about}: {listed}");
-        if sealed {
-            test.run(&["backup", "verify", &id]).exits(Code::Done);
-        }
     }
 }
 
@@ -91,7 +103,7 @@ fn every_operation_on_the_ledgers_folder_fails_in_turn() {
         assert!(ENDS.iter().any(|code| ran.is(*code)), "{about}: {ran:?}");
         assert!(hit.is_some() || ran.is(Code::Done), "{about}: {ran:?}");
         acknowledged_survives(&ran, &test, &about);
-        test.run(&["status"]).exits(Code::Done);
+        scene.does(&test, &["status"], &about);
         recover(scene, &test, fault, &about);
         acknowledged_survives(&ran, &test, &about);
         backups_are_whole_or_incomplete(&test, &about);
@@ -103,15 +115,15 @@ fn every_operation_on_the_ledgers_folder_fails_in_turn() {
     });
 }
 
-/// Without faults, the run is finished or undone.
-fn recover(scene: &Scene, test: &Test, fault: Fault, about: &str) {
-    let phase = if fault.at % 2 == 0 { "2" } else { "1" };
-    if fault.at % 3 == 0 {
-        test.run(&["rollback", "--yes"]).exits(Code::Done);
+/// Without faults, the run is undone, or finished; and then all phases can be done.
+fn recover(scene: &mut Scene, test: &Test, fault: Fault, about: &str) {
+    match fault.at % 3 {
+        0 => scene.does(test, &["rollback", "--yes"], about),
+        1 => scene.does(test, &["resume", "--yes"], about),
+        _ => {
+            scene.does(test, &["resume", "--yes"], about);
+            scene.does(test, &["migrate", "all", "--yes", "--quiet"], about);
+        }
     }
-    let ran = test.run(&["migrate", "phase", "1", "--yes", "--quiet"]);
-    assert!(ran.is(Code::Done), "{about}: {ran:?}");
-    let ran = test.run(&["migrate", "phase", phase, "--yes", "--quiet"]);
-    assert!(ran.is(Code::Done), "{about}: {ran:?}");
     assert_eq!(scene.serve.state().provisional, None, "{about}");
 }
