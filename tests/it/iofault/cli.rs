@@ -85,6 +85,10 @@ fn backups_are_whole_or_incomplete(test: &Test, about: &str) {
 fn every_operation_on_the_ledgers_folder_fails_in_turn() {
     let Some(shim) = shim() else { return };
     each(Scene::open, |scene, fault| {
+        if scene.serve.state().lease.is_some() {
+            // Of a run before that could not even record that it began.
+            scene.serve.restart(&scene.home);
+        }
         let before = scene.serve.state();
         let test = desk(&format!("http://{}", scene.serve.control));
         let (folder, log) = (test.path(".ctx"), test.path("struck.log"));
@@ -107,8 +111,11 @@ fn every_operation_on_the_ledgers_folder_fails_in_turn() {
         recover(scene, &test, fault, &about);
         acknowledged_survives(&ran, &test, &about);
         backups_are_whole_or_incomplete(&test, &about);
-        test.run(&["rollback", "--to", "start", "--yes"]).exits(Code::Done);
-        test.run(&["ledger", "verify"]).exits(Code::Done);
+        scene.does(&test, &["rollback", "--to", "start", "--yes"], &about);
+        // Where not even the ledger could be made, there is nothing to check.
+        if test.path(LEDGER).exists() {
+            scene.does(&test, &["ledger", "verify"], &about);
+        }
         let after = scene.serve.state();
         assert_eq!(after.config_hash, before.config_hash, "{about}");
         hit.is_some()
