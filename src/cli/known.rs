@@ -95,7 +95,15 @@ pub(super) fn live(context: &Context, known: &Known) -> Option<Live> {
 /// When there is one and it cannot be read.
 pub(super) fn reader(context: &Context) -> Result<Option<Reader>> {
     match Ledger::read(&context.settings.ledger.value) {
-        Ok(reader) => Ok(Some(reader)),
+        Ok(reader) => {
+            if let Some(fault) = reader.damage() {
+                let path = reader.path().display();
+                context.ui.note(format!("note: the ledger `{path}` is damaged: {fault}"));
+                context.ui.note("note: it is only read from now on; this is what can be read");
+                context.ui.note("hint: `ctx ledger verify` says more");
+            }
+            Ok(Some(reader))
+        }
         Err(LedgerError::Missing(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }

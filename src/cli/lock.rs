@@ -82,14 +82,24 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 /// # Errors
 /// As [`Ledger::open`].
 pub(crate) fn open(path: &Path) -> Result<Ledger> {
-    Ledger::open(path).map_err(|error| {
-        let locked = matches!(error, LedgerError::Locked { .. });
-        let failure = Failure::from(error);
-        match Ledger::read(path).ok().filter(|_| locked).and_then(|reader| at_work(&reader)) {
-            Some(work) => failure.why(work.sentence()),
-            None => failure,
-        }
-    })
+    Ledger::open(path).map_err(|error| with_holder(path, error))
+}
+
+/// The same for a rollback, which goes on without a disk that can be written.
+///
+/// # Errors
+/// As [`Ledger::open_for_rollback`].
+pub(crate) fn open_for_rollback(path: &Path) -> Result<Ledger> {
+    Ledger::open_for_rollback(path).map_err(|error| with_holder(path, error))
+}
+
+fn with_holder(path: &Path, error: LedgerError) -> Failure {
+    let locked = matches!(error, LedgerError::Locked { .. });
+    let failure = Failure::from(error);
+    match Ledger::read(path).ok().filter(|_| locked).and_then(|reader| at_work(&reader)) {
+        Some(work) => failure.why(work.sentence()),
+        None => failure,
+    }
 }
 
 /// Tells a person before the question, not after it, that somebody else holds the lease. Whatever

@@ -1,7 +1,9 @@
 //! `ctx rollback`: undoes the phase in flight, or the last one, or all down to a phase.
 //!
 //! It needs the ledger and the orchestrator, nothing else: no plan file, no metrics, no working
-//! gateway.
+//! gateway. It does not need a disk, either: on one that takes no writes it goes on in memory, and
+//! says at the end what it could not record. For whoever can write to the ledger again, the run is
+//! then as it was before; another `ctx rollback` finds the configuration reverted and records that.
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::ledger::fact::{Outcome, RunBegun, RunKind};
 use crate::ledger::view::{PhaseRow, PhaseStatus};
 use crate::plan::model::Orchestrator;
 use crate::progress::Observer;
+use crate::report::sentence::sentence;
 
 /// Undo the phase in flight, or the last one
 #[derive(Debug, clap::Args)]
@@ -53,7 +56,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             .note(format!("nothing to roll back: there is no ledger at `{}`", path.display()));
         return Ok(Code::Done);
     }
-    let mut ledger = lock::open(path)?;
+    let mut ledger = lock::open_for_rollback(path)?;
     let work = find(&ledger, args.to.as_deref())?;
     let (question, begun) = match &work {
         Work::Nothing(why) => {
@@ -79,7 +82,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
 pub(crate) fn take_up(context: &Context) -> Result<Code> {
-    let mut ledger = lock::open(&context.settings.ledger.value)?;
+    let mut ledger = lock::open_for_rollback(&context.settings.ledger.value)?;
     match find(&ledger, None)? {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();
@@ -104,7 +107,7 @@ fn carry_out(
         let stopper = listen_for_signals(context, "ctx rollback")?;
         let mut hands = Workshop::without_plan(context);
         let world = World {
-            ledger,
+            ledger: &mut *ledger,
             client: &client,
             observer,
             hands: &mut hands,
@@ -116,11 +119,23 @@ fn carry_out(
         let stop = undo(context, world, work).await;
         stop.into_result("ctx rollback", clock.wall())
     });
+    tell_unrecorded(context, ledger);
     // The rollback was asked for, so having rolled back is success.
     match result {
         Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),
         other => other,
     }
+}
+
+/// Says what the disk did not take.
+fn tell_unrecorded(context: &Context, ledger: &Ledger) {
+    let Some(why) = ledger.why_unrecorded() else { return };
+    let (ui, facts) = (&context.ui, ledger.unrecorded());
+    ui.note(format!("note: {} facts could not be recorded: {why}", facts.len()));
+    for recorded in facts {
+        ui.note(format!("not recorded: {}", sentence(&recorded.fact)));
+    }
+    ui.note("hint: when the disk takes writes again, `ctx rollback` records that it is undone");
 }
 
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {

@@ -326,6 +326,9 @@ fn explain(error: &StartError) -> Failure {
 
 fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure {
     match error {
+        error if error.is_of_the_disk() => {
+            failure.hint("see to the disk, then start it again; what was answered is kept")
+        }
         StoreError::Locked(_) => Failure { code: Code::Locked, ..failure }
             .hint("stop the other one, or name another folder with `--state DIR`"),
         StoreError::Io { .. } => failure.hint("name a writable folder with `--state DIR`"),
@@ -334,7 +337,10 @@ fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure
             folder.display()
         )),
         StoreError::Newer { .. } => failure.hint("run the ctx that wrote it, or a newer one"),
-        StoreError::Altered { .. } | StoreError::Damaged(_) | StoreError::Sqlite(_) => {
+        StoreError::Altered { .. }
+        | StoreError::Damaged(_)
+        | StoreError::Sqlite(_)
+        | StoreError::Stopped => {
             failure.hint("keep the folder for inspection and restore a backup into a new one")
         }
     }

@@ -83,6 +83,37 @@ impl LedgerError {
         matches!(self, Self::Sqlite { source, .. } if source.sqlite_error_code() == failed)
     }
 
+    /// Whether the disk does not take what is written, now or at all.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Self::Full { .. } | Self::Stopped(_) => true,
+            Self::Io { source, .. } => {
+                let kinds = [PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+                kinds.contains(&source.kind())
+                    || source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            }
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(
+                    ErrorCode::CannotOpen
+                        | ErrorCode::PermissionDenied
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::SystemIoFailure
+                )
+            ),
+            _ => false,
+        }
+    }
+
+    /// The error and what is behind it, in one line.
+    pub(super) fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(source) if !matches!(self, Self::Full { .. }) => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// The exit code that goes with the error.
     pub const fn code(&self) -> Code {
         match self {

@@ -390,6 +390,28 @@ pub enum HaltReason {
 }
 
 impl Fact {
+    /// Whether the fact ends a run or undoes what it did, so that the service is left safe.
+    pub const fn leads_back(&self) -> bool {
+        matches!(
+            self,
+            Self::RollbackBegun { .. }
+                | Self::RevertIntended { .. }
+                | Self::Reverted { .. }
+                | Self::RestoreIntended { .. }
+                | Self::RestoreApplied { .. }
+                | Self::RestoreConfirmIntended { .. }
+                | Self::RestoreConfirmed { .. }
+                | Self::RestoreVoid { .. }
+                | Self::UndoIntended { .. }
+                | Self::Undone { .. }
+                | Self::NotUndone { .. }
+                | Self::ReadBack { .. }
+                | Self::Interrupted { .. }
+                | Self::Halted { .. }
+                | Self::RunEnded { .. }
+        )
+    }
+
     /// The fact's name, as in the ledger's `kind` column.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@
 //! writer that comes in this moment would be turned away by somebody who only looks.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -97,14 +97,17 @@ fn holder_of(line: &str, file: &Stat) -> Option<u32> {
 /// The lock, held until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    /// Absent where there is no lock file and none can be made.
+    file: Option<File>,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing alone is not enough: a child process that was forked this moment shares the
         // lock until it runs its own program.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        if let Some(file) = &self.file {
+            let _ = flock(file, FlockOperation::Unlock);
+        }
     }
 }
 
@@ -123,21 +126,46 @@ impl Lock {
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&lock_path)
             .map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let read = file.read_to_string(&mut text).ok();
-                let holder = read.and_then(|_| serde_json::from_str(&text).ok());
-                return Err(LedgerError::Locked { path: path.to_path_buf(), holder });
-            }
-            Err(errno) => return Err(failed(errno.into())),
-        }
+        hold(&mut file, path).map_err(failed)??;
         let holder = serde_json::to_string(&Holder::this()).expect("a holder is plain data");
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{holder}").map_err(failed)?;
-        Ok(Self { file })
+        Ok(Self { file: Some(file) })
+    }
+
+    /// Takes the lock on a disk that takes no writes. Where there is no lock file, nobody who
+    /// writes holds it either.
+    pub(super) fn take_as_it_is(path: &Path) -> Result<Self, LedgerError> {
+        let lock_path = beside(path, ".lock");
+        let failed =
+            |source| LedgerError::Io { path: lock_path.clone(), doing: "lock the ledger", source };
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&lock_path);
+        match opened {
+            Ok(mut file) => {
+                hold(&mut file, path).map_err(failed)??;
+                Ok(Self { file: Some(file) })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { file: None }),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Locks the file, or says who has it.
+fn hold(file: &mut File, path: &Path) -> io::Result<Result<(), LedgerError>> {
+    match flock(&*file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Ok(())),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let read = file.read_to_string(&mut text).ok();
+            let holder = read.and_then(|_| serde_json::from_str(&text).ok());
+            Ok(Err(LedgerError::Locked { path: path.to_path_buf(), holder }))
+        }
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -4,6 +4,8 @@
 //! - [`store`]: the one writer; [`reader`]: any number of readers, which change nothing.
 //! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain, or finds
 //!   each [`fault`].
+//! - `reserve`: space for the end of a run on a full disk; `unrecorded`: a rollback on a disk that
+//!   takes no writes.
 //! - [`schema`], [`lock`], [`error`]: migrations, the writer's lock, what can go wrong.
 
 pub mod chain;
@@ -13,9 +15,11 @@ pub mod fault;
 pub mod lock;
 pub mod projection;
 pub mod reader;
+mod reserve;
 mod rows;
 pub mod schema;
 pub mod store;
+mod unrecorded;
 pub mod verify;
 pub mod view;
 

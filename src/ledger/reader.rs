@@ -22,11 +22,15 @@ use super::lock::beside;
 use super::rows;
 use super::schema;
 use super::store::failed;
+use super::verify;
 use super::view::{
     BackupRow, CriterionRow, Entry, Info, IssueRow, MilestoneRow, OrchestratorRow, PhaseRow,
     RunRow, StepRow,
 };
 use crate::ids::{PhaseId, PlanName, RunId};
+
+/// How many entries a reader checks before it shows anything.
+const GLANCE: u64 = 100;
 
 /// How often a read is repeated when a writer comes and goes in between.
 const TRIES: usize = 5;
@@ -63,6 +67,19 @@ impl Reader {
         let open = open(path)?;
         schema::check(&open.connection, path)?;
         Ok(Self { path: path.to_path_buf(), open: RefCell::new(open) })
+    }
+
+    /// What is wrong with the newest entries or the head, at a glance; `verify` looks at everything.
+    pub fn damage(&self) -> Option<Fault> {
+        let tail = |connection: &Connection| {
+            verify::tail(connection, GLANCE).map_err(failed(&self.path, "check"))
+        };
+        match self.connection(tail) {
+            Ok(fault) => fault,
+            Err(LedgerError::Damaged { fault, .. }) => Some(fault),
+            // Whoever reads next is told.
+            Err(_) => None,
+        }
     }
 
     /// Reads through the writer's own connection.
@@ -308,7 +325,7 @@ fn open(path: &Path) -> Result<Open, LedgerError> {
     Ok(Open { connection: connect(path, true)?, stamp: Some(stamp) })
 }
 
-fn connect(path: &Path, immutable: bool) -> Result<Connection, LedgerError> {
+pub(super) fn connect(path: &Path, immutable: bool) -> Result<Connection, LedgerError> {
     let failed = failed(path, "open the database");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI

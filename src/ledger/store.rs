@@ -4,8 +4,8 @@
 //! in WAL mode with `synchronous = FULL`, so that it is on the disk when [`Ledger::append`]
 //! returns. A new file is made under another name and moved into place whole; a ledger is never
 //! half there. After a write that failed nothing more is written: what reached the disk is only
-//! known when the file is opened again. A full disk is no such failure: SQLite takes the transaction back,
-//! and the next append may find room.
+//! known when the file is opened again. A full disk is no such failure: SQLite takes the transaction
+//! back, and the space that was held back is given up, so that the end of the run finds room.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -23,7 +23,9 @@ use super::fault::Fault;
 use super::lock::{Lock, beside};
 use super::projection;
 use super::reader::{Reader, head_of};
+use super::reserve::Reserve;
 use super::schema;
+use super::unrecorded::Place;
 use super::verify;
 use crate::ids::RunId;
 
@@ -33,9 +35,12 @@ const TAIL: u64 = 1000;
 /// The ledger, open for writing. Also a [`Reader`].
 #[derive(Debug)]
 pub struct Ledger {
-    reader: Reader,
-    head: (u64, Hash),
-    stopped: bool,
+    pub(super) reader: Reader,
+    pub(super) head: (u64, Hash),
+    pub(super) stopped: bool,
+    pub(super) place: Place,
+    /// Absent in memory.
+    reserve: Option<Reserve>,
     // Given back last, after the connection is closed.
     _lock: Lock,
 }
@@ -70,13 +75,15 @@ impl Ledger {
             Err(error) => return Err(io("open the ledger")(error)),
         }
         let connection = connect(path)?;
-        schema::check(&connection, path)?;
-        let head = head_of(&connection).map_err(failed(path, "read the head"))?;
-        if let Some(fault) = verify::tail(&connection, TAIL).map_err(failed(path, "check"))? {
-            return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
-        }
+        let head = checked(&connection, path)?;
         let reader = Reader::over(path, connection);
-        Ok(Self { reader, head, stopped: false, _lock: lock })
+        let reserve = Some(Reserve::keep(path));
+        Ok(Self { reserve, ..Self::over(reader, head, Place::File, lock) })
+    }
+
+    /// A ledger that was opened and checked, without a reserve.
+    pub(super) fn over(reader: Reader, head: (u64, Hash), place: Place, lock: Lock) -> Self {
+        Self { reader, head, stopped: false, place, reserve: None, _lock: lock }
     }
 
     /// Opens the ledger at `path` for writing, if there is one.
@@ -98,12 +105,66 @@ impl Ledger {
         Reader::open(path)
     }
 
-    /// Appends a fact and brings the derived tables up to date. It is durable when this returns.
+    /// Appends a fact and brings the derived tables up to date. It is durable when this returns,
+    /// unless a rollback goes on in memory.
+    ///
+    /// On a full disk the reserve is given up: what ends or undoes a run is then recorded all the
+    /// same; and of a run that goes forward, that it was interrupted.
     ///
     /// # Errors
     /// When the disk is full or fails, or somebody else changed the file. After the disk failed,
     /// the fact may or may not be there, and every further append is refused.
     pub fn append(
+        &mut self,
+        run: Option<&RunId>,
+        fact: &Fact,
+        at: DateTime<Utc>,
+    ) -> Result<Recorded, LedgerError> {
+        let appended = match self.write(run, fact, at) {
+            Err(full @ LedgerError::Full { .. }) => self.spend_reserve(run, fact, at, full),
+            other => other,
+        };
+        match appended {
+            Err(error) if matches!(self.place, Place::FileOrMemory) && error.is_of_the_disk() => {
+                self.leave_the_file(&error)?;
+                self.write(run, fact, at)
+            }
+            Err(error) => {
+                self.stopped |= error.is_disk_failure();
+                Err(error)
+            }
+            recorded => recorded,
+        }
+    }
+
+    /// Tries again on a full disk, with the space that was held back.
+    fn spend_reserve(
+        &mut self,
+        run: Option<&RunId>,
+        fact: &Fact,
+        at: DateTime<Utc>,
+        full: LedgerError,
+    ) -> Result<Recorded, LedgerError> {
+        let released = self.reserve.take().is_some_and(|reserve| reserve.release());
+        if !released {
+            return Err(full);
+        }
+        if fact.leads_back() || matches!(self.place, Place::FileOrMemory) {
+            return self.write(run, fact, at);
+        }
+        // A run that did not even begin has nothing to say.
+        if run.is_some() && !matches!(fact, Fact::RunBegun(_)) {
+            let interrupted = Fact::Interrupted { by: "a full disk".to_owned() };
+            // That the disk is full is what the caller must hear of, recorded or not.
+            if let Err(error) = self.write(run, &interrupted, at) {
+                self.stopped |= error.is_disk_failure();
+            }
+        }
+        Err(full)
+    }
+
+    /// Appends a fact in one transaction.
+    fn write(
         &mut self,
         run: Option<&RunId>,
         fact: &Fact,
@@ -121,7 +182,7 @@ impl Ledger {
         let (seq, at_ms) = (self.head.0 + 1, at.timestamp_millis());
         let recorded = Recorded { seq, at_ms, run: run.cloned(), fact: fact.clone() };
         let head = self.head;
-        let appended = self.reader.connection(|connection| {
+        let hash = self.reader.connection(|connection| {
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
                     .map_err(failed(path, "begin a transaction"))?;
@@ -133,13 +194,10 @@ impl Ledger {
             insert(&transaction, head.1, &recorded, &body)
                 .and_then(|hash| transaction.commit().map(|()| hash))
                 .map_err(failed(path, "append an entry"))
-        });
-        match appended {
-            Ok(hash) => self.head = (seq, hash),
-            Err(error) => {
-                self.stopped = error.is_disk_failure();
-                return Err(error);
-            }
+        })?;
+        self.head = (seq, hash);
+        if let Place::Memory { unrecorded, .. } = &mut self.place {
+            unrecorded.push(recorded.clone());
         }
         Ok(recorded)
     }
@@ -158,6 +216,21 @@ impl Ledger {
             verify::replay(&transaction, &transaction, path)?;
             transaction.commit().map_err(failed(path, "rebuild the derived tables"))
         })
+    }
+}
+
+/// Refuses a database that is no ledger of this ctx, or damaged. Its head.
+pub(super) fn checked(connection: &Connection, path: &Path) -> Result<(u64, Hash), LedgerError> {
+    schema::check(connection, path)?;
+    let head = head_of(connection).map_err(failed(path, "read the head"))?;
+    let fault = verify::tail(connection, TAIL).map_err(failed(path, "check"))?;
+    let fault = match fault {
+        None => verify::storage(connection).map_err(failed(path, "check"))?,
+        found => found,
+    };
+    match fault {
+        Some(fault) => Err(LedgerError::Damaged { path: path.to_path_buf(), fault }),
+        None => Ok(head),
     }
 }
 
@@ -219,7 +292,14 @@ fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
         .execute_batch("PRAGMA journal_mode = WAL;")
         .and_then(|()| schema::create(&mut connection))
         .map_err(failed(path, "make the tables"))?;
-    // Closing moves everything from the write-ahead log into the file.
+    // Everything must be in the file before the file gets its name. Closing would see to that too,
+    // but does not say when it fails.
+    let (busy, left): (i64, i64) = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed(path, "make the tables"))?;
+    if (busy, left) != (0, 0) {
+        return Err(io(io::Error::other("somebody else has opened it")));
+    }
     connection.close().map_err(|(_, error)| failed(path, "make the tables")(error))?;
     File::open(new).and_then(|file| file.sync_all()).map_err(io)?;
     fs::rename(new, path).map_err(io)?;

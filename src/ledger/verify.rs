@@ -88,6 +88,12 @@ fn all(connection: &Connection, path: &Path) -> Result<Verification, LedgerError
     Ok(Verification { entries, head: previous, faults, fault_count })
 }
 
+/// Lets SQLite look over its file. The first thing that it finds.
+pub(super) fn storage(connection: &Connection) -> rusqlite::Result<Option<Fault>> {
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then_some(Fault::Storage { detail: said }))
+}
+
 /// Checks the last `count` entries and the head. The first fault, if there is one.
 pub(super) fn tail(connection: &Connection, count: u64) -> rusqlite::Result<Option<Fault>> {
     let (head, _) = head_of(connection)?;

@@ -15,6 +15,7 @@ mod fastapi;
 mod fuzz;
 mod gateway;
 mod help;
+mod iofault;
 mod ledger;
 mod load;
 mod lock;

@@ -48,44 +48,44 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing is recorded then.
     pub fn record_round(&mut self, round: &Round) -> Result<Vec<String>, StoreError> {
-        let transaction = self.connection.transaction()?;
         let elapsed = signed(round.elapsed_ms)?;
-        transaction.execute(
-            &format!(
-                "UPDATE observed SET total_ms = total_ms + ?1, down_ms = down_ms +
-                 iif(EXISTS (SELECT 1 FROM incidents WHERE ended = 0 AND {OUTAGE}), ?1, 0)"
-            ),
-            [elapsed],
-        )?;
-        transaction.execute(
-            "UPDATE incidents SET lasted_ms = lasted_ms + ?1 WHERE ended = 0",
-            [elapsed],
-        )?;
-        let mut began = Vec::new();
-        for check in &round.checks {
+        self.write(|transaction| {
             transaction.execute(
-                "INSERT INTO checks (name, status, detail, at_ms) VALUES (?1, ?2, ?3, ?4)",
-                (&check.name, status_name(check.status), &check.detail, round.at_ms),
+                &format!(
+                    "UPDATE observed SET total_ms = total_ms + ?1, down_ms = down_ms +
+                 iif(EXISTS (SELECT 1 FROM incidents WHERE ended = 0 AND {OUTAGE}), ?1, 0)"
+                ),
+                [elapsed],
             )?;
-            match check.status {
-                Status::Unhealthy if begin(&transaction, check, round.at_ms)? => {
-                    began.push(check.name.clone());
+            transaction.execute(
+                "UPDATE incidents SET lasted_ms = lasted_ms + ?1 WHERE ended = 0",
+                [elapsed],
+            )?;
+            let mut began = Vec::new();
+            for check in &round.checks {
+                transaction.execute(
+                    "INSERT INTO checks (name, status, detail, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                    (&check.name, status_name(check.status), &check.detail, round.at_ms),
+                )?;
+                match check.status {
+                    Status::Unhealthy if begin(transaction, check, round.at_ms)? => {
+                        began.push(check.name.clone());
+                    }
+                    Status::Healthy => end(transaction, &check.name)?,
+                    // Not knowing neither begins nor ends an incident.
+                    Status::Unhealthy | Status::Unknown => {}
                 }
-                Status::Healthy => end(&transaction, &check.name)?,
-                // Not knowing neither begins nor ends an incident.
-                Status::Unhealthy | Status::Unknown => {}
             }
-        }
-        // What is not checked any more, such as a removed upstream, cannot go on failing.
-        for name in open_incidents(&transaction)? {
-            if !round.checks.iter().any(|check| check.name == name) {
-                end(&transaction, &name)?;
+            // What is not checked any more, such as a removed upstream, cannot go on failing.
+            for name in open_incidents(transaction)? {
+                if !round.checks.iter().any(|check| check.name == name) {
+                    end(transaction, &name)?;
+                }
             }
-        }
-        bound(&transaction, "checks", CHECKS)?;
-        bound(&transaction, "incidents", KEPT)?;
-        transaction.commit()?;
-        Ok(began)
+            bound(transaction, "checks", CHECKS)?;
+            bound(transaction, "incidents", KEPT)?;
+            Ok(began)
+        })
     }
 
     /// Ends incidents that nobody watches any more.
@@ -93,11 +93,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub fn end_incidents(&mut self) -> Result<(), StoreError> {
-        let transaction = self.connection.transaction()?;
-        for name in open_incidents(&transaction)? {
-            end(&transaction, &name)?;
-        }
-        Ok(transaction.commit()?)
+        self.write(|transaction| {
+            open_incidents(transaction)?.iter().try_for_each(|name| end(transaction, name))
+        })
     }
 
     /// Records what self-healing did or would have done.
@@ -111,11 +109,13 @@ impl Store {
         because: &str,
         performed: bool,
     ) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO healing (at_ms, action, because, performed) VALUES (?1, ?2, ?3, ?4)",
-            (at_ms, action, because, performed),
-        )?;
-        bound(&self.connection, "healing", KEPT)
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT INTO healing (at_ms, action, because, performed) VALUES (?1, ?2, ?3, ?4)",
+                (at_ms, action, because, performed),
+            )?;
+            bound(transaction, "healing", KEPT)
+        })
     }
 
     /// Incidents, newest first.

@@ -17,7 +17,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, Transaction};
 
 use self::folder::Lock;
 pub use self::folder::prepare;
@@ -44,12 +44,31 @@ pub enum StoreError {
     Damaged(String),
     #[error("the database failed")]
     Sqlite(#[from] rusqlite::Error),
+    /// What reached the disk is only known when the store is opened again.
+    #[error("nothing more is written after the disk failed; restart the orchestrator")]
+    Stopped,
+}
+
+impl StoreError {
+    /// Whether the disk is full or fails, and the store is not known to be damaged.
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Stopped => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// An open store. Dropping it gives the state folder free.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// The disk failed in a write.
+    stopped: bool,
     folder: PathBuf,
     _lock: Lock,
 }
@@ -72,7 +91,36 @@ impl Store {
         if damage != "ok" {
             return Err(StoreError::Damaged(damage));
         }
-        Ok(Self { connection, folder: folder.to_path_buf(), _lock: lock })
+        Ok(Self { connection, stopped: false, folder: folder.to_path_buf(), _lock: lock })
+    }
+
+    /// Writes in one transaction: all of it, synced to the disk, or nothing.
+    ///
+    /// After the disk failed, not even SQLite knows what reached it, and asking the same
+    /// connection again could build on what is not there: nothing more is written then. A full
+    /// disk is no such failure; the next write may find room.
+    fn write<T>(
+        &mut self,
+        perform: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.stopped {
+            return Err(StoreError::Stopped);
+        }
+        let written = self.connection.transaction().map_err(StoreError::from).and_then(|t| {
+            let done = perform(&t)?;
+            t.commit()?;
+            Ok(done)
+        });
+        if let Err(StoreError::Sqlite(error)) = &written
+            && matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt)
+            )
+        {
+            self.stopped = true;
+            tracing::error!(%error, "the disk failed: nothing more is written until a restart");
+        }
+        written
     }
 
     /// Another connection to the same database, for a reader that takes its time.

@@ -16,11 +16,7 @@ impl Store {
         if writes.is_empty() {
             return Ok(());
         }
-        let transaction = self.connection.transaction()?;
-        for write in writes {
-            perform(&transaction, write)?;
-        }
-        Ok(transaction.commit()?)
+        self.write(|transaction| writes.iter().try_for_each(|write| perform(transaction, write)))
     }
 }
 

@@ -24,7 +24,7 @@ impl Scene {
     fn come_back(&self, test: &Test) -> Ran {
         until("the run to end", || {
             let ran = test.run(&["resume"]);
-            (!ran.has_exited(Code::Awaiting)).then_some(ran)
+            (!ran.is(Code::Awaiting)).then_some(ran)
         })
     }
 }

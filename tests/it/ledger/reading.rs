@@ -47,7 +47,7 @@ fn reading_leaves_the_folder_byte_for_byte_as_it_was() {
     ask_everything(&Ledger::read(&path).unwrap());
     assert_eq!(files(dir.path()), before);
     let names: Vec<_> = before.keys().map(String::as_str).collect();
-    assert_eq!(names, ["ledger.sqlite3", "ledger.sqlite3.lock"]);
+    assert_eq!(names, ["ledger.sqlite3", "ledger.sqlite3.lock", "ledger.sqlite3.reserve"]);
 }
 
 #[test]

@@ -69,6 +69,14 @@ impl Test {
         self.spawn(args).ends()
     }
 
+    /// As [`Test::run`], with more in the environment.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, String)]) -> Ran {
+        let mut command = self.command(args);
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        Running::start(command, format!("ctx {}", args.join(" "))).ends()
+    }
+
     /// Begins a run of `ctx` in the project.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
         Running::start(self.command(args), format!("ctx {}", args.join(" ")))
@@ -134,8 +142,8 @@ impl Ran {
         self
     }
 
-    /// Whether it ended with this exit code.
-    pub(crate) fn has_exited(&self, code: Code) -> bool {
+    /// Whether it exited with this code.
+    pub(crate) fn is(&self, code: Code) -> bool {
         self.code == Some(i32::from(code.number()))
     }
 

@@ -45,6 +45,13 @@ impl Serve {
         Self::on(test, args, "127.0.0.1:0", "127.0.0.1:0")
     }
 
+    /// As [`Serve::start`], with more in the environment until it is restarted; what it said when
+    /// it does not start.
+    pub(crate) fn under(test: &Test, legacy: &str, env: &[(&str, String)]) -> Result<Self, String> {
+        let args = ["--legacy", legacy, "--state", "state"].map(str::to_owned).to_vec();
+        Self::try_on(test, args, ["127.0.0.1:0"; 2], env)
+    }
+
     /// Ends it as `kill -9` does, and starts it again on the same ports and state.
     #[track_caller]
     pub(crate) fn restart(&mut self, test: &Test) {
@@ -71,11 +78,21 @@ impl Serve {
 
     #[track_caller]
     fn on(test: &Test, args: Vec<String>, listen: &str, control: &str) -> Self {
+        Self::try_on(test, args, [listen, control], &[]).unwrap_or_else(|said| panic!("{said}"))
+    }
+
+    fn try_on(
+        test: &Test,
+        args: Vec<String>,
+        [listen, control]: [&str; 2],
+        env: &[(&str, String)],
+    ) -> Result<Self, String> {
         let log = test.path("serve.log");
         let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
         let mut child = test
             .command(&["serve", "--json", "--listen", listen, "--control", control])
             .args(&args)
+            .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -84,18 +101,21 @@ impl Serve {
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let listening: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
-            let _ = child.kill();
-            let _ = child.wait();
-            let log = std::fs::read_to_string(test.path("serve.log")).unwrap_or_default();
-            panic!("`ctx serve` said `{line}`: {error}\n{log}")
-        });
+        let listening: Value = match serde_json::from_str(&line) {
+            Ok(listening @ Value::Object(_)) if listening["data"].is_string() => listening,
+            other => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let log = std::fs::read_to_string(test.path("serve.log")).unwrap_or_default();
+                return Err(format!("`ctx serve` said `{line}`: {other:?}\n{log}"));
+            }
+        };
         let addr = |field: &str| {
             let url = listening[field].as_str().expect("both addresses are in the first line");
             url.strip_prefix("http://").expect("it is a URL").to_owned()
         };
         let (data, control) = (addr("data"), addr("control"));
-        Self { args, child, _stdout: stdout, data, control }
+        Ok(Self { args, child, _stdout: stdout, data, control })
     }
 
     /// Where load is sent.
