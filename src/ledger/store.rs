@@ -25,6 +25,7 @@ use super::projection;
 use super::reader::{Reader, head_of};
 use super::schema;
 use super::verify;
+use crate::failpoint::{self, Point};
 use crate::ids::RunId;
 
 /// How many entries are checked before anything is written.
@@ -76,6 +77,7 @@ impl Ledger {
             return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
         }
         let reader = Reader::over(path, connection);
+        failpoint::hit(Point::LedgerOpened);
         Ok(Self { reader, head, stopped: false, _lock: lock })
     }
 
@@ -131,6 +133,7 @@ impl Ledger {
                 return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
             }
             insert(&transaction, head.1, &recorded, &body)
+                .inspect(|_| failpoint::hit(Point::LedgerInserted))
                 .and_then(|hash| transaction.commit().map(|()| hash))
                 .map_err(failed(path, "append an entry"))
         });
@@ -141,6 +144,7 @@ impl Ledger {
                 return Err(error);
             }
         }
+        failpoint::hit(Point::LedgerCommitted);
         Ok(recorded)
     }
 
@@ -156,7 +160,10 @@ impl Ledger {
                     .map_err(failed(path, "begin a transaction"))?;
             projection::clear(&transaction).map_err(failed(path, "empty the derived tables"))?;
             verify::replay(&transaction, &transaction, path)?;
-            transaction.commit().map_err(failed(path, "rebuild the derived tables"))
+            failpoint::hit(Point::LedgerRebuilt);
+            transaction.commit().map_err(failed(path, "rebuild the derived tables"))?;
+            failpoint::hit(Point::LedgerRebuiltDurably);
+            Ok(())
         })
     }
 }
@@ -222,7 +229,9 @@ fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
     // Closing moves everything from the write-ahead log into the file.
     connection.close().map_err(|(_, error)| failed(path, "make the tables")(error))?;
     File::open(new).and_then(|file| file.sync_all()).map_err(io)?;
+    failpoint::hit(Point::LedgerCreated);
     fs::rename(new, path).map_err(io)?;
+    failpoint::hit(Point::LedgerRenamed);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(io)?;
     folder.sync_all().map_err(io)

@@ -14,6 +14,7 @@ use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
 use crate::control::client::Write;
 use crate::control::wire::OperationKind;
 use crate::engine::moves::Act;
+use crate::failpoint::{self, Point};
 use crate::ledger::fact::{At, Fact};
 use crate::plan::model::{Action, Argv, Request};
 use crate::units::duration;
@@ -142,6 +143,7 @@ impl<H: Hands> Executor<'_, H> {
         if self.world.rehearsal {
             return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
         }
+        failpoint::hit(Point::ProgramSpawns);
         let program = run_to_end(argv);
         let late = tokio::time::sleep(timeout);
         tokio::pin!(program, late);
@@ -179,6 +181,7 @@ impl<H: Hands> Executor<'_, H> {
         if self.world.rehearsal && elsewhere {
             return Ok(Ok(format!("`{shown}` is not sent in a rehearsal")));
         }
+        failpoint::hit(Point::RequestSends);
         let answer = if let Some(path) = request.url.strip_prefix("control:") {
             let fence = self.fence();
             let write = Write { fence: &fence, key: &key };
@@ -192,6 +195,7 @@ impl<H: Hands> Executor<'_, H> {
             };
             tokio::time::timeout(timeout, send(method, url, request)).await
         };
+        failpoint::hit(Point::RequestAnswered);
         Ok(match answer {
             Ok(Ok((status, _))) if (200..300).contains(&status) => {
                 Ok(format!("`{shown}` answered {status}"))
@@ -241,6 +245,7 @@ async fn run_to_end(argv: &Argv) -> Result<String, String> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("failed to start `{shown}`: {error}"))?;
+    failpoint::hit(Point::ProgramSpawned);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let read_out = async {
@@ -255,6 +260,7 @@ async fn run_to_end(argv: &Argv) -> Result<String, String> {
         }
     };
     let (status, ..) = tokio::join!(child.wait(), read_out, read_err);
+    failpoint::hit(Point::ProgramEnded);
     let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
     if status.success() {
         return Ok(format!("`{shown}` succeeded"));

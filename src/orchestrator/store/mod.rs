@@ -22,6 +22,7 @@ use self::folder::Lock;
 pub use self::folder::prepare;
 pub use self::health::{Observed, Round};
 pub use self::snapshot::Snapshot;
+use crate::failpoint::{self, Point};
 
 /// The name of the database within the state folder.
 const FILE: &str = "orchestrator.sqlite3";
@@ -62,6 +63,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         folder::prepare(folder)?;
         let lock = Lock::take(folder)?;
+        failpoint::hit(Point::StoreOpened);
         folder::sweep(folder)?;
         let file = folder.join(FILE);
         folder::create_private(&file)?;

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::{Store, StoreError, signed};
 use crate::control::wire::{AuditRow, OperationKind, RevisionStatus};
+use crate::failpoint::{self, Point};
 use crate::ids::RunId;
 use crate::orchestrator::control::core::{KnownOperation, RevisionRow, Write};
 
@@ -20,7 +21,10 @@ impl Store {
         for write in writes {
             perform(&transaction, write)?;
         }
-        Ok(transaction.commit()?)
+        failpoint::hit(Point::StoreWritten);
+        transaction.commit()?;
+        failpoint::hit(Point::StoreCommitted);
+        Ok(())
     }
 }
 
