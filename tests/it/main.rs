@@ -13,6 +13,7 @@ mod desk;
 mod fastapi;
 mod gateway;
 mod help;
+mod kills;
 mod ledger;
 mod load;
 mod migration;
