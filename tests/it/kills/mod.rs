@@ -15,6 +15,7 @@
 //! A trial that fails prints how to run it alone: `CTX_KILLS_TRIAL=SEED:POINT` instead.
 
 mod daemon;
+mod history;
 mod scene;
 mod tally;
 mod trial;

@@ -20,6 +20,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::daemon::Daemon;
+use super::history;
 use super::tally::{Strike, Tally, armament};
 use crate::support::traffic::Traffic;
 use crate::support::{Test, block_on};
@@ -207,15 +208,18 @@ impl Scene {
         assert_eq!(lost, Vec::<String>::new(), "acknowledged and never handled, of {all}");
         self.serve.kill(&mut self.tally);
         let store = Store::open(&self.test.path("state")).unwrap();
-        let mut tip = audit::genesis();
+        let (mut tip, mut past) = (audit::genesis(), Vec::new());
         loop {
             let rows = store.audit(tip.seq).unwrap();
             if rows.is_empty() {
                 break;
             }
-            tip = audit::verify(tip, rows).unwrap_or_else(|seq| panic!("audit row {seq}"));
+            let verified = audit::verify(tip, rows.clone());
+            tip = verified.unwrap_or_else(|seq| panic!("the audit chain breaks at row {seq}"));
+            past.extend(rows);
         }
-        assert!(tip.seq > 0, "an orchestrator that has lived has a past");
+        assert!(!past.is_empty(), "an orchestrator that has lived has a past");
+        history::check(&past, &self.ledger().as_ref().map(history::told).unwrap_or_default());
         self.tally.acknowledged = all;
         self.tally
     }

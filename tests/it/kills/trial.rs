@@ -73,7 +73,6 @@ impl Trial {
         if let (Special::Offline | Special::Restore, Some(point)) = (special, self.point) {
             afterwards(special, point, &mut scene);
         }
-        check_confirmations(&scene);
         let mut tally = scene.ends();
         tally.trials = 1;
         tally.ends.insert(end, 1);
@@ -304,14 +303,4 @@ fn afterwards(special: Special, point: Point, scene: &mut Scene) {
     scene.serve.strike(&scene.test, &mut scene.tally);
     let ended = scene.run(command, None, None);
     assert!(ended.is(Code::Done), "{ended:#?}");
-}
-
-/// Nothing is confirmed twice.
-fn check_confirmations(scene: &Scene) {
-    let mut confirmed = std::collections::BTreeSet::new();
-    for fact in scene.test.facts() {
-        if let Fact::ChangeConfirmed { rev, .. } = fact {
-            assert!(confirmed.insert(rev), "revision {rev} was confirmed twice");
-        }
-    }
 }
