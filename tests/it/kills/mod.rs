@@ -29,6 +29,8 @@ use ctx::failpoint::{self, Point};
 use ctx::load::dice::Dice;
 use ctx::settings::environment;
 
+use crate::support::Test;
+
 use scene::Scene;
 use tally::Tally;
 use trial::{Trial, general};
@@ -85,6 +87,27 @@ fn as_many_kills_as_are_asked_for() {
         (tally.kills < kills).then(|| Trial { seed: dice.roll(), point })
     });
     println!("{tally}");
+}
+
+#[test]
+fn a_process_that_slept_through_its_lease_writes_nothing_under_it() {
+    let points = [Point::ApplySends, Point::ConfirmSends, Point::MetricsReceived];
+    for point in points {
+        let mut scene = Scene::new(Vec::new(), "30ms");
+        // A start voids every lease; the one that lapses after 30 s is struck elsewhere.
+        let ended = scene.run_stopped(&["migrate", "all", "--yes"], point, |scene| {
+            scene.serve.strike(&scene.test, &mut scene.tally);
+        });
+        assert!(ended.is(Code::Done), "{point}: {ended:#?}");
+        assert!(scene.test.count("lease_taken") > 2, "{point}: the lease was taken again");
+        scene.ends();
+    }
+}
+
+#[test]
+fn a_failpoint_that_there_is_not_is_named() {
+    let test = Test::new().env("CTX_FAILPOINT", "ledger.append.sometime:kill");
+    test.run(&["status"]).exits(Code::Usage).warns(&["`ledger.append.sometime:kill`"]);
 }
 
 /// Runs these trials, the last one first, and then those that `more` asks for.

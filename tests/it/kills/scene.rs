@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ctx::control::client::Client;
 use ctx::control::wire::State;
 use ctx::error::Code;
+use ctx::failpoint::Point;
 use ctx::ledger::Ledger;
 use ctx::load::Address;
 use ctx::load::sign::Secrets;
@@ -16,14 +17,14 @@ use ctx::orchestrator::control::audit;
 use ctx::orchestrator::store::Store;
 use ctx::rehearsal::legacy::Legacy;
 use ctx::secret::Secret;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use super::daemon::Daemon;
 use super::history;
 use super::tally::{Strike, Tally, armament};
 use crate::support::traffic::Traffic;
-use crate::support::{Test, block_on};
+use crate::support::{Test, block_on, until};
 
 /// What the webhooks are signed with.
 const SECRET: &str = "a-secret-of-the-webhooks";
@@ -132,35 +133,80 @@ impl Scene {
         strike: Option<Strike>,
         mut serve: Option<Duration>,
     ) -> Ended {
-        let log = self.test.path("ctx.log");
-        let out = File::create(&log).unwrap();
         let mut command = self.test.command(args);
         let armed = strike.and_then(|strike| armament(&mut command, strike));
         let mut struck_at = match strike {
             Some(Strike::After(delay)) => Some(delay),
             _ => None,
         };
+        let mut child = self.spawn(command);
+        let began = Instant::now();
+        self.ends_with(&mut child, armed, |scene, child| {
+            if serve.take_if(|at| began.elapsed() >= *at).is_some() {
+                scene.serve.strike(&scene.test, &mut scene.tally);
+            }
+            if struck_at.take_if(|at| began.elapsed() >= *at).is_some() {
+                child.0.kill().expect("it was spawned here");
+            }
+        })
+    }
+
+    /// Runs `ctx` until it is stopped, as of `kill -STOP`, at a point; does something else; and
+    /// lets it go on to its end.
+    pub(super) fn run_stopped(
+        &mut self,
+        args: &[&str],
+        point: Point,
+        meanwhile: impl FnOnce(&mut Self),
+    ) -> Ended {
+        let mut command = self.test.command(args);
+        command.env("CTX_FAILPOINT", format!("{point}:stop"));
+        let mut child = self.spawn(command);
+        let id = child.0.id();
+        let stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')).then_some(())
+        };
+        until(&format!("it is stopped at {point}"), stopped);
+        meanwhile(self);
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("an id is positive");
+        kill_process(pid, Signal::CONT).unwrap();
+        self.ends_with(&mut child, None, |_, _| {})
+    }
+
+    /// Starts a process whose output is kept.
+    fn spawn(&self, mut command: Command) -> Ending {
+        let out = File::create(self.test.path("ctx.log")).unwrap();
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
-        let mut child = Ending(command.spawn().expect("the built binary starts"));
+        Ending(command.spawn().expect("the built binary starts"))
+    }
+
+    /// Waits for the end of a process, and looks after `ctx serve` meanwhile.
+    fn ends_with(
+        &mut self,
+        child: &mut Ending,
+        armed: Option<Point>,
+        mut meanwhile: impl FnMut(&mut Self, &mut Ending),
+    ) -> Ended {
         let began = Instant::now();
         let status = loop {
             if let Some(status) = child.0.try_wait().unwrap() {
                 break status;
             }
             self.serve.look_after(&self.test, &mut self.tally);
-            if serve.take_if(|at| began.elapsed() >= *at).is_some() {
-                self.serve.strike(&self.test, &mut self.tally);
-            }
-            if struck_at.take_if(|at| began.elapsed() >= *at).is_some() {
-                child.0.kill().expect("it was spawned here");
-            }
-            assert!(began.elapsed() < LIMIT, "`ctx {}` does not end", args.join(" "));
+            meanwhile(self, child);
+            assert!(began.elapsed() < LIMIT, "it does not end: {}", self.said());
             super::nap(Duration::from_millis(2));
         };
         if status.signal() == Some(Signal::KILL.as_raw()) {
             self.tally.struck(armed);
         }
-        Ended { code: status.code(), said: std::fs::read_to_string(log).unwrap() }
+        Ended { code: status.code(), said: self.said() }
+    }
+
+    /// What the last command said.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.test.path("ctx.log")).unwrap()
     }
 
     /// Waits, while `ctx serve` is looked after, until it holds.
