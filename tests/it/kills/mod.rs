@@ -20,7 +20,10 @@ mod scene;
 mod tally;
 mod trial;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -32,7 +35,7 @@ use ctx::settings::environment;
 use crate::support::Test;
 
 use scene::Scene;
-use tally::Tally;
+use tally::{Strike, Tally};
 use trial::{Trial, general};
 
 /// The least kills of an ordinary run of the tests.
@@ -105,6 +108,27 @@ fn a_process_that_slept_through_its_lease_writes_nothing_under_it() {
 }
 
 #[test]
+fn an_orchestrator_that_forgets_halts_the_run_and_status_says_why() {
+    let mut scene = Scene::new(Vec::new(), "30ms");
+    let older = scene.test.path("older");
+    let state = scene.test.path("state");
+    scene.serve.kill(&mut scene.tally);
+    copy(&state, &older);
+    scene.serve.start(&scene.test, &mut scene.tally);
+    scene.run(&["migrate", "all", "--yes"], Some(Strike::At(Point::CallSends, 1)), None);
+    // A disk is put back from a copy that was made before the run.
+    scene.serve.kill(&mut scene.tally);
+    std::fs::remove_dir_all(&state).unwrap();
+    copy(&older, &state);
+    scene.serve.start(&scene.test, &mut scene.tally);
+    let ended = scene.run(&["resume"], None, None);
+    let reason = trial::halted(&scene).unwrap_or_else(|| panic!("{ended:#?}"));
+    let status = scene.run(&["status"], None, None);
+    assert!(status.says(&reason), "{reason}: {status:#?}");
+    scene.ends();
+}
+
+#[test]
 fn a_failpoint_that_there_is_not_is_named() {
     let test = Test::new().env("CTX_FAILPOINT", "ledger.append.sometime:kill");
     test.run(&["status"]).exits(Code::Usage).warns(&["`ledger.append.sometime:kill`"]);
@@ -157,4 +181,13 @@ fn undisturbed() -> Vec<u8> {
 fn nap(time: Duration) {
     #[expect(clippy::disallowed_methods, reason = "processes are watched from outside")]
     std::thread::sleep(time);
+}
+
+/// Copies a folder of files.
+fn copy(from: &Path, to: &Path) {
+    DirBuilder::new().mode(0o700).create(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }

@@ -89,6 +89,11 @@ impl Ended {
     pub(super) fn is(&self, code: Code) -> bool {
         self.code == Some(i32::from(code.number()))
     }
+
+    /// Whether it says this, wherever its lines break.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.said.split_whitespace().collect::<Vec<_>>().join(" ").contains(text)
+    }
 }
 
 /// A service, its operator's project, and what was killed of it so far.

@@ -240,7 +240,7 @@ fn settle(aim: Aim, scene: &mut Scene, before: &Config, done: &[u8]) -> &'static
         }
         if let Some(reason) = halted(scene) {
             let status = scene.run(&["status"], None, None);
-            assert!(status.said.contains(&reason), "{reason}: {status:#?}");
+            assert!(status.says(&reason), "{reason}: {status:#?}");
             return "halted";
         }
         if ended.is(Code::Locked) {
@@ -282,7 +282,7 @@ fn found_by_last_run(scene: &Scene) -> Config {
 }
 
 /// Why the run in flight has halted, if it has.
-fn halted(scene: &Scene) -> Option<String> {
+pub(super) fn halted(scene: &Scene) -> Option<String> {
     let ledger = scene.ledger()?;
     let open = ledger.open_run().unwrap()?;
     let facts = ledger.facts(&open.run).unwrap();
