@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`units`], [`ids`], [`clock`], [`error`]: the small words everything else is said in.
+//! - [`failpoint`]: instants with names, at which a test kills a debug build.
 //! - [`plan`] (pure): TOML with spans becomes a valid plan, or all its faults at once.
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
 //! - [`ledger`]: facts, the hash chain over them (pure), the SQLite store, its projections.
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod control;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 pub mod ids;
 pub mod judge;
 pub mod ledger;

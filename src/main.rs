@@ -5,9 +5,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use ctx::cli::{self, Cli, Context};
 use ctx::error::{Code, Failure};
+use ctx::failpoint;
+use ctx::settings::environment;
 use ctx::ui::{Color, Ui};
 
 fn main() -> ExitCode {
+    if let Err(error) = failpoint::arm(environment("CTX_FAILPOINT").as_deref()) {
+        let failure = Failure::new(Code::Usage, "failed to read `CTX_FAILPOINT`").because(&error);
+        Ui::new(false, false, Color::Auto).fail(&failure);
+        return ExitCode::from(failure.code.number());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_a_command(&error),

@@ -18,6 +18,7 @@ use super::{archive, blocking, sqlite, verify};
 use crate::clock::{Clock, rfc3339};
 use crate::control::config::Config;
 use crate::control::observe::CacheSnapshot;
+use crate::failpoint::{self, Point};
 use crate::ids::{BackupId, PlanName, RunId};
 
 /// Where the orchestrator's parts come from.
@@ -92,15 +93,19 @@ pub async fn create(
     let raw = path.join("scratch");
     let scratch = Scratch::at(&raw).map_err(BackupError::io(&raw, "make the folder"))?;
 
+    failpoint::hit(Point::BackupBegun);
     let before = capture(source).await?;
     let (config, database, cache) =
         (raw.join("config.json"), raw.join("database.sqlite3"), raw.join("cache.json"));
     write(&config, &before.config.canonical())?;
+    failpoint::hit(Point::BackupConfig);
     let failed = BackupError::edge("read the orchestrator's database");
     source.database(&database).await.map_err(failed)?;
+    failpoint::hit(Point::BackupDatabase);
     let answers = source.cache().await.map_err(BackupError::edge("read the cache"))?;
     let json = serde_json::to_vec(&answers).expect("a snapshot is plain data");
     write(&cache, &json)?;
+    failpoint::hit(Point::BackupCache);
     let after = capture(source).await?;
     if (before.rev, &before.config_hash) != (after.rev, &after.config_hash) {
         return Err(BackupError::Moved { from: before.rev, to: after.rev });
@@ -213,8 +218,10 @@ impl Packer<'_> {
     fn part(&self, file: &str, content: Content) -> Result<Part, BackupError> {
         let (raw, name) = (self.raw.join(file), format!("{file}.gz"));
         let to = self.folder.join(&name);
+        failpoint::hit(Point::BackupPacks);
         let (original, compressed): (Sum, Sum) =
             archive::pack(&raw, &to).map_err(BackupError::io(&to, "write"))?;
+        failpoint::hit(Point::BackupPacked);
         fs::remove_file(&raw).map_err(BackupError::io(&raw, "remove"))?;
         Ok(Part { file: name, content, original, compressed })
     }
@@ -228,7 +235,9 @@ fn unsound(path: &Path, fault: &sqlite::Fault) -> BackupError {
 fn prove(folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
     let path = folder.join("restored");
     let scratch = Scratch::at(&path).map_err(BackupError::io(&path, "make the folder"))?;
+    failpoint::hit(Point::BackupProves);
     let report = verify::parts(folder, manifest, scratch.path());
+    failpoint::hit(Point::BackupProved);
     if report.sound() { Ok(()) } else { Err(BackupError::Damaged(Box::new(report))) }
 }
 
@@ -243,7 +252,9 @@ fn seal(folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
         })
         // The parts' names are on the disk before the manifest's is.
         .and_then(|()| sync(folder))
+        .inspect(|()| failpoint::hit(Point::BackupSeals))
         .and_then(|()| fs::rename(&new, &path))
+        .inspect(|()| failpoint::hit(Point::BackupSealed))
         .and_then(|()| sync(folder))
         .and_then(|()| sync(folder.parent().unwrap_or(folder)))
         .map_err(BackupError::io(&path, "write the manifest"))

@@ -17,6 +17,7 @@ use super::scratch::Scratch;
 use super::{blocking, folder, sqlite, verify};
 use crate::control::config::Config;
 use crate::control::observe::CacheSnapshot;
+use crate::failpoint::{self, Point};
 
 /// Where the parts of a running service are put back.
 pub trait Sink {
@@ -83,11 +84,13 @@ pub async fn restore(sink: &impl Sink, decision: Decision<'_>) -> Result<Vec<Str
     });
     let mut done = Vec::new();
     for (part, into) in parts {
+        failpoint::hit(Point::RestorePuts);
         let restored = one(sink, &manifest, part, into, decision.path, scratch.path()).await;
         if let Err(error) = restored {
             let source = Box::new(error);
             return Err(BackupError::Partial { done, part: part.label(), source });
         }
+        failpoint::hit(Point::RestorePut);
         done.push(part.label());
     }
     Ok(done)

@@ -90,7 +90,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             Ok(Code::Done)
         }
         What::All => {
-            for phase in &loaded.plan.phases {
+            for phase in unfinished(how.options, context, &loaded)? {
                 migrate(how, context, &loaded, phase, observer)?;
             }
             Ok(Code::Done)
@@ -145,6 +145,20 @@ fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> 
         rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
     };
     Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
+}
+
+/// The phases from the one in flight on; what comes before it is confirmed.
+fn unfinished<'a>(options: Options, context: &Context, loaded: &'a Loaded) -> Result<&'a [Phase]> {
+    let (plan, phases) = (&loaded.plan.name, &loaded.plan.phases);
+    if options.dry_run {
+        return Ok(phases);
+    }
+    let ledger = Ledger::open(&context.settings.ledger.value)?;
+    let Some(open) = ledger.open_run()? else { return Ok(phases) };
+    let begun = ledger.begun(&open.run)?;
+    let ours = begun.plan == *plan && begun.kind == RunKind::Migrate;
+    let at = phases.iter().position(|phase| ours && phase.id == begun.phase.id);
+    Ok(&phases[at.unwrap_or(0)..])
 }
 
 fn migrate(

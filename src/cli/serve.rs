@@ -1,6 +1,6 @@
 //! `ctx serve`: an orchestrator in the foreground, until it is told to stop.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,6 +17,7 @@ use super::Context;
 use crate::clock::{SystemClock, Tempo};
 use crate::control::config::{Mode, Platform};
 use crate::error::{Code, Failure, Result, did_you_mean};
+use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
@@ -101,7 +102,9 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         initial,
     })
     .map_err(|error| explain(&error))?;
+    failpoint::hit(Point::ServeStarted);
     announce(context, &orchestrator, &source);
+    failpoint::hit(Point::ServeAnnounced);
     while runtime.block_on(signals.next()) == Asked::Reload {
         let token = source.read().inspect_err(|failure| {
             tracing::error!(%failure, why = failure.why.join(": "), "the token stays as it is");
@@ -109,6 +112,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         orchestrator.reload_secrets(token.ok());
     }
     context.ui.note("stopping: requests in flight may finish; a second signal stops at once");
+    failpoint::hit(Point::ServeDrains);
     let stopping = runtime.spawn_blocking(move || orchestrator.stop(DRAIN));
     runtime.block_on(async {
         tokio::select! {
@@ -116,6 +120,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
             () = signals.stop() => {}
         }
     });
+    failpoint::hit(Point::ServeDrained);
     runtime.shutdown_background();
     Ok(Code::Done)
 }
@@ -277,21 +282,28 @@ fn kept_token(folder: &Path) -> Result<Secret> {
             .hint("name a writable folder with `--state DIR`, or a token with `--token REF`")
     };
     crate::orchestrator::store::prepare(folder).map_err(|error| fault(&error))?;
-    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    match new {
-        Ok(mut file) => {
-            let token = random_hex::<32>();
-            file.write_all(token.as_bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(|error| fault(&error))?;
-            Ok(Secret::new(token))
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let reference = SecretRef::File(path.display().to_string());
-            reference.resolve().map_err(|error| fault(&error))
-        }
-        Err(error) => Err(fault(&error)),
+    if !path.exists() {
+        make_token(folder, &path).map_err(|error| fault(&error))?;
     }
+    let reference = SecretRef::File(path.display().to_string());
+    reference.resolve().map_err(|error| fault(&error))
+}
+
+/// Puts a new token at `path`, whole or not at all; one that is there already stays.
+fn make_token(folder: &Path, path: &Path) -> io::Result<()> {
+    let new = folder.join("token.new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(random_hex::<32>().as_bytes())?;
+    file.sync_all()?;
+    failpoint::hit(Point::TokenWritten);
+    match fs::hard_link(&new, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    failpoint::hit(Point::TokenKept);
+    fs::remove_file(&new)?;
+    File::open(folder)?.sync_all()
 }
 
 fn token_file(folder: &Path) -> PathBuf {

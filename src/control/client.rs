@@ -15,6 +15,7 @@ use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
     LeaseRequest, Operation, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
 };
+use crate::failpoint::{self, Point};
 use crate::secret::Secret;
 
 /// How long a connection attempt may take.
@@ -122,7 +123,10 @@ impl Client {
 
     /// Asks for the lease.
     pub async fn acquire(&self, request: &LeaseRequest) -> Result<Reply<LeaseGrant>, ControlError> {
-        self.json(self.request(Method::PUT, "/v1/lease").json(request)).await
+        failpoint::hit(Point::AcquireSends);
+        let reply = self.json(self.request(Method::PUT, "/v1/lease").json(request)).await;
+        failpoint::hit(Point::AcquireReceived);
+        reply
     }
 
     /// Renews the lease that `fence` stands for.
@@ -132,13 +136,19 @@ impl Client {
         fence: &Fence,
     ) -> Result<Reply<LeaseGrant>, ControlError> {
         let call = self.request(Method::PUT, "/v1/lease").header(FENCE, fence.to_string());
-        self.json(call.json(request)).await
+        failpoint::hit(Point::RenewSends);
+        let reply = self.json(call.json(request)).await;
+        failpoint::hit(Point::RenewReceived);
+        reply
     }
 
     /// Gives the lease back.
     pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
         let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
-        self.send(call.timeout(RELEASE_TIMEOUT)).await.map(drop)
+        failpoint::hit(Point::ReleaseSends);
+        let reply = self.send(call.timeout(RELEASE_TIMEOUT)).await;
+        failpoint::hit(Point::ReleaseReceived);
+        reply.map(drop)
     }
 
     /// Ends the lease of a holder who is dead or out of reach.
@@ -151,13 +161,23 @@ impl Client {
 
     /// Asks where the orchestrator stands.
     pub async fn state(&self) -> Result<Reply<State>, ControlError> {
-        self.json(self.request(Method::GET, "/v1/state")).await
+        self.read_state(self.request(Method::GET, "/v1/state")).await
+    }
+
+    async fn read_state(
+        &self,
+        call: reqwest::RequestBuilder,
+    ) -> Result<Reply<State>, ControlError> {
+        failpoint::hit(Point::StateSends);
+        let reply = self.json(call).await;
+        failpoint::hit(Point::StateReceived);
+        reply
     }
 
     /// The same, under a lease: refused when it is not the current one any more.
     pub async fn state_under(&self, fence: &Fence) -> Result<Reply<State>, ControlError> {
         let call = self.request(Method::GET, "/v1/state").header(FENCE, fence.to_string());
-        self.json(call).await
+        self.read_state(call).await
     }
 
     /// Proposes a new revision on top of `if_match`.
@@ -169,7 +189,10 @@ impl Client {
     ) -> Result<Reply<RevisionResult>, ControlError> {
         let call = self.write(Method::POST, "/v1/revisions", write);
         let call = call.header(header::IF_MATCH, format!("\"{if_match}\""));
-        self.json(call.json(request)).await
+        failpoint::hit(Point::ApplySends);
+        let reply = self.json(call.json(request)).await;
+        failpoint::hit(Point::ApplyReceived);
+        reply
     }
 
     /// Keeps the provisional revision `rev`.
@@ -178,7 +201,11 @@ impl Client {
         write: Write<'_>,
         rev: u64,
     ) -> Result<Reply<RevisionResult>, ControlError> {
-        self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/confirm"), write)).await
+        let call = self.write(Method::POST, &format!("/v1/revisions/{rev}/confirm"), write);
+        failpoint::hit(Point::ConfirmSends);
+        let reply = self.json(call).await;
+        failpoint::hit(Point::ConfirmReceived);
+        reply
     }
 
     /// Takes the provisional revision `rev` back.
@@ -187,7 +214,11 @@ impl Client {
         write: Write<'_>,
         rev: u64,
     ) -> Result<Reply<RevisionResult>, ControlError> {
-        self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/revert"), write)).await
+        let call = self.write(Method::POST, &format!("/v1/revisions/{rev}/revert"), write);
+        failpoint::hit(Point::RevertSends);
+        let reply = self.json(call).await;
+        failpoint::hit(Point::RevertReceived);
+        reply
     }
 
     /// Arms the guards of a phase. The same again changes nothing.
@@ -197,14 +228,19 @@ impl Client {
         request: &ArmRequest,
     ) -> Result<Reply<Armed>, ControlError> {
         let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
-        self.json(call.json(request)).await
+        failpoint::hit(Point::ArmSends);
+        let reply = self.json(call.json(request)).await;
+        failpoint::hit(Point::ArmReceived);
+        reply
     }
 
     /// Disarms what is armed. Nothing armed is nothing to do.
     pub async fn disarm(&self, fence: &Fence) -> Result<Reply<()>, ControlError> {
         let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
-        let (anchor, _) = self.send(call).await?;
-        Ok(Reply { body: (), anchor })
+        failpoint::hit(Point::DisarmSends);
+        let reply = self.send(call).await;
+        failpoint::hit(Point::DisarmReceived);
+        reply.map(|(anchor, _)| Reply { body: (), anchor })
     }
 
     /// Asks what is armed, and how each guard was last seen.
@@ -241,7 +277,10 @@ impl Client {
         &self,
         call: reqwest::RequestBuilder,
     ) -> Result<Option<Operation>, ControlError> {
-        match self.json(call).await {
+        failpoint::hit(Point::OperationSends);
+        let reply = self.json(call).await;
+        failpoint::hit(Point::OperationReceived);
+        match reply {
             Ok(reply) => Ok(Some(reply.body)),
             Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -254,7 +293,10 @@ impl Client {
             Some(from) => format!("/v1/metrics?from={from}"),
             None => "/v1/metrics".to_owned(),
         };
-        self.json(self.request(Method::GET, &path)).await.map(|reply| reply.body)
+        failpoint::hit(Point::MetricsSends);
+        let reply = self.json(self.request(Method::GET, &path)).await;
+        failpoint::hit(Point::MetricsReceived);
+        reply.map(|reply| reply.body)
     }
 
     /// Reads health, incidents and reliability.
@@ -264,7 +306,10 @@ impl Client {
 
     /// Reads what the cache holds.
     pub async fn cache(&self) -> Result<CacheSnapshot, ControlError> {
-        self.json(self.request(Method::GET, "/v1/cache")).await.map(|reply| reply.body)
+        failpoint::hit(Point::CacheSends);
+        let reply = self.json(self.request(Method::GET, "/v1/cache")).await;
+        failpoint::hit(Point::CacheReceived);
+        reply.map(|reply| reply.body)
     }
 
     /// Puts answers back into the cache.
@@ -274,13 +319,19 @@ impl Client {
         cache: &CacheSnapshot,
     ) -> Result<(), ControlError> {
         let call = self.request(Method::PUT, "/v1/cache").header(FENCE, fence.to_string());
-        self.send(call.json(cache)).await.map(drop)
+        failpoint::hit(Point::RestoreCacheSends);
+        let reply = self.send(call.json(cache)).await;
+        failpoint::hit(Point::RestoreCacheReceived);
+        reply.map(drop)
     }
 
     /// Takes a consistent snapshot of the orchestrator's own database.
     pub async fn database(&self) -> Result<bytes::Bytes, ControlError> {
         let call = self.request(Method::GET, "/v1/database").timeout(SNAPSHOT_TIMEOUT);
-        self.send(call).await.map(|(_, body)| body)
+        failpoint::hit(Point::DatabaseSends);
+        let reply = self.send(call).await;
+        failpoint::hit(Point::DatabaseReceived);
+        reply.map(|(_, body)| body)
     }
 
     /// Sends a request of a plan's `call` step to a path of the control API.
@@ -297,9 +348,11 @@ impl Client {
         if let Some(body) = body {
             call = call.header(header::CONTENT_TYPE, "application/json").body(body);
         }
+        failpoint::hit(Point::CallSends);
         let response = call.send().await.map_err(|source| self.failed(source))?;
         let status = response.status().as_u16();
         let body = response.text().await.map_err(|source| self.failed(source))?;
+        failpoint::hit(Point::CallReceived);
         Ok((status, body))
     }
 

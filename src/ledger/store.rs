@@ -27,6 +27,7 @@ use super::reserve::Reserve;
 use super::schema;
 use super::unrecorded::Place;
 use super::verify;
+use crate::failpoint::{self, Point};
 use crate::ids::RunId;
 
 /// How many entries are checked before anything is written.
@@ -77,6 +78,7 @@ impl Ledger {
         let connection = connect(path)?;
         let head = checked(&connection, path)?;
         let reader = Reader::over(path, connection);
+        failpoint::hit(Point::LedgerOpened);
         let reserve = Some(Reserve::keep(path));
         Ok(Self { reserve, ..Self::over(reader, head, Place::File, lock) })
     }
@@ -192,6 +194,7 @@ impl Ledger {
                 return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
             }
             insert(&transaction, head.1, &recorded, &body)
+                .inspect(|_| failpoint::hit(Point::LedgerInserted))
                 .and_then(|hash| transaction.commit().map(|()| hash))
                 .map_err(failed(path, "append an entry"))
         })?;
@@ -199,6 +202,7 @@ impl Ledger {
         if let Place::Memory { unrecorded, .. } = &mut self.place {
             unrecorded.push(recorded.clone());
         }
+        failpoint::hit(Point::LedgerCommitted);
         Ok(recorded)
     }
 
@@ -214,7 +218,10 @@ impl Ledger {
                     .map_err(failed(path, "begin a transaction"))?;
             projection::clear(&transaction).map_err(failed(path, "empty the derived tables"))?;
             verify::replay(&transaction, &transaction, path)?;
-            transaction.commit().map_err(failed(path, "rebuild the derived tables"))
+            failpoint::hit(Point::LedgerRebuilt);
+            transaction.commit().map_err(failed(path, "rebuild the derived tables"))?;
+            failpoint::hit(Point::LedgerRebuiltDurably);
+            Ok(())
         })
     }
 }
@@ -302,7 +309,9 @@ fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
     }
     connection.close().map_err(|(_, error)| failed(path, "make the tables")(error))?;
     File::open(new).and_then(|file| file.sync_all()).map_err(io)?;
+    failpoint::hit(Point::LedgerCreated);
     fs::rename(new, path).map_err(io)?;
+    failpoint::hit(Point::LedgerRenamed);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(io)?;
     folder.sync_all().map_err(io)

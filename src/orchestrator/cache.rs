@@ -21,6 +21,7 @@ use hyper::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use crate::clock::Clock;
 use crate::control::config;
 use crate::control::observe::{CacheEntry, CacheSnapshot};
+use crate::failpoint::{self, Point};
 
 /// The largest body that is kept.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -111,6 +112,7 @@ impl Cache {
         if body.len() > MAX_BODY || !text {
             return;
         }
+        failpoint::hit(Point::CacheKeeps);
         let kept = self.kept.load();
         let stored = Stored {
             status: head.status,
@@ -120,6 +122,7 @@ impl Cache {
             expires: self.clock.boot() + kept.ttl,
         };
         kept.answers.insert(Arc::from(key), Arc::new(stored));
+        failpoint::hit(Point::CacheKept);
     }
 
     /// Forgets everything.

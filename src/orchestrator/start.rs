@@ -27,6 +27,7 @@ use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
+use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::secret::{Rotating, Secret, SecretRef};
 
@@ -292,7 +293,9 @@ fn open(
 ) -> Result<(Core, Store), StoreError> {
     let mut store = Store::open(folder)?;
     let take = |store: &mut Store, transition: Transition<()>| {
+        failpoint::hit(Point::BootSettles);
         store.commit(&transition.writes)?;
+        failpoint::hit(Point::BootSettled);
         Ok::<_, StoreError>(transition.next)
     };
     let core = match store.load()? {

@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ctx::failpoint;
+
 use crate::support::markdown::{Document, root};
 
 /// The small words that everything is said in; every module may use them.
-const WORDS: [&str; 5] = ["clock", "error", "ids", "secret", "units"];
+const WORDS: [&str; 6] = ["clock", "error", "failpoint", "ids", "secret", "units"];
 
 /// The modules from the bottom up, and what each may use besides [`WORDS`].
 const MAY_USE: [(&str, &[&str]); 15] = [
@@ -236,6 +238,18 @@ fn libraries_stay_where_they_are_known() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_failpoint_is_hit_at_exactly_one_place() {
+    let sources = sources();
+    let elsewhere = sources.iter().filter(|source| source.path != Path::new("src/failpoint.rs"));
+    let lines: Vec<_> = elsewhere.flat_map(|source| source.code().map(|(_, line)| line)).collect();
+    for (point, name, _) in failpoint::ALL {
+        let hit = format!("failpoint::hit(Point::{point:?})");
+        let places = lines.iter().filter(|line| line.contains(&hit)).count();
+        assert_eq!(places, 1, "places of `{name}`, as `{hit}`");
+    }
 }
 
 #[test]

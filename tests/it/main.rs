@@ -16,6 +16,7 @@ mod fuzz;
 mod gateway;
 mod help;
 mod iofault;
+mod kills;
 mod ledger;
 mod load;
 mod lock;

@@ -10,6 +10,7 @@ use super::{Approval, Executor, Hands, Stop, Target, backup_id, chain};
 use crate::control::client::Write;
 use crate::control::wire::OperationKind;
 use crate::engine::moves::Act;
+use crate::failpoint::{self, Point};
 use crate::ledger::fact::{At, Fact};
 use crate::plan::model::{Action, Request};
 use crate::units::duration;
@@ -133,6 +134,7 @@ impl<H: Hands> Executor<'_, H> {
         if self.world.rehearsal && elsewhere {
             return Ok(Ok(format!("`{shown}` is not sent in a rehearsal")));
         }
+        failpoint::hit(Point::RequestSends);
         let answer = if let Some(path) = request.url.strip_prefix("control:") {
             let fence = self.fence();
             let write = Write { fence: &fence, key: &key };
@@ -146,6 +148,7 @@ impl<H: Hands> Executor<'_, H> {
             };
             tokio::time::timeout(timeout, send(method, url, request)).await
         };
+        failpoint::hit(Point::RequestAnswered);
         Ok(match answer {
             Ok(Ok((status, _))) if (200..300).contains(&status) => {
                 Ok(format!("`{shown}` answered {status}"))

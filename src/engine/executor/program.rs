@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use super::lease::Lease;
 use super::local::tail;
 use super::{Executor, Hands, Stop};
+use crate::failpoint::{self, Point};
 use crate::ledger::fact::{At, Fact};
 use crate::plan::model::Argv;
 use crate::units::duration;
@@ -42,6 +43,7 @@ impl<H: Hands> Executor<'_, H> {
             return Ok(Ok(format!("`{shown}` is not run in a rehearsal")));
         }
         self.end_orphan().await?;
+        failpoint::hit(Point::ProgramSpawns);
         let running = match Running::start(argv) {
             Ok(running) => running,
             Err(why) => return Ok(Err(why)),
@@ -113,6 +115,7 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("failed to start `{shown}`: {error}"))?;
+        failpoint::hit(Point::ProgramSpawned);
         Ok(Self { child, shown })
     }
 
@@ -126,6 +129,7 @@ impl Running {
         let shown = self.shown;
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let (status, out, err) = tokio::join!(self.child.wait(), read(stdout), read(stderr));
+        failpoint::hit(Point::ProgramEnded);
         let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
         if status.success() {
             return Ok(format!("`{shown}` succeeded"));

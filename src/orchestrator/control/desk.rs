@@ -20,6 +20,7 @@ use crate::control::wire::{
     Anchor, AuditRow, Fence, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView,
     Operation, ProblemCode, Revision, RevisionRequest, RevisionResult, State,
 };
+use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::orchestrator::plane::{Active, Plane};
 use crate::orchestrator::store::{Observed, Snapshot, Store, StoreError};
@@ -362,6 +363,7 @@ impl Desk {
         let transition = decide(&inner.core, &inner.store, Now::of(&*self.plane.clock))?;
         let reply = self.commit(&mut inner, transition)?;
         self.changed.notify_one();
+        failpoint::hit(Point::DeskReplies);
         Ok(reply)
     }
 
@@ -402,8 +404,11 @@ impl Desk {
         if inner.core.wakes_at().is_none_or(|at| now.boot < at) {
             return Ok(());
         }
+        failpoint::hit(Point::DeskExpires);
         let transition = inner.core.expire(now);
-        self.commit(inner, transition).inspect_err(|_| {
+        let expired = self.commit(inner, transition);
+        failpoint::hit(Point::DeskExpired);
+        expired.inspect_err(|_| {
             tracing::error!("a revision could not be reverted durably; the confirmed one serves");
             self.activate(inner.core.confirmed());
         })
@@ -411,11 +416,14 @@ impl Desk {
 
     fn commit<T>(&self, inner: &mut Inner, transition: Transition<T>) -> Result<T, Refusal> {
         let Transition { next, writes, reply } = transition;
+        failpoint::hit(Point::DeskDecided);
         inner.store.commit(&writes).map_err(failed)?;
         let moved = next.head().rev != inner.core.head().rev;
         inner.core = next;
         if moved {
+            failpoint::hit(Point::DeskSwaps);
             self.activate(inner.core.head());
+            failpoint::hit(Point::DeskSwapped);
         }
         self.moved.notify_one();
         Ok(reply)

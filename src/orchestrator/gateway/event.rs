@@ -28,6 +28,7 @@ use super::verify::verify;
 use super::worker::Worker;
 use super::{delivery, intake};
 use crate::control::config::CacheMode;
+use crate::failpoint::{self, Point};
 
 /// Processes one event.
 pub(super) async fn process(
@@ -49,6 +50,7 @@ pub(super) async fn process(
     if let Err(refusal) = check(worker, &course.route.signing, &parts, &body) {
         return refusal.answer(trip);
     }
+    failpoint::hit(Point::EventChecked);
     let delivery = delivery_name(course, &parts, &body);
     let cache = &worker.plane.cache;
     if let Some(first) = delivery.as_deref().and_then(|delivery| cache.get(delivery)) {
@@ -63,6 +65,7 @@ pub(super) async fn process(
     trip.pass = Some(pass);
     match handle(worker, course, parts, body, &mut trip).await {
         Ok(exchange) => {
+            failpoint::hit(Point::EventHandled);
             let keep = delivery.filter(|_| !exchange.head.status.is_server_error());
             let capture = keep.map(|name| Capture::to_cache(worker, &exchange.head, name));
             exchange.answer(trip, capture)

@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::failpoint::{self, Point};
 use crate::orchestrator::pool::{Lease, Pool, SendError};
 
 /// An upstream's answer, of which the head has arrived.
@@ -61,6 +62,7 @@ pub(super) async fn forward(
     let Some(address) = &upstream.address else {
         return Err(Failure::Unsent(io::ErrorKind::NotFound, Box::new(request)));
     };
+    failpoint::hit(Point::GatewaySends);
     let deadline = Instant::now() + upstream.timeout;
     let limit = upstream.connect_timeout.min(upstream.timeout);
     let sent = timeout_at(deadline, async {
@@ -73,6 +75,7 @@ pub(super) async fn forward(
     });
     match sent.await {
         Ok(Ok((response, lease))) => {
+            failpoint::hit(Point::GatewayAnswered);
             let (mut head, body) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;

@@ -18,6 +18,7 @@ use super::trip::Trip;
 use super::worker::Worker;
 use super::{event, reads, shadow};
 use crate::control::config::{CacheMode, Mode, RouteKind};
+use crate::failpoint::{self, Point};
 use crate::orchestrator::flags::Key;
 
 /// What was decided on before a request is sent anywhere: the revision it is answered under, its
@@ -42,6 +43,7 @@ pub(super) async fn serve(
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
     };
+    failpoint::hit(Point::GatewayAdmitted);
     let route = Arc::clone(table.route(parts.uri.path()));
     trip.on(&route);
     let sticky = route.sticky_value(&parts.headers);

@@ -22,6 +22,7 @@ use super::intake::Intake;
 use super::patience::{Patience, Wire};
 use super::proxy;
 use super::shadow::Shadow;
+use crate::failpoint::{self, Point};
 use crate::orchestrator::metrics::Shard;
 use crate::orchestrator::plane::Plane;
 use crate::orchestrator::pool::Pool;
@@ -183,7 +184,11 @@ async fn connection(
     let patience = Patience::new();
     let service = service_fn(|request| {
         let answer = proxy::serve(Rc::clone(worker), peer.clone(), patience.clone(), request);
-        async { Ok::<_, Infallible>(answer.await) }
+        async {
+            let answer = answer.await;
+            failpoint::hit(Point::GatewayReplies);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let serving = http1::Builder::new()
         .max_headers(MAX_HEADERS)

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use super::{Store, StoreError, signed, unsigned};
 use crate::clock::{WallMs, from_wall_ms, rfc3339};
 use crate::control::observe::{Check, HealingAction, Incident, Status};
+use crate::failpoint::{self, Point};
 
 /// Results of checks that are kept: more than three days of five checks every 30 seconds.
 const CHECKS: u32 = 50_000;
@@ -84,8 +85,10 @@ impl Store {
             }
             bound(transaction, "checks", CHECKS)?;
             bound(transaction, "incidents", KEPT)?;
+            failpoint::hit(Point::HealthWritten);
             Ok(began)
         })
+        .inspect(|_| failpoint::hit(Point::HealthCommitted))
     }
 
     /// Ends incidents that nobody watches any more.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
+use crate::failpoint::{self, Point};
 
 const FILES: [&str; 2] = [
     include_str!("../../../migrations/orchestrator/0001_init.sql"),
@@ -37,7 +38,9 @@ fn apply(connection: &mut Connection, files: &[&str]) -> Result<(), StoreError> 
             transaction.execute_batch(sql)?;
             transaction.execute("INSERT INTO migrations VALUES (?1, ?2)", (version, hash(sql)))?;
             transaction.pragma_update(None, "user_version", version)?;
+            failpoint::hit(Point::MigrationRun);
             transaction.commit()?;
+            failpoint::hit(Point::MigrationKept);
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ use self::folder::Lock;
 pub use self::folder::prepare;
 pub use self::health::{Observed, Round};
 pub use self::snapshot::Snapshot;
+use crate::failpoint::{self, Point};
 
 /// The name of the database within the state folder.
 const FILE: &str = "orchestrator.sqlite3";
@@ -82,6 +83,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         folder::prepare(folder)?;
         let lock = Lock::take(folder)?;
+        failpoint::hit(Point::StoreOpened);
         folder::sweep(folder)?;
         let file = folder.join(FILE);
         folder::create_private(&file)?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::{StoreError, folder};
+use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 
 /// Makes copies over a connection of its own, so that no transition waits for one.
@@ -35,11 +36,13 @@ impl Snapshot {
         let path = self.folder.join(format!("{}{}.sqlite3", folder::SNAPSHOT, random_hex::<8>()));
         // SQLite fills an empty file, and keeps the mode that it was made with.
         folder::create_private(&path)?;
+        failpoint::hit(Point::SnapshotBegun);
         let copied = self
             .connection
             .execute("VACUUM INTO ?1", [path.to_string_lossy()])
             .map_err(StoreError::from)
             .and_then(|_| File::open(&path).map_err(|e| folder::failed("open", &path, e)));
+        failpoint::hit(Point::SnapshotTaken);
         folder::remove(&path)?;
         copied
     }

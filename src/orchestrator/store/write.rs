@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::{Store, StoreError, armed, signed};
 use crate::control::wire::{AuditRow, OperationKind, RevisionStatus};
+use crate::failpoint::{self, Point};
 use crate::ids::RunId;
 use crate::orchestrator::control::core::{KnownOperation, RevisionRow, Write};
 
@@ -16,7 +17,13 @@ impl Store {
         if writes.is_empty() {
             return Ok(());
         }
-        self.write(|transaction| writes.iter().try_for_each(|write| perform(transaction, write)))
+        self.write(|transaction| {
+            writes.iter().try_for_each(|write| perform(transaction, write))?;
+            failpoint::hit(Point::StoreWritten);
+            Ok(())
+        })?;
+        failpoint::hit(Point::StoreCommitted);
+        Ok(())
     }
 }
 
