@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Fact, RunBegun};
 use crate::plan::model::Orchestrator;
 
-/// Make a ledger that begins with what an orchestrator is doing already
+/// Make a ledger from what an orchestrator is doing already
 ///
 /// A run in flight is taken up with everything that the orchestrator knows of it: then `ctx
 /// resume`, `ctx rollback` and the others work from here. Without one, the orchestrator is

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::control::wire::MAX_CONFIRM_WITHIN;
 use crate::engine::executor::Attendance;
 use crate::error::{Code, Failure, Result};
-use crate::plan::model::Phase;
+use crate::plan::model::{OnFailure, Phase};
 use crate::units::duration;
 
 /// How long there is time to confirm after a soak that nobody attended.
@@ -48,6 +48,16 @@ impl Soaks {
 /// When the longest soak and the time to confirm are more than the orchestrator keeps anything.
 pub(crate) fn check(phase: &Phase, attendance: Attendance) -> Result<()> {
     let Attendance::Detach(grace) = attendance else { return Ok(()) };
+    if phase.on_failure == OnFailure::Hold {
+        return Err(Failure::new(
+            Code::Refused,
+            format!("phase `{}` holds where it is when it fails", phase.id),
+        )
+        .why("the orchestrator can take a phase back whole, but not hold it half way")
+        .hint(
+            "run it without `--detach`, or let it roll back: `on_failure = \"rollback-phase\"`",
+        ));
+    }
     let too_long = |soak: Duration| soak.saturating_add(grace) > MAX_CONFIRM_WITHIN;
     match phase.steps.iter().find(|step| too_long(step.soak)) {
         None => Ok(()),

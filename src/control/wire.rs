@@ -415,6 +415,8 @@ pub enum ProblemCode {
     UnsupportedMediaType,
     /// 422: the document breaks a rule.
     InvalidConfig,
+    /// 422: a guard cannot be judged: its metric is unknown, or a value is out of range.
+    InvalidGuards,
     /// 422: the key was used before with another request.
     KeyReused,
     /// 428: `If-Match`, `Ctx-Fence` or `Idempotency-Key` is missing.
@@ -444,7 +446,7 @@ impl ProblemCode {
             Self::HeadMoved => 412,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidConfig | Self::KeyReused => 422,
+            Self::InvalidConfig | Self::InvalidGuards | Self::KeyReused => 422,
             Self::PreconditionRequired => 428,
             Self::StoreFailed => 500,
             Self::NotReady => 503,
@@ -470,6 +472,7 @@ impl ProblemCode {
             Self::TooLarge => "the body is too large",
             Self::UnsupportedMediaType => "the body is not JSON",
             Self::InvalidConfig => "the configuration is invalid",
+            Self::InvalidGuards => "the guards are invalid",
             Self::KeyReused => "the idempotency key was used for another request",
             Self::PreconditionRequired => "a precondition is required",
             Self::StoreFailed => "the store failed",

@@ -158,7 +158,7 @@ fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
     }
     // What a person has asked to be undone is undone, whatever the plan says about failures.
     let own_failure = failure(state).as_ref() == Some(&rollback.cause);
-    if own_failure && state.on_failure() == OnFailure::Hold {
+    if own_failure && state.on_failure() == OnFailure::Hold && !state.taken_back {
         let summary = format!("held: {}", rollback.cause);
         return disarmed(state).unwrap_or(Next::End { outcome: Outcome::Held, summary });
     }

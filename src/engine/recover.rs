@@ -75,6 +75,10 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
     if let Some(rollback) = &state.rollback {
         return rolling_back(rollback, op, there, open);
     }
+    if state.taken_back {
+        // It is about to be rolled back, and the content is the target's already.
+        return open.unwrap_or(Finding::GoOn);
+    }
     open.unwrap_or_else(|| idle(state, there))
 }
 

@@ -43,6 +43,8 @@ pub struct RunState {
     pub left: Option<Left>,
     /// The first reason why the phase must not go on.
     pub failed: Option<String>,
+    /// The orchestrator took the whole phase back by itself.
+    pub taken_back: bool,
     pub rollback: Option<Rollback>,
     pub halted: Option<(HaltReason, String)>,
     pub ended: Option<(Outcome, String)>,
@@ -184,6 +186,7 @@ impl RunState {
             detach: None,
             left: None,
             failed: None,
+            taken_back: false,
             rollback: None,
             halted: None,
             ended: None,
@@ -255,10 +258,13 @@ impl RunState {
             Fact::GuardBreached { guard, at, why } => {
                 self.fail(format!("guard `{guard}` at step `{at}`: {why}"));
             }
-            Fact::TakenBack { guard, why, .. } => self.fail(match guard {
-                Some(guard) => format!("guard `{guard}`: {why}"),
-                None => why.clone(),
-            }),
+            Fact::TakenBack { guard, why, .. } => {
+                self.taken_back = true;
+                self.fail(match guard {
+                    Some(guard) => format!("guard `{guard}`: {why}"),
+                    None => why.clone(),
+                });
+            }
             Fact::GuardsArmed { anchor, .. } => {
                 self.arming = Arming::Armed;
                 self.see(anchor.as_ref());

@@ -39,7 +39,7 @@ fn the_first_screen() {
     Usage: ctx [OPTIONS] <COMMAND>
 
     Commands:
-      init         Make a ledger that begins with what an orchestrator is doing already
+      init         Make a ledger from what an orchestrator is doing already
       plan         Check a plan, preview it, or print the schema of plans
       rehearse     Run a plan on an embedded orchestrator first, with real traffic
                    and compressed time

@@ -53,6 +53,17 @@ impl Stopper {
     pub fn asked(&self) -> Option<Signal> {
         *self.0.borrow()
     }
+
+    /// Waits for a signal; for ever, if nobody can send one any more.
+    pub(super) async fn wait(&self) -> Signal {
+        let mut signals = self.0.clone();
+        if let Ok(signal) = signals.wait_for(Option::is_some).await
+            && let Some(signal) = *signal
+        {
+            return signal;
+        }
+        std::future::pending().await
+    }
 }
 
 impl Lease {

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tempo};
 use crate::control::client::{Client, ControlError};
-use crate::control::wire::{Fence, State};
-use crate::error::Failure;
+use crate::control::wire::{Fence, ProblemCode, State};
+use crate::error::{Code, Failure};
 use crate::ids::{BackupId, MilestoneId, RunId, random_hex};
 use crate::ledger::Ledger;
 use crate::ledger::fact::{By, Fact, Outcome, RunBegun};
@@ -42,6 +42,10 @@ pub use stop::{Left, Signal, Stop};
 
 /// How long to wait for somebody else's provisional revision to go, between two looks.
 const WAIT: Duration = Duration::from_millis(500);
+
+/// How long a process that was asked to stop tries to take back what is provisional; with the
+/// lease given back after it, ten seconds are not exceeded.
+const LEAVE: Duration = Duration::from_secs(6);
 
 /// What a run acts with.
 #[derive(Debug)]
@@ -98,10 +102,19 @@ impl<'a, H: Hands> Executor<'a, H> {
         prepare: impl FnOnce(&State) -> Result<RunBegun, Failure>,
     ) -> Result<Self, Stop> {
         let run = plan_run(world.ledger, &*world.clock)?;
-        let lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
+        let mut lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
+        if let Some(ended) = lease.as_ref().err().and_then(|e| left_over(world.ledger, e)) {
+            let old = Lease::acquire(world.client, &world.clock, &ended, None, 0).await;
+            if let Ok(mut old) = old {
+                old.release(world.client).await;
+            }
+            lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
+        }
         let mut lease = lease.map_err(|error| Stop::of(error).before_the_run())?;
         let begun = match world.client.state().await {
-            Ok(there) => prepare(&there.body).map_err(Stop::Failed),
+            Ok(there) => in_flight(&there.body, &run)
+                .and_then(|()| prepare(&there.body))
+                .map_err(Stop::Failed),
             Err(error) => Err(Stop::of(error).before_the_run()),
         };
         let begun = match begun {
@@ -281,15 +294,14 @@ impl<'a, H: Hands> Executor<'a, H> {
             _ => return stop,
         };
         // Nothing provisional stays behind an operator who walked away.
-        if !matches!(stop, Stop::Halted(..))
-            && let Err(worse) = self.take_back().await
-        {
-            // The orchestrator takes it back itself when the lease lapses.
-            tracing::warn!(?worse, "what is provisional could not be taken back");
-        }
-        match self.record(&fact) {
-            Ok(()) => stop,
-            Err(worse) => worse,
+        let taken_back = matches!(stop, Stop::Halted(..))
+            || matches!(tokio::time::timeout(LEAVE, self.take_back()).await, Ok(Ok(())));
+        match (self.record(&fact), &stop, self.state().provisional()) {
+            (Err(worse), ..) => worse,
+            (Ok(()), Stop::Interrupted(signal), Some((_, rev))) if !taken_back => {
+                Stop::LeftBehind(*signal, rev)
+            }
+            (Ok(()), ..) => stop,
         }
     }
 
@@ -378,6 +390,27 @@ impl<'a, H: Hands> Executor<'a, H> {
             }
         }
     }
+}
+
+/// The run of ours that has ended and whose process was killed before it gave the lease back.
+///
+/// Whoever holds the ledger's lock knows that no process of its runs is alive.
+fn left_over(ledger: &Ledger, error: &ControlError) -> Option<RunId> {
+    let ControlError::Refused(problem) = error else { return None };
+    let lease = problem.lease.as_ref().filter(|_| problem.code == ProblemCode::LeaseHeld)?;
+    let runs = ledger.runs(u32::MAX).ok()?;
+    let ended = runs.into_iter().find(|row| row.run == lease.run)?.outcome.is_some();
+    ended.then(|| lease.run.clone())
+}
+
+/// Refuses where a phase of another run is in flight: this one could not change anything.
+fn in_flight(there: &State, run: &RunId) -> Result<(), Failure> {
+    let other = there.armed.as_ref().filter(|a| a.run != *run && a.tripped.is_none());
+    let Some(armed) = other else { return Ok(()) };
+    Err(Failure::new(Code::Refused, "a phase of another run is in flight on this orchestrator")
+        .why(format!("it is phase `{}` of plan `{}`, run {}", armed.phase, armed.plan, armed.run))
+        .hint("finish it where it was begun, or take it over with `ctx init --adopt --ledger NEW`")
+        .hint("or take it back with `ctx abort`"))
 }
 
 /// The id of a run that is about to begin.

@@ -6,6 +6,7 @@
 //! the run. What names it is its number and its start time within this boot of the machine: a
 //! number alone is soon somebody else's.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,16 +16,21 @@ use tokio::process::{Child, Command};
 
 use super::lease::Lease;
 use super::local::tail;
-use super::{Executor, Hands, Stop};
+use super::{Executor, Hands, Signal, Stop, Stopper};
 use crate::failpoint::{self, Point};
 use crate::ledger::fact::{At, Fact};
 use crate::plan::model::Argv;
+use crate::secret;
 use crate::units::duration;
 
 /// How much of a program's output is kept.
 const KEPT_OUTPUT: usize = 2000;
 /// How long a program that has to go may take to clean up after itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same for a process that was asked to stop itself.
+const HURRY: Duration = Duration::from_millis(1500);
+/// How long a process that was asked to stop waits for a program to end by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Time between two looks whether it has gone.
 const STRIDE: Duration = Duration::from_millis(50);
 
@@ -54,10 +60,17 @@ impl<H: Hands> Executor<'_, H> {
         }
         let (program, late) = (running.to_end(), tokio::time::sleep(timeout));
         tokio::pin!(program, late);
+        let stopper = self.world.stopper.clone();
+        let mut grace = GRACE;
         let ended = loop {
             let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
             let breach = tokio::select! {
-                result = &mut program => return Ok(result),
+                result = &mut program => return self.program_ended(result, at).await,
+                signal = impatient(&stopper), if at.is_some() => {
+                    // Not done, as far as the ledger goes: it is done again.
+                    grace = HURRY;
+                    break Err(Stop::Interrupted(signal));
+                }
                 () = &mut late => {
                     break Ok(Err(format!("`{shown}` was ended after {}", duration::format(timeout))));
                 }
@@ -71,9 +84,29 @@ impl<H: Hands> Executor<'_, H> {
             self.agree().await?;
         };
         if let Some((pid, started)) = group {
-            end_group(pid, &started).await;
+            end_group(pid, &started, grace).await;
         }
         ended
+    }
+
+    /// A program that a signal has ended, which was meant for all of us, is left to be done again.
+    async fn program_ended(
+        &mut self,
+        result: Result<String, Failed>,
+        at: Option<&At>,
+    ) -> Result<Result<String, String>, Stop> {
+        let failed = match result {
+            Ok(detail) => return Ok(Ok(detail)),
+            Err(failed) => failed,
+        };
+        if at.is_some() && failed.by_signal {
+            // It may have died before our own handler has run.
+            tokio::time::sleep(STRIDE).await;
+            if let Some(signal) = self.world.stopper.asked() {
+                return Err(Stop::Interrupted(signal));
+            }
+        }
+        Ok(Err(failed.why))
     }
 
     /// Ends a program that an earlier process of this run has left behind, if it still runs.
@@ -81,7 +114,7 @@ impl<H: Hands> Executor<'_, H> {
         let Some((pid, started)) = self.state().program.clone() else { return Ok(()) };
         if is_running(pid, &started) {
             self.pause(Duration::ZERO, format!("ending process {pid} of an earlier try")).await?;
-            end_group(pid, &started).await;
+            end_group(pid, &started, GRACE).await;
         }
         Ok(())
     }
@@ -92,6 +125,21 @@ async fn lost(lease: Option<&Lease>) {
     if let Some(lease) = lease {
         lease.lost().await;
     }
+}
+
+/// Waits for a signal, and then a while for the program to end by itself.
+async fn impatient(stopper: &Stopper) -> Signal {
+    let signal = stopper.wait().await;
+    tokio::time::sleep(PATIENCE).await;
+    signal
+}
+
+/// A program that did not succeed.
+#[derive(Debug)]
+struct Failed {
+    why: String,
+    /// A signal ended it.
+    by_signal: bool,
 }
 
 /// A program that was started.
@@ -105,7 +153,12 @@ impl Running {
     fn start(argv: &Argv) -> Result<Self, String> {
         let (program, arguments) = argv.split_first().ok_or("there is no program to run")?;
         let shown = argv.join(" ");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        for name in secret::variables() {
+            // What ctx is trusted with is not for every program of a plan.
+            command.env_remove(name);
+        }
+        let child = command
             .args(arguments)
             // Ctrl-C on the terminal is for ctx, which waits for the program and stops then.
             .process_group(0)
@@ -125,17 +178,23 @@ impl Running {
         Some((pid, started(pid)?))
     }
 
-    async fn to_end(mut self) -> Result<String, String> {
+    async fn to_end(mut self) -> Result<String, Failed> {
         let shown = self.shown;
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let (status, out, err) = tokio::join!(self.child.wait(), read(stdout), read(stderr));
         failpoint::hit(Point::ProgramEnded);
-        let status = status.map_err(|error| format!("failed to wait for `{shown}`: {error}"))?;
+        let status = status.map_err(|error| {
+            let why = format!("failed to wait for `{shown}`: {error}");
+            Failed { why, by_signal: false }
+        })?;
         if status.success() {
             return Ok(format!("`{shown}` succeeded"));
         }
         let said = if err.is_empty() { &out } else { &err };
-        Err(format!("`{shown}` ended with {status}: {}", tail(said, KEPT_OUTPUT)))
+        // Redacted before it is cut: half a secret would not be recognised.
+        let said = secret::redacted(&String::from_utf8_lossy(said)).into_owned();
+        let why = format!("`{shown}` ended with {status}: {}", tail(said.as_bytes(), KEPT_OUTPUT));
+        Err(Failed { why, by_signal: status.signal().is_some() })
     }
 }
 
@@ -167,7 +226,7 @@ fn is_running(pid: u32, since: &str) -> bool {
 }
 
 /// Ends a program and what it started: asked first, then made to.
-async fn end_group(pid: u32, since: &str) {
+async fn end_group(pid: u32, since: &str, grace: Duration) {
     let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     for signal in [Kill::TERM, Kill::KILL] {
         if !is_running(pid, since) {
@@ -178,7 +237,7 @@ async fn end_group(pid: u32, since: &str) {
             return;
         }
         let mut waited = Duration::ZERO;
-        while is_running(pid, since) && waited < GRACE {
+        while is_running(pid, since) && waited < grace {
             tokio::time::sleep(STRIDE).await;
             waited += STRIDE;
         }
@@ -194,7 +253,7 @@ mod tests {
     }
 
     async fn run_to_end(argv: &Argv) -> Result<String, String> {
-        Running::start(argv)?.to_end().await
+        Running::start(argv)?.to_end().await.map_err(|failed| failed.why)
     }
 
     #[tokio::test]
@@ -218,7 +277,7 @@ mod tests {
         }
         let child: u32 = String::from_utf8(line).unwrap().trim().parse().unwrap();
         let child_since = started(child).unwrap();
-        let ending = tokio::join!(end_group(pid, &since), running.child.wait());
+        let ending = tokio::join!(end_group(pid, &since, GRACE), running.child.wait());
         assert!(!ending.1.unwrap().success());
         while is_running(child, &child_since) {
             tokio::time::sleep(STRIDE).await;

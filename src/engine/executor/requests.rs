@@ -31,7 +31,14 @@ impl<H: Hands> Executor<'_, H> {
     pub(super) async fn send(&mut self, call: Call) -> Result<(), Stop> {
         let mut tries = self.tries();
         let answer = loop {
-            match self.perform(&call).await {
+            let stopper = self.world.stopper.clone();
+            let forward = self.state().rollback.is_none();
+            let answer = tokio::select! {
+                answer = self.perform(&call) => answer,
+                // What becomes of the request is found out when the run is resumed.
+                signal = stopper.wait(), if forward => return Err(Stop::Interrupted(signal)),
+            };
+            match answer {
                 Ok(answer) => break answer,
                 Err(error) => self.try_again(error, &mut tries).await?,
             }
@@ -118,7 +125,13 @@ impl<H: Hands> Executor<'_, H> {
     {
         let mut tries = self.tries();
         loop {
-            match read().await {
+            let stopper = self.world.stopper.clone();
+            let forward = self.state().rollback.is_none();
+            let answer = tokio::select! {
+                answer = read() => answer,
+                signal = stopper.wait(), if forward => return Err(Stop::Interrupted(signal)),
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.try_again(error, &mut tries).await?,
             }

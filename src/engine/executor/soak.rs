@@ -86,7 +86,12 @@ impl<H: Hands> Executor<'_, H> {
             if self.want_lease() {
                 return Ok(());
             }
-            if let Some(breach) = self.watch.look(self.world.client, now).await {
+            let stopper = self.world.stopper.clone();
+            let breach = tokio::select! {
+                breach = self.watch.look(self.world.client, now) => breach,
+                signal = stopper.wait() => return Err(Stop::Interrupted(signal)),
+            };
+            if let Some(breach) = breach {
                 let (guard, why) = (breach.guard, breach.why);
                 return self.record(&Fact::GuardBreached { guard, at: at.clone(), why });
             }
@@ -204,10 +209,14 @@ impl<H: Hands> Executor<'_, H> {
 
     /// Looks at what happened elsewhere: at the orchestrator by itself, or by a person there.
     async fn elsewhere(&mut self) -> Result<Elsewhere, Stop> {
-        // No answer is no news; guards and lease have their own patience.
-        match self.world.client.guards().await {
-            Ok(view) => self.heed(view.armed.as_ref()),
-            Err(_) => Ok(Elsewhere::Nothing),
+        let stopper = self.world.stopper.clone();
+        tokio::select! {
+            view = self.world.client.guards() => match view {
+                Ok(view) => self.heed(view.armed.as_ref()),
+                // No answer is no news; guards and lease have their own patience.
+                Err(_) => Ok(Elsewhere::Nothing),
+            },
+            signal = stopper.wait() => Err(Stop::Interrupted(signal)),
         }
     }
 

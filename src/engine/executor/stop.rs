@@ -25,6 +25,8 @@ pub enum Stop {
     Awaiting(String),
     /// A signal asked it to stop, and it stopped at a safe point.
     Interrupted(Signal),
+    /// The same, but this revision could not be taken back before the process left.
+    LeftBehind(Signal, u64),
     /// A person asked for it from another terminal.
     Paused {
         by: String,
@@ -68,6 +70,14 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// The exit code of a process that it stopped.
+    const fn code(self) -> Code {
+        match self {
+            Self::Interrupt => Code::Interrupted,
+            Self::Terminate => Code::Terminated,
+        }
+    }
+
     /// The signal's name, as people know it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -148,12 +158,17 @@ impl Stop {
                 .why(format!("asked for by {by}; what was provisional was taken back"))
                 .hint(resume)
                 .hint("or undo the phase with `ctx rollback`"),
+            Self::LeftBehind(signal, rev) => {
+                Failure::new(signal.code(), format!("stopped by {}", signal.name()))
+                    .why(format!(
+                        "revision {rev} was not taken back: the orchestrator does not answer; it \
+                         takes it back itself when the lease lapses"
+                    ))
+                    .hint(resume)
+                    .hint("or undo the phase with `ctx rollback`")
+            }
             Self::Interrupted(signal) => {
-                let code = match signal {
-                    Signal::Interrupt => Code::Interrupted,
-                    Signal::Terminate => Code::Terminated,
-                };
-                Failure::new(code, format!("stopped by {} at a safe point", signal.name()))
+                Failure::new(signal.code(), format!("stopped by {} at a safe point", signal.name()))
                     .why("what was provisional was taken back; confirmed steps stay")
                     .hint(resume)
                     .hint("or undo the phase with `ctx rollback`")

@@ -12,6 +12,7 @@ use crate::engine::state::{MoveState, Restore};
 use crate::judge;
 use crate::judge::guard::Guard;
 use crate::ledger::fact::Fact;
+use crate::plan::model::OnFailure;
 
 /// The position under which a rollback's restore is keyed.
 const RESTORE: &str = "(restore)";
@@ -122,11 +123,20 @@ impl Protocol {
         ArmRequest {
             plan: begun.plan.clone(),
             phase: begun.phase.id.clone(),
-            guards: begun.guards.iter().map(|guard| armed(guard, self.tempo())).collect(),
+            guards: self.guards(),
             // Too large to be kept there: the phase is guarded all the same, but cannot be
             // adopted by a machine without the ledger.
             record: if record.len() <= MAX_RECORD { record } else { String::new() },
         }
+    }
+
+    /// The guards that the orchestrator is to judge. A phase that holds where it is when it fails
+    /// must not be taken back whole, so its guards are ctx's alone.
+    fn guards(&self) -> Vec<ArmedGuard> {
+        if self.state.on_failure() == OnFailure::Hold {
+            return Vec::new();
+        }
+        self.state.begun.guards.iter().map(|guard| armed(guard, self.tempo())).collect()
     }
 
     fn target(&self, index: usize) -> &Config {

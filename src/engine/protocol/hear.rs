@@ -13,7 +13,7 @@ impl Protocol {
         self.mode = match (call, answer) {
             (call, Answer::Refused(problem)) => self.refused(&call, problem),
             (Call::Acquire { .. }, Answer::Granted { fence, anchor }) => {
-                Mode::Granted { fence, anchor }
+                Mode::Granted { fence, anchor, known: false }
             }
             (Call::State, Answer::State(there)) => self.seen(there),
             (Call::Operation { .. }, Answer::Operation(op)) => {

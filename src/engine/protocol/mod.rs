@@ -107,9 +107,11 @@ enum Mode {
     Estranged {
         detail: String,
     },
+    /// `known`: the orchestrator was looked at under this very lease.
     Granted {
         fence: Fence,
         anchor: Option<Anchor>,
+        known: bool,
     },
     /// To be compared with the ledger, because something may have happened.
     Looking,
@@ -144,7 +146,7 @@ impl Protocol {
 
     /// Begins with a lease that is there already: the one under which the run's base was read.
     pub fn granted(state: RunState, pid: u32, fence: Fence, anchor: Option<Anchor>) -> Self {
-        Self { mode: Mode::Granted { fence, anchor }, ..Self::new(state, pid) }
+        Self { mode: Mode::Granted { fence, anchor, known: true }, ..Self::new(state, pid) }
     }
 
     /// The one thing to do now. Asking again changes nothing.
@@ -152,7 +154,7 @@ impl Protocol {
         match &self.mode {
             Mode::Unleased => Want::Send(self.acquire()),
             Mode::Estranged { .. } | Mode::Looking | Mode::Basing { .. } => Want::Send(Call::State),
-            Mode::Granted { fence, anchor } => Want::Record(Fact::LeaseTaken {
+            Mode::Granted { fence, anchor, .. } => Want::Record(Fact::LeaseTaken {
                 fence: fence.clone(),
                 anchor: anchor.clone(),
                 pid: self.pid,
@@ -193,7 +195,8 @@ impl Protocol {
             return Ok(());
         }
         self.mode = match std::mem::replace(&mut self.mode, Mode::Settled) {
-            Mode::Granted { .. } => Mode::Looking,
+            Mode::Granted { known: true, .. } => Mode::Settled,
+            Mode::Granted { known: false, .. } => Mode::Looking,
             Mode::Found(Finding::Record(_)) => match self.given_up(fact) {
                 Some(failed) => Mode::Recording([failed].into()),
                 None => Mode::Looking,

@@ -53,8 +53,6 @@ pub(super) struct Tally {
     /// The points at which one did.
     pub(super) points: BTreeSet<Point>,
     pub(super) ends: BTreeMap<&'static str, u32>,
-    /// How often the lease of a process that is dead was in the way.
-    pub(super) locked: u32,
     /// Events that were answered with 2xx.
     pub(super) acknowledged: usize,
 }
@@ -70,7 +68,6 @@ impl Tally {
         self.trials += other.trials;
         self.kills += other.kills;
         self.points.extend(&other.points);
-        self.locked += other.locked;
         self.acknowledged += other.acknowledged;
         for (end, times) in &other.ends {
             *self.ends.entry(end).or_insert(0) += times;
@@ -85,7 +82,6 @@ impl fmt::Display for Tally {
         for (end, times) in &self.ends {
             write!(f, ", {times} {end}")?;
         }
-        write!(f, ", {} times a dead process held the lease", self.locked)?;
         write!(f, ", {} events acknowledged and handled", self.acknowledged)
     }
 }

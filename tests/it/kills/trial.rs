@@ -243,11 +243,7 @@ fn settle(aim: Aim, scene: &mut Scene, before: &Config, done: &[u8]) -> &'static
             assert!(status.says(&reason), "{reason}: {status:#?}");
             return "halted";
         }
-        if ended.is(Code::Locked) {
-            scene.tally.locked += 1;
-            // A lease that no living process holds lapses by itself; a new start ends it sooner.
-            scene.serve.strike(&scene.test, &mut scene.tally);
-        }
+        assert!(!ended.is(Code::Locked), "a dead process holds the lease: {ended:#?}");
         said.push(ended);
     }
     panic!("no end in sight: {said:#?}");

@@ -39,7 +39,9 @@ fn another_desk_frees_the_orchestrator_from_a_dead_holder() {
     // Once more is no harm, and no other row.
     other.run(&release).exits(Code::Done).warns(&["nothing to release"]);
     assert_eq!(shop.audit().len(), audit.len());
-    // Now the other one may, at once.
+    // The phase is still in flight, as its guards are; the other one takes it back, and may.
+    other.run(migrate).exits(Code::Refused).warns(&["a phase of another run", "ctx abort"]);
+    other.run(&["abort", "--yes"]).exits(Code::Done);
     other.run(migrate).exits(Code::Done);
 }
 

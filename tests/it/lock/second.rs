@@ -53,13 +53,14 @@ fn at_another_ledger_the_leases_holder_is_named_after_one_question() {
 fn a_run_that_was_left_is_not_taken_up_beside_somebody_else() {
     let (shop, running) = soaking();
     running.kill();
-    // The dead run's lease is broken; somebody else takes it meanwhile.
+    // The dead run's lease is broken and its phase aborted; somebody else begins meanwhile.
     let counter = shop.serve.state().lease.unwrap().counter.to_string();
     let why = ["--yes", "--reason", "it is dead"];
     shop.ctx(&[&["lock", "release", "--lease", &counter][..], &why].concat()).exits(Code::Done);
     let other = desk(&shop.url()).env("USER", "grace");
     let plan = std::fs::read_to_string(shop.test.path(crate::shop::PLAN_FILE)).unwrap();
     other.write(crate::shop::PLAN_FILE, &plan);
+    other.run(&["abort", "--yes"]).exits(Code::Done);
     let theirs = other.spawn(MIGRATE);
     shop.serve.until("the other one has it", |state| {
         state.lease.as_ref().is_some_and(|lease| lease.holder == "grace")

@@ -133,7 +133,6 @@ fn no_secret_is_repeated_to_who_put_it_in_the_wrong_place() {
 
 /// The variables of webhook secrets are a program's to have: it may be one that signs.
 #[test]
-#[ignore = "the executor hands its whole environment on, and keeps what a program said as it is"]
 fn a_program_of_a_plan_is_not_given_the_token_and_cannot_make_ctx_repeat_it() {
     let mut world = World::new(Token::Environment);
     world.canaries.retain(|canary| canary.source == "the token");

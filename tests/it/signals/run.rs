@@ -93,7 +93,6 @@ fn a_rollback_is_not_stopped_half_way_by_one_signal() {
 }
 
 #[test]
-#[ignore = "the executor waits for each call's own time limit; see the report"]
 fn an_orchestrator_that_hangs_does_not_keep_a_run_that_was_asked_to_stop() {
     let (shop, running) = soaking();
     shop.serve.signal(rustix::process::Signal::STOP);

@@ -344,7 +344,7 @@ fn check(request: &ArmRequest) -> Result<(), Refusal> {
     for guard in &request.guards {
         judge::armed::read(guard).or_else(bad_guard)?;
         if !ids.insert(&guard.id) {
-            return bad(format!("guard `{}` is there twice", guard.id));
+            return bad_guard(format!("guard `{}` is there twice", guard.id));
         }
     }
     Ok(())
@@ -362,5 +362,5 @@ fn check_ask(request: &AskRequest) -> Result<(), Refusal> {
 }
 
 fn bad_guard<T>(why: String) -> Result<T, Refusal> {
-    Err(Refusal::new(ProblemCode::BadRequest, why))
+    Err(Refusal::new(ProblemCode::InvalidGuards, why))
 }

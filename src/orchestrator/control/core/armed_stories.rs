@@ -150,18 +150,24 @@ fn guards_out_of_range_are_refused() {
     let good = phase("one");
     let guard = good.guards[0].clone();
     let with = |guards: Vec<ArmedGuard>| ArmRequest { guards, ..good.clone() };
-    for (request, word) in [
-        (with(vec![guard.clone(), guard.clone()]), "twice"),
-        (with(vec![guard.clone(); 65]), "at most 64"),
-        (ArmRequest { record: "x".repeat(MAX_RECORD + 1), ..good.clone() }, "`record`"),
+    let (bad, invalid) = (ProblemCode::BadRequest, ProblemCode::InvalidGuards);
+    for (request, word, code) in [
+        (with(vec![guard.clone(), guard.clone()]), "twice", invalid),
+        (with(vec![guard.clone(); 65]), "at most 64", bad),
+        (ArmRequest { record: "x".repeat(MAX_RECORD + 1), ..good.clone() }, "`record`", bad),
         (
             with(vec![ArmedGuard { metric: "eror_rate".to_owned(), ..guard.clone() }]),
             "did you mean",
+            invalid,
         ),
-        (with(vec![ArmedGuard { limit: Bound::AtMost(f64::NAN), ..guard.clone() }]), "finite"),
+        (
+            with(vec![ArmedGuard { limit: Bound::AtMost(f64::NAN), ..guard.clone() }]),
+            "finite",
+            invalid,
+        ),
     ] {
         let refusal = world.core.arm(world.now(), &fence, &request).unwrap_err();
-        assert_eq!(refusal.code, ProblemCode::BadRequest);
+        assert_eq!(refusal.code, code);
         assert!(refusal.detail.contains(word), "{}", refusal.detail);
     }
     assert!(world.arm(&fence, &with(Vec::new())).is_ok(), "a phase without guards can be aborted");

@@ -237,6 +237,7 @@ pub static ROUTES: &[Route] = &[
             ProblemCode::StaleFence,
             ProblemCode::GuardsArmed,
             ProblemCode::ProvisionalExists,
+            ProblemCode::InvalidGuards,
         ],
         handler: || put(guards::arm),
         ..READ
