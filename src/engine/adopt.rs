@@ -68,7 +68,7 @@ pub fn facts(
                 Act::Local(_) => Known::default(),
                 Act::Change { .. } => Known {
                     applied: each(OperationKind::Apply).collect(),
-                    confirmed: each(OperationKind::Confirm).last(),
+                    confirmed: each(OperationKind::Confirm).next_back(),
                 },
             }
         })
@@ -85,7 +85,7 @@ pub fn facts(
             }
             Act::Local(_) => break,
             Act::Change { .. } if known.applied.is_empty() => break,
-            Act::Change { target } => changed(&mut facts, at, known, target.hash()),
+            Act::Change { target } => changed(&mut facts, at, known, &target.hash()),
         }
     }
     Ok(facts)
@@ -111,7 +111,7 @@ fn done(at: &At, action: &Action, soaks: bool) -> Vec<Fact> {
 }
 
 /// A change that was accepted at least once.
-fn changed(facts: &mut Vec<Fact>, at: &At, known: &Known<'_>, target_hash: String) {
+fn changed(facts: &mut Vec<Fact>, at: &At, known: &Known<'_>, target_hash: &str) {
     let run_keys = known.applied.iter();
     for (index, (attempt, op)) in run_keys.enumerate() {
         if index > 0 {
@@ -124,7 +124,7 @@ fn changed(facts: &mut Vec<Fact>, at: &At, known: &Known<'_>, target_hash: Strin
             attempt: *attempt,
             key: op.key.clone(),
             if_match: rev.saturating_sub(1),
-            target_hash: target_hash.clone(),
+            target_hash: target_hash.to_owned(),
         });
         facts.push(Fact::ChangeApplied { at: at.clone(), rev, anchor: None });
     }

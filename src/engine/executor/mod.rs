@@ -125,7 +125,13 @@ impl<'a, H: Hands> Executor<'a, H> {
             }
         };
         let fact = Fact::RunBegun(Box::new(begun.clone()));
-        let recorded = world.ledger.append(Some(&run), &fact, world.clock.wall())?;
+        let recorded = match world.ledger.append(Some(&run), &fact, world.clock.wall()) {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                lease.release(world.client).await;
+                return Err(error.into());
+            }
+        };
         world.observer.fact(&recorded);
         let state = RunState::begin(run, begun)?;
         let (fence, anchor) = (lease.fence().clone(), lease.anchor());

@@ -58,7 +58,7 @@ impl<H: Hands> Executor<'_, H> {
         if let Some((pid, started)) = &group {
             self.record(&Fact::ProgramStarted { pid: *pid, started: started.clone() })?;
         }
-        let (program, late) = (running.to_end(), tokio::time::sleep(timeout));
+        let (program, late) = (running.ends(), tokio::time::sleep(timeout));
         tokio::pin!(program, late);
         let stopper = self.world.stopper.clone();
         let mut grace = GRACE;
@@ -178,7 +178,7 @@ impl Running {
         Some((pid, started(pid)?))
     }
 
-    async fn to_end(mut self) -> Result<String, Failed> {
+    async fn ends(mut self) -> Result<String, Failed> {
         let shown = self.shown;
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let (status, out, err) = tokio::join!(self.child.wait(), read(stdout), read(stderr));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     async fn run_to_end(argv: &Argv) -> Result<String, String> {
-        Running::start(argv)?.to_end().await.map_err(|failed| failed.why)
+        Running::start(argv)?.ends().await.map_err(|failed| failed.why)
     }
 
     #[tokio::test]

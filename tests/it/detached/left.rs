@@ -29,7 +29,7 @@ fn a_phase_runs_to_its_end_without_anybody_waiting() {
     // The soak is not over yet, so nothing happens.
     scene.test.run(&["resume"]).exits(Code::Awaiting).warns(&["soaks until "]);
 
-    scene.come_back(&scene.test).exits(Code::Done);
+    scene.come_back().exits(Code::Done);
     assert_eq!(scene.test.count("change_confirmed"), 3);
     assert_eq!(scene.test.count("soak_left"), 3, "one for each soak, however often resumed");
     let state = scene.serve.state();

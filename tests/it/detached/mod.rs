@@ -8,7 +8,7 @@ mod left;
 use ctx::error::Code;
 
 use crate::resume::Scene;
-use crate::support::{Ran, Test, until};
+use crate::support::{Ran, until};
 
 impl Scene {
     /// `ctx migrate phase 1 --detach`, which leaves at the first soak.
@@ -21,9 +21,9 @@ impl Scene {
     /// `ctx resume`, again and again as a scheduled job does, until it ends with something else
     /// than "still soaking".
     #[track_caller]
-    fn come_back(&self, test: &Test) -> Ran {
+    fn come_back(&self) -> Ran {
         until("the run to end", || {
-            let ran = test.run(&["resume"]);
+            let ran = self.test.run(&["resume"]);
             (!ran.is(Code::Awaiting)).then_some(ran)
         })
     }

@@ -19,27 +19,22 @@ const ENDS: [Code; 5] =
 struct Scene {
     serve: Serve,
     _legacy: Legacy,
-    home: Test,
+    /// Its state is in this folder.
+    _home: Test,
 }
 
 impl Scene {
     fn open() -> Self {
         let (legacy, test) = (Legacy::start().unwrap(), operator());
-        Self { serve: Serve::start(&test, &legacy.url()), _legacy: legacy, home: test }
+        Self { serve: Serve::start(&test, &legacy.url()), _legacy: legacy, _home: test }
     }
 }
 
 impl Scene {
     /// Runs `ctx` without faults, which must be able to do it.
     #[track_caller]
-    fn does(&mut self, test: &Test, args: &[&str], about: &str) {
-        let mut ran = test.run(args);
-        if ran.is(Code::Locked) {
-            // The run took the lease and could not even record that it began: it lapses by
-            // itself after 30 s, or with the orchestrator.
-            self.serve.restart(&self.home);
-            ran = test.run(args);
-        }
+    fn does(test: &Test, args: &[&str], about: &str) {
+        let ran = test.run(args);
         assert!(ran.is(Code::Done), "{about}: {ran:?}");
     }
 }
@@ -85,10 +80,6 @@ fn backups_are_whole_or_incomplete(test: &Test, about: &str) {
 fn every_operation_on_the_ledgers_folder_fails_in_turn() {
     let Some(shim) = shim() else { return };
     each(Scene::open, |scene, fault| {
-        if scene.serve.state().lease.is_some() {
-            // Of a run before that could not even record that it began.
-            scene.serve.restart(&scene.home);
-        }
         let before = scene.serve.state();
         let test = desk(&format!("http://{}", scene.serve.control));
         let (folder, log) = (test.path(".ctx"), test.path("struck.log"));
@@ -107,14 +98,14 @@ fn every_operation_on_the_ledgers_folder_fails_in_turn() {
         assert!(ENDS.iter().any(|code| ran.is(*code)), "{about}: {ran:?}");
         assert!(hit.is_some() || ran.is(Code::Done), "{about}: {ran:?}");
         acknowledged_survives(&ran, &test, &about);
-        scene.does(&test, &["status"], &about);
+        Scene::does(&test, &["status"], &about);
         recover(scene, &test, fault, &about);
         acknowledged_survives(&ran, &test, &about);
         backups_are_whole_or_incomplete(&test, &about);
-        scene.does(&test, &["rollback", "--to", "start", "--yes"], &about);
+        Scene::does(&test, &["rollback", "--to", "start", "--yes"], &about);
         // Where not even the ledger could be made, there is nothing to check.
         if test.path(LEDGER).exists() {
-            scene.does(&test, &["ledger", "verify"], &about);
+            Scene::does(&test, &["ledger", "verify"], &about);
         }
         let after = scene.serve.state();
         assert_eq!(after.config_hash, before.config_hash, "{about}");
@@ -125,11 +116,11 @@ fn every_operation_on_the_ledgers_folder_fails_in_turn() {
 /// Without faults, the run is undone, or finished; and then all phases can be done.
 fn recover(scene: &mut Scene, test: &Test, fault: Fault, about: &str) {
     match fault.at % 3 {
-        0 => scene.does(test, &["rollback", "--yes"], about),
-        1 => scene.does(test, &["resume", "--yes"], about),
+        0 => Scene::does(test, &["rollback", "--yes"], about),
+        1 => Scene::does(test, &["resume", "--yes"], about),
         _ => {
-            scene.does(test, &["resume", "--yes"], about);
-            scene.does(test, &["migrate", "all", "--yes", "--quiet"], about);
+            Scene::does(test, &["resume", "--yes"], about);
+            Scene::does(test, &["migrate", "all", "--yes", "--quiet"], about);
         }
     }
     assert_eq!(scene.serve.state().provisional, None, "{about}");

@@ -128,6 +128,8 @@ fn comes_back(point: Point) -> u64 {
     match () {
         () if begins("ledger.append") => 30,
         () if begins("gateway.forward") || begins("gateway.re") => 20,
+        // Once for each change.
+        () if begins("desk.swap") => 3,
         () if begins("client.state") || begins("desk") || begins("store.commit") => 4,
         () if ["client.apply", "client.confirm", "backup.part"].into_iter().any(begins) => 3,
         () => 1,
