@@ -174,7 +174,10 @@ impl Place {
             Doing::BackingUp => "takes a backup".to_owned(),
             Doing::Changing => "does the step".to_owned(),
             Doing::Soaking { lasts, .. } => format!("soaks for {}", words::span(*lasts)),
-            Doing::Left { begun_ms, lasts } => self.left(*begun_ms, *lasts),
+            Doing::Left { .. } => {
+                let until = self.left_until().map_or(self.last_ms, |(soaks, _)| soaks);
+                format!("soaks until {}, without a process", words::time_of_day(until))
+            }
             Doing::AwaitingApproval { prompt } => format!("waits for approval: {prompt}"),
             Doing::RollingBack => {
                 format!("rolls back: {}", self.rollback.as_deref().unwrap_or("requested"))
@@ -185,21 +188,15 @@ impl Place {
         }
     }
 
-    /// A soak without a process: until when it soaks, and what becomes of it if nobody comes.
-    fn left(&self, begun_ms: WallMs, lasts: Duration) -> String {
+    /// When a soak that was left to the orchestrator ends, and when its change reverts; the
+    /// latter only where there is one.
+    pub fn left_until(&self) -> Option<(WallMs, Option<WallMs>)> {
+        let Doing::Left { begun_ms, lasts } = self.doing else { return None };
         let after = |by: Duration| {
-            let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-            words::time_of_day(begun_ms.saturating_add(ms))
+            begun_ms.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
         };
-        let soaks = format!("soaks until {}, without a process", after(lasts));
-        match (self.provisional, self.grace) {
-            (Some(rev), Some(grace)) => format!(
-                "{soaks}; revision {rev} reverts to revision {} at {} unless confirmed",
-                self.confirmed,
-                after(lasts.saturating_add(grace))
-            ),
-            _ => soaks,
-        }
+        let reverts = self.provisional.and(self.grace);
+        Some((after(lasts), reverts.map(|grace| after(lasts.saturating_add(grace)))))
     }
 
     fn see_revision(&mut self, fact: &Fact) {

@@ -159,7 +159,13 @@ impl Status {
 
 fn recorded_fate(place: &Place) -> Option<String> {
     let (rev, confirmed) = (place.provisional?, place.confirmed);
-    Some(format!("revision {rev} reverts to revision {confirmed} unless confirmed, as recorded"))
+    let at = match place.left_until() {
+        Some((_, Some(ms))) => format!(" at {}", words::time_of_day(ms)),
+        _ => String::new(),
+    };
+    Some(format!(
+        "revision {rev} reverts to revision {confirmed}{at} unless confirmed, as recorded"
+    ))
 }
 
 fn in_flight(place: &Place, now_ms: WallMs) -> InFlight {

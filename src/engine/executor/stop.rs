@@ -153,7 +153,7 @@ impl Stop {
                     .why(prompt)
                     .hint(format!("approve it with `{again} --yes`"))
             }
-            Self::Left(left) => left.into_failure(&resume, now),
+            Self::Left(left) => left.into_failure(now),
             Self::Paused { by } => Failure::new(Code::Awaiting, "paused at a safe point")
                 .why(format!("asked for by {by}; what was provisional was taken back"))
                 .hint(resume)
@@ -206,7 +206,7 @@ impl Stop {
 }
 
 impl Left {
-    fn into_failure(self, resume: &str, now: DateTime<Utc>) -> Failure {
+    fn into_failure(self, now: DateTime<Utc>) -> Failure {
         let Self { step, soaks, waits_for, provisional } = self;
         let what = match (&waits_for, soaks.is_zero()) {
             (Some(what), _) => format!("step {step} has soaked, and still waits for {what}"),
@@ -224,7 +224,9 @@ impl Left {
             )),
             None => failure.why("the orchestrator takes the phase back when a guard is breached"),
         };
-        failure.hint(resume).hint("confirm it now with `ctx confirm`, or undo it with `ctx abort`")
+        failure
+            .hint("`ctx resume` goes on when it is over; a scheduled job may ask again and again")
+            .hint("confirm it now with `ctx confirm`, or undo it with `ctx abort`")
     }
 }
 
