@@ -11,6 +11,7 @@ mod completions;
 mod control;
 mod desk;
 mod detached;
+mod failure_model;
 mod fastapi;
 mod fuzz;
 mod gateway;
