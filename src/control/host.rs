@@ -14,15 +14,12 @@ const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 pub fn refusal(authority: &str) -> Option<String> {
     let host = host(authority);
     match host.parse::<IpAddr>() {
-        Ok(ip) if is_off_limits(ip) => Some(format!(
-            "`{host}` is a link-local, metadata or unspecified address, and no service"
-        )),
-        Ok(_) => None,
+        Ok(ip) => is_off_limits(ip).then(|| {
+            format!("`{host}` is a link-local, metadata or unspecified address, and no service")
+        }),
         // `2852039166` and `0xa9.254.1` are addresses too, to who looks them up.
-        Err(_) if ends_in_a_number(host) => {
-            Some(format!("`{host}` is neither a name nor an address of four numbers"))
-        }
-        Err(_) => None,
+        Err(_) => ends_in_a_number(host)
+            .then(|| format!("`{host}` is neither a name nor an address of four numbers")),
     }
 }
 

@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod completions;
 mod control;
+mod cut_off;
 mod desk;
 mod detached;
 mod failure_model;
