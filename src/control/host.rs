@@ -5,7 +5,8 @@
 //! service that is none, or to "any address". What a name stands for is known only once it is
 //! looked up: the gateway asks [`is_off_limits`] again of each connection.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+// Addresses only: sockets are in `std`.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The metadata service of some clouds, which is not link-local.
 const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
