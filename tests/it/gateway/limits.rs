@@ -129,16 +129,21 @@ async fn a_flood_is_told_when_to_come_back() {
     world.plane.workers.store(0, Ordering::SeqCst);
     let posts = (0..12).map(|_| {
         let request = world.client.post(world.url("/github/events")).body("{}");
-        tokio::spawn(async move { request.send().await.unwrap() })
+        tokio::spawn(async move {
+            let began = Instant::now();
+            (request.send().await.unwrap(), began.elapsed())
+        })
     });
-    let mut begun = 0;
+    let (mut begun, mut at_once) = (0, 0);
     for post in posts.collect::<Vec<_>>() {
-        let answer = post.await.unwrap();
+        let (answer, took) = post.await.unwrap();
         let refused = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
         assert!(refused || answer.status() == StatusCode::GATEWAY_TIMEOUT, "{answer:?}");
         assert_eq!(answer.headers().contains_key("retry-after"), refused, "{answer:?}");
         begun += usize::from(!refused);
+        at_once += usize::from(took < Duration::from_millis(1500));
     }
+    assert!(at_once >= 6, "{at_once} did not have to wait for two seconds");
     assert!((1..=2).contains(&begun), "{begun} were let in");
     assert_eq!(upstream.seen().len(), begun, "what was refused was not begun");
 }
