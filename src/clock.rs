@@ -5,7 +5,7 @@
 //! and for timestamps that senders signed; nothing is ever ordered by it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -41,11 +41,13 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub struct ManualClock {
     elapsed_ms: AtomicU64,
+    /// How far the wall clock was set away from where it would be.
+    leapt_ms: AtomicI64,
 }
 
 impl Default for ManualClock {
     fn default() -> Self {
-        Self { elapsed_ms: AtomicU64::new(3_600_000) }
+        Self { elapsed_ms: AtomicU64::new(3_600_000), leapt_ms: AtomicI64::new(0) }
     }
 }
 
@@ -55,16 +57,43 @@ impl ManualClock {
         let ms = u64::try_from(by.as_millis()).expect("a test's time fits");
         self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
     }
+
+    /// Sets the wall clock forward or back, as a person or a time server does.
+    pub fn leap(&self, by_ms: i64) {
+        self.leapt_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
     fn wall(&self) -> DateTime<Utc> {
         let ms = i64::try_from(self.elapsed_ms.load(Ordering::SeqCst)).expect("a test's time fits");
-        from_wall_ms(1_893_452_400_000 - 3_600_000 + ms)
+        from_wall_ms(1_893_452_400_000 - 3_600_000 + ms + self.leapt_ms.load(Ordering::SeqCst))
     }
 
     fn boot(&self) -> Duration {
         Duration::from_millis(self.elapsed_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// Notices when the wall clock is set: it and the monotonic clock then disagree about how long ago
+/// the last look was. A machine that slept is no such case, because both go on while it sleeps.
+#[derive(Debug, Default)]
+pub struct Leaps {
+    /// The wall clock minus the monotonic one, at the last look.
+    ahead_ms: Option<i64>,
+}
+
+impl Leaps {
+    /// The least that is worth a word; a time server that corrects a good clock moves it less.
+    const LEAST_MS: i64 = 5000;
+
+    /// How far the wall clock was set since the last look, when it is more than 5 s either way.
+    pub fn look(&mut self, clock: &dyn Clock) -> Option<i64> {
+        let boot_ms = i64::try_from(clock.boot().as_millis()).unwrap_or(i64::MAX);
+        let ahead_ms = clock.wall().timestamp_millis().saturating_sub(boot_ms);
+        let before = self.ahead_ms.replace(ahead_ms)?;
+        let leapt = ahead_ms.saturating_sub(before);
+        (leapt.saturating_abs() > Self::LEAST_MS).then_some(leapt)
     }
 }
 
@@ -126,6 +155,21 @@ mod tests {
         assert_eq!(tempo.to_plan(Duration::from_secs(24)), Duration::from_secs(86_400));
         assert_eq!(Tempo::new(0.0), None);
         assert_eq!(Tempo::new(f64::NAN), None);
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_noticed_once() {
+        let (clock, mut leaps) = (ManualClock::default(), Leaps::default());
+        assert_eq!(leaps.look(&clock), None, "there is nothing to compare with yet");
+        clock.advance(Duration::from_secs(7 * 3600));
+        assert_eq!(leaps.look(&clock), None, "a laptop that slept");
+        clock.leap(5000);
+        assert_eq!(leaps.look(&clock), None, "not worth a word");
+        clock.leap(3_600_000);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!((leaps.look(&clock), leaps.look(&clock)), (Some(3_600_000), None));
+        clock.leap(-86_400_000);
+        assert_eq!((leaps.look(&clock), leaps.look(&clock)), (Some(-86_400_000), None));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use ctx::error::{Code, Failure};
 use ctx::failpoint;
 use ctx::settings::environment;
 use ctx::ui::{Color, Ui};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    leave_no_core();
     if let Err(error) = failpoint::arm(environment("CTX_FAILPOINT").as_deref()) {
         let failure = Failure::new(Code::Usage, "failed to read `CTX_FAILPOINT`").because(&error);
         Ui::new(false, false, Color::Auto).fail(&failure);
@@ -29,6 +31,13 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code.number())
         }
     }
+}
+
+/// Memory holds secrets, so a crash leaves no image of it; programs of a plan inherit that.
+fn leave_no_core() {
+    let limit = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    // Lowering a soft limit is always allowed.
+    let _ = setrlimit(Resource::Core, limit);
 }
 
 /// Prints help, the version, or what is wrong with the command line.

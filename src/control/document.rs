@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{Config, LEGACY};
+use super::host;
 use crate::secret::{SecretRef, shown_url};
 
 /// One assignment: a dotted path into the document, and its new value.
@@ -98,6 +99,9 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
             let url = shown_url(&upstream.url);
             return broken(format!("upstream `{name}`: `{url}` is not `http://HOST:PORT`"));
         }
+        if let Some(why) = host::refusal(rest) {
+            return broken(format!("upstream `{name}`: {why}"));
+        }
         if upstream.timeout.is_zero() || upstream.connect_timeout.is_zero() {
             return broken(format!("upstream `{name}`: a timeout of zero never lets a request by"));
         }
@@ -183,6 +187,9 @@ mod tests {
         assert!(set_one("flags.connection_pooling.percentage", json!("120%")).is_err());
         assert!(set_one("upstreams.legacy", Value::Null).is_err());
         assert!(set_one("upstreams.legacy.url", json!("ftp://x")).is_err());
+        let metadata = set_one("upstreams.legacy.url", json!("http://169.254.169.254"));
+        let why = metadata.unwrap_err().to_string();
+        assert!(why.starts_with("upstream `legacy`: `169.254.169.254` is a link-local"), "{why}");
     }
 
     #[test]

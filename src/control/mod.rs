@@ -8,5 +8,6 @@ pub mod client;
 pub mod config;
 pub mod document;
 pub mod failure;
+pub mod host;
 pub mod observe;
 pub mod wire;

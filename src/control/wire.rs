@@ -41,6 +41,7 @@ pub struct Fence {
 /// A caller that presents an anchor which is not an ancestor has met an orchestrator that was
 /// restored to an older state, or another orchestrator altogether.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Anchor {
     pub seq: u64,
     /// 64 hex digits.

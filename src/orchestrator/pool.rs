@@ -31,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::gateway::body::Outgoing;
-use crate::control::config;
+use crate::control::{config, host};
 
 /// How long a connection may take to become idle after its answer has ended, because the rest of
 /// a request body is still on its way.
@@ -242,6 +242,9 @@ async fn send_fresh(
 /// Opens a connection and drives it in the background until it ends.
 async fn connect(address: &Address, timeout: Duration) -> io::Result<Idle> {
     let stream = tokio::time::timeout(timeout, TcpStream::connect(&*address.0)).await??;
+    if host::is_off_limits(stream.peer_addr()?.ip()) {
+        return Err(io::Error::other("the upstream's name leads to an address that is off limits"));
+    }
     stream.set_nodelay(true)?;
     let reused = Rc::new(Cell::new(false));
     let wire = Wire { io: TokioIo::new(stream), reused: Rc::clone(&reused) };

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::LIMIT;
 use crate::control::config::{Config, Upstream};
+use crate::control::host::is_off_limits;
 use crate::control::observe::{Check, Host, Status};
 use crate::units::duration;
 
@@ -79,6 +80,9 @@ async fn probe(upstream: &Upstream) -> Finding {
         .await
         .map_err(|_| late("no connection", *connect_timeout))?
         .map_err(|error| format!("no connection: {error}"))?;
+    if stream.peer_addr().is_ok_and(|peer| is_off_limits(peer.ip())) {
+        return Err("its name leads to an address that is off limits".to_owned());
+    }
     let status = timeout(*limit, ask(stream, authority))
         .await
         .map_err(|_| late("no answer", *limit))?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{host::Meter, interval, probe};
-use crate::clock::rfc3339;
+use crate::clock::{Leaps, rfc3339};
 use crate::control::config::{Config, HealingMode, flag};
 use crate::control::observe::Check;
 use crate::orchestrator::control::server::Shared;
@@ -31,6 +31,7 @@ struct Watcher {
     shared: Arc<Shared>,
     meter: Meter,
     judge_cpu: bool,
+    leaps: Leaps,
     /// When the machine was last read.
     read: Option<Duration>,
     /// When the last round of checks ended, while health is on.
@@ -42,7 +43,8 @@ struct Watcher {
 impl Watcher {
     fn new(shared: Arc<Shared>, judge_cpu: bool) -> Self {
         let meter = Meter::new(&*shared.plane.clock);
-        Self { shared, meter, judge_cpu, read: None, checked: None, healed: Memory::default() }
+        let (leaps, healed) = (Leaps::default(), Memory::default());
+        Self { shared, meter, judge_cpu, leaps, read: None, checked: None, healed }
     }
 
     async fn look(&mut self) {
@@ -54,6 +56,9 @@ impl Watcher {
         if due(self.read, EVERY_SECOND) {
             self.read = Some(now);
             self.shared.vitals.set_host(self.meter.read(&*plane.clock));
+            if let Some(ms) = self.leaps.look(&*plane.clock) {
+                tracing::warn!(ms, "the wall clock was set; leases and deadlines do not follow it");
+            }
             scaling::run(config, &plane);
         }
         if !config.health.enabled {

@@ -100,8 +100,21 @@ async fn a_malformed_request_says_what_is_wrong() {
     refused(json().body("{"), bad).await;
     refused(json().body("[".repeat(10_000)), bad).await;
     refused(json().body(vec![b' '; (1 << 20) + 1]), ProblemCode::TooLarge).await;
+    let nested = |levels: usize| {
+        let lists = "[".repeat(levels - 1) + &"]".repeat(levels - 1);
+        let mut body = body_for("/v1/lease");
+        body["colour"] = serde_json::from_str(&lists).unwrap();
+        put().json(&body)
+    };
+    let (just, deep) = (refused(nested(64), bad).await, refused(nested(65), bad).await);
+    assert!(just.detail.contains("colour"), "{just:?}");
+    assert!(deep.detail.contains("deeper than 64"), "{deep:?}");
     let mut unknown = body_for("/v1/lease");
     unknown["colour"] = "red".into();
+    refused(put().json(&unknown), bad).await;
+    let mut unknown = body_for("/v1/lease");
+    unknown["last_anchor"] = serde_json::to_value(served.state().await.anchor).unwrap();
+    unknown["last_anchor"]["colour"] = "red".into();
     refused(put().json(&unknown), bad).await;
     for path in [
         "/v1/revisions/x",

@@ -231,9 +231,10 @@ pub(super) async fn outcome<T: DeserializeOwned>(reply: Response) -> Result<T, P
 }
 
 /// Asserts a refusal by its code.
-pub(super) async fn refused(request: RequestBuilder, code: ProblemCode) {
+pub(super) async fn refused(request: RequestBuilder, code: ProblemCode) -> Problem {
     let problem = outcome::<Value>(request.send().await.unwrap()).await.unwrap_err();
     assert_eq!(problem.code, code, "{}", problem.detail);
+    problem
 }
 
 /// A holder of the lease.

@@ -1,5 +1,9 @@
 //! What an orchestrator says about itself, and what it does about it.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use ctx::control::config::HealingMode;
 use ctx::control::config::flag::{AUTO_SCALING, SELF_HEALING};
 use ctx::control::observe::{Health, Metrics, Status};
@@ -97,4 +101,39 @@ async fn the_document_of_the_api_is_served() {
     assert_eq!(document["openapi"], "3.1.0");
     let stored = include_str!("../../../docs/openapi.json");
     assert_eq!(serde_json::from_str::<Value>(stored).unwrap(), document);
+}
+
+/// What the whole process has logged.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_is_in_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let logs = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    logs.try_init().expect("no other test keeps a log");
+    let served = Served::start().await;
+    let logged = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for _ in 0..5 {
+        served.clock.advance(Duration::from_secs(3600));
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    assert!(!logged().contains("the wall clock was set"), "a machine that slept: {}", logged());
+    until("a word about it", async || {
+        served.clock.leap(-86_400_000);
+        served.clock.advance(Duration::from_secs(1));
+        logged().contains("the wall clock was set; leases and deadlines do not follow it ms=-")
+    })
+    .await;
 }

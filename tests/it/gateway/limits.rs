@@ -1,11 +1,16 @@
 //! What is refused, and how.
 
 use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ctx::control::config::Mode;
 use hyper::StatusCode;
+use socket2::{Domain, Socket, Type};
+use tokio::time::Instant;
 
-use super::harness::{RawUpstream, Upstream, World, connect, read_until};
+use super::harness::{PATIENCE, RawUpstream, Upstream, World, connect, read_until, upstream_at};
 
 /// The status of the answer to raw bytes.
 async fn status(world: &World, bytes: &str) -> u16 {
@@ -109,4 +114,82 @@ async fn a_client_that_says_who_forwarded_it_is_not_believed() {
     for gone in ["forwarded", "x-ctx-anything", "ctx-shadow"] {
         assert!(!seen.contains_key(gone), "{gone}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_is_told_when_to_come_back() {
+    let upstream = Upstream::slow(PATIENCE, |_| unreachable!()).await;
+    let world = World::new(&upstream, |config| {
+        config.mode = Mode::Enhanced;
+        let mut legacy = upstream_at(upstream.addr);
+        legacy.timeout = Duration::from_secs(4);
+        config.upstreams.insert("legacy".to_owned(), legacy);
+    });
+    // The least: for each of two gateway workers one in flight, and two that wait for it.
+    world.plane.workers.store(0, Ordering::SeqCst);
+    let posts = (0..12).map(|_| {
+        let request = world.client.post(world.url("/github/events")).body("{}");
+        tokio::spawn(async move {
+            let began = Instant::now();
+            (request.send().await.unwrap(), began.elapsed())
+        })
+    });
+    let (mut begun, mut at_once) = (0, 0);
+    for post in posts.collect::<Vec<_>>() {
+        let (answer, took) = post.await.unwrap();
+        let refused = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
+        assert!(refused || answer.status() == StatusCode::GATEWAY_TIMEOUT, "{answer:?}");
+        assert_eq!(answer.headers().contains_key("retry-after"), refused, "{answer:?}");
+        begun += usize::from(!refused);
+        at_once += usize::from(took < Duration::from_millis(1500));
+    }
+    assert!(at_once >= 6, "{at_once} did not have to wait for two seconds");
+    assert!((1..=2).contains(&begun), "{begun} were let in");
+    assert_eq!(upstream.seen().len(), begun, "what was refused was not begun");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::new(&upstream, |_| {});
+    let began = Instant::now();
+    let slow = world.raw("GET / HTTP/1.1\r\nHost: a\r\nX-And-So: on");
+    let good = async {
+        for _ in 0..10 {
+            assert_eq!(world.get("/").await.0, StatusCode::OK);
+        }
+        began.elapsed()
+    };
+    let (answer, good) = tokio::join!(slow, good);
+    let took = began.elapsed();
+    assert!(answer.is_empty(), "{answer:?}");
+    assert!((Duration::from_secs(4)..Duration::from_secs(12)).contains(&took), "{took:?}");
+    assert!(good < took, "others are served meanwhile");
+}
+
+#[tokio::test]
+async fn an_upstream_that_accepts_nobody_is_given_up_in_time() {
+    let (full, _held) = full();
+    let world = World::at(full, |config| {
+        let mut legacy = upstream_at(full);
+        legacy.connect_timeout = Duration::from_millis(300);
+        config.upstreams.insert("legacy".to_owned(), legacy);
+    });
+    let began = Instant::now();
+    assert_eq!(world.get("/").await.0, StatusCode::GATEWAY_TIMEOUT);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// A listener whose backlog is full: the kernel does not even answer the next one.
+fn full() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(200)) {
+        held.push(stream);
+        assert!(held.len() < 16, "its backlog does not fill up");
+    }
+    (addr, (listener, held))
 }

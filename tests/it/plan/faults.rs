@@ -267,6 +267,11 @@ fn changes_fit_the_configuration_as_earlier_steps_leave_it() {
     let canary = |rest: &str| format!("canary = {{ upstream = \"next\", to = [\"5%\"]{rest} }}");
     check_step(&canary(""), &["13:23 unknown upstream `next`"]);
     check_step(&canary(", url = \"http://127.0.0.1:9\""), &[]);
+    for address in ["169.254.169.254", "[fe80::1]:80", "0.0.0.0:9", "2852039166"] {
+        let found =
+            faults(&[HEAD, STEP, &canary(&format!(", url = \"http://{address}\""))].concat());
+        assert!(found.len() == 1 && found[0].contains("upstream `next`: `"), "{found:?}");
+    }
 }
 
 #[test]

@@ -12,8 +12,10 @@ use std::io::Write;
 use ctx::error::Code;
 use flate2::{Compression, write::GzEncoder};
 use rusqlite::Connection;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::block_on;
+use crate::support::serve::Serve;
 use canary::{Canary, base64};
 use search::Search;
 use world::{Token, World};
@@ -31,6 +33,19 @@ fn no_secret_is_left_anywhere_whose_token_is_in_a_file() {
 #[test]
 fn no_secret_is_left_anywhere_whose_token_was_made_by_serve() {
     whole_life(Token::Kept);
+}
+
+#[test]
+fn a_crash_leaves_no_image_of_the_memory() {
+    // Where core files are wanted, as on the machines of many developers.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let test = crate::shop::operator();
+    let serve = Serve::start(&test, "http://127.0.0.1:9");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let soft = core.and_then(|limits| limits.split_whitespace().next());
+    assert_eq!(soft, Some("0"), "{limits}");
 }
 
 fn whole_life(token: Token) {

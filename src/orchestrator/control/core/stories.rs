@@ -78,6 +78,29 @@ fn a_zombie_wakes_up_to_a_stale_fence() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_moves_no_deadline() {
+    let mut world = World::new();
+    let before = in_force(&world);
+    let fence = world.lease('a').unwrap();
+    world.apply(&fence, "k1", 1, 7, Some(60 * SECOND)).unwrap();
+    let (day, wakes_at) = (86_400_000, world.core.wakes_at());
+    for by_ms in [day, -3 * day, 2 * day + 6000] {
+        world.clock.leap(by_ms);
+        world.tick();
+        assert_eq!((in_force(&world), world.core.wakes_at()), (document(7), wakes_at));
+    }
+    // Neither is time given: what is over is over, although the wall clock was set back.
+    world.clock.leap(-day);
+    world.wait(TTL).tick();
+    world.wait(Duration::from_secs(31)).tick();
+    assert_eq!(in_force(&world), before);
+    assert_eq!(world.confirm(&fence, "k2", 2), Err(ProblemCode::StaleFence));
+    // Rows are in the order of their numbers, whatever time they tell.
+    let times: Vec<_> = world.book.audit.iter().map(|row| row.at_ms).collect();
+    assert!(!times.is_sorted(), "{times:?}");
+}
+
+#[test]
 fn a_guessed_lease_id_is_not_a_fence() {
     let mut world = World::new();
     let fence = world.lease('a').unwrap();

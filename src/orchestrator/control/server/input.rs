@@ -21,6 +21,8 @@ use crate::orchestrator::control::core::Refusal;
 pub(super) const BODY: usize = 1 << 20;
 /// Largest cache snapshot.
 pub(super) const CACHE_BODY: usize = 64 << 20;
+/// How deep lists and objects of a body may nest. The deepest that is meant, a configuration, has 6.
+const DEPTH: usize = 64;
 /// 2^53 - 1: above it a float is not exact, and so not meant as an integer.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// Longest wait for a whole body.
@@ -80,6 +82,25 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
         let mut value: Value = serde_json::from_slice(bytes)?;
         if integers(&mut value) { serde_json::from_value(value) } else { Err(error) }
     })
+}
+
+/// How deep lists and objects nest. Of what is no JSON, at most as deep as its brackets look.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut now, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b']' | b'}' if !quoted => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Makes integers of numbers that are whole; returns whether there were any.
@@ -231,6 +252,9 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
                     bad("the body broke off")
                 }
             })?;
+        if depth(&bytes) > DEPTH {
+            return Err(bad(format!("the body: it nests deeper than {DEPTH} levels")));
+        }
         read(&bytes).map(Self).map_err(|error| bad(format!("the body: {error}")))
     }
 }
@@ -251,6 +275,20 @@ mod tests {
         let error = read::<LeaseRequest>(b"{\n\"colour\": 1}").unwrap_err();
         assert!(error.to_string().contains("unknown field `colour`"), "{error}");
         assert_eq!(error.line(), 2);
+    }
+
+    #[test]
+    fn brackets_in_texts_are_not_nesting() {
+        for (text, expect) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a": [[], {}], "b": [1]}"#, 3),
+            (r#"{"[[": "{{\"[[", "a": []}"#, 2),
+            (r#"["\\", []]"#, 2),
+            ("]]]][", 1),
+        ] {
+            assert_eq!(depth(text.as_bytes()), expect, "{text}");
+        }
     }
 
     #[test]
