@@ -543,6 +543,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s o -l output -d 'Where the new ledger goes [default: beside the old one, `ledger-rebuilt.sqlite3`]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -550,11 +551,12 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l from-orchestrator -d 'Make a new ledger of what the orchestrator knows'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Prove that no entry was edited, removed, moved or inserted'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show who the ledger is and how far it goes'

@@ -22,15 +22,15 @@ fn main() -> ExitCode {
         Err(error) => return not_a_command(&error),
     };
     let plain = Ui::new(cli.global.json, cli.global.quiet, cli.global.color);
-    let result = Context::new(&cli.global).and_then(|context| cli::run(cli.command, &context));
-    match result {
-        Ok(code) => ExitCode::from(code.number()),
-        Err(failure) => {
-            record(&plain, &failure);
-            plain.fail(&failure);
-            ExitCode::from(failure.code.number())
-        }
-    }
+    let result = Context::new(&cli.global, plain.clone())
+        .and_then(|context| cli::run(cli.command, &context));
+    let code = result.unwrap_or_else(|failure| {
+        record(&plain, &failure);
+        plain.fail(&failure);
+        failure.code
+    });
+    plain.finish();
+    ExitCode::from(code.number())
 }
 
 /// Memory holds secrets, so a crash leaves no image of it; programs of a plan inherit that.

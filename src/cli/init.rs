@@ -1,9 +1,9 @@
 //! `ctx init`: a ledger for what is there already.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Context;
-use super::known::known;
 use super::session::{block_on, confirm, connect, control_failure};
 use crate::clock::{Clock, SystemClock};
 use crate::control::armed::Armed;
@@ -12,8 +12,8 @@ use crate::control::wire::{Operation, State};
 use crate::engine::adopt;
 use crate::error::{Code, Failure, Result, count};
 use crate::ids::RunId;
-use crate::ledger::Ledger;
 use crate::ledger::fact::{Fact, RunBegun};
+use crate::ledger::{Ledger, LedgerError, Of, Reader};
 use crate::plan::model::Orchestrator;
 
 /// Make a ledger from what an orchestrator is doing already
@@ -44,52 +44,118 @@ struct Adoption {
 /// When there is a ledger with a run in it, or the orchestrator does not answer.
 pub fn run(_: &Args, context: &Context) -> Result<Code> {
     let path = &context.settings.ledger.value;
-    let there = orchestrator(context)?;
-    let client = connect(context, &there)?;
-    let (state, adoption) = block_on(async {
+    let found = find(context)?;
+    let there = super::known::reader(context)?;
+    if let Some(reader) = &there {
+        refuse_if_used(reader)?;
+    }
+    confirm(context, &found.question())?;
+    let at = SystemClock.wall();
+    if there.is_some() {
+        let mut ledger = Ledger::open(path)?;
+        // Nobody else writes to it from here on.
+        refuse_if_used(&ledger)?;
+        ledger.append_together(&found.story(), at)?;
+    } else {
+        Ledger::begin(path, &found.story(), at)?;
+    }
+    found.tell(context, path);
+    if found.adoption.is_some() {
+        context.ui.note("hint: `ctx status` shows where it stands; `ctx resume` goes on");
+    }
+    Ok(Code::Done)
+}
+
+/// Makes a new ledger at `path`, for one that is damaged.
+///
+/// # Errors
+/// When there is a file at `path`, or the orchestrator does not answer.
+pub(super) fn anew(context: &Context, path: &Path) -> Result<Code> {
+    // Before anybody is asked; it is seen to once more when the file is made.
+    if path.symlink_metadata().is_ok() {
+        return Err(LedgerError::Exists(path.to_path_buf()).into());
+    }
+    let found = find(context)?;
+    confirm(context, &found.question())?;
+    Ledger::begin(path, &found.story(), SystemClock.wall())?;
+    found.tell(context, path);
+    let new = path.display();
+    context.ui.note(format!("hint: name it from now on: `ctx status --ledger {new}`"));
+    if found.adoption.is_some() {
+        context.ui.note(format!(
+            "hint: `ctx resume --ledger {new}` goes on, `ctx rollback --ledger {new}` takes it back"
+        ));
+    }
+    Ok(Code::Done)
+}
+
+/// What an orchestrator is doing.
+struct Found {
+    url: String,
+    state: State,
+    adoption: Option<Adoption>,
+}
+
+fn find(context: &Context) -> Result<Found> {
+    let client = connect(context, &orchestrator(context)?)?;
+    block_on(async {
         let state = client.state().await.map_err(|error| control_failure(&error))?.body;
         let adoption = match &state.armed {
             Some(armed) => Some(adoption(&client, armed).await?),
             None => None,
         };
-        Ok((state, adoption))
-    })?;
-    refuse_a_used_ledger(context)?;
-    confirm(context, &question(&state, adoption.as_ref(), client.url()))?;
-    let mut ledger = Ledger::open(path)?;
-    let at = SystemClock.wall();
-    let baseline = Fact::Baseline {
-        orchestrator: client.url().to_owned(),
-        state_uuid: state.state_uuid.clone(),
-        rev: state.head,
-        config_hash: state.config_hash.clone(),
-        anchor: state.anchor.clone(),
-    };
-    ledger.append(None, &baseline, at)?;
-    let shown = path.display();
-    let Some(Adoption { run, begun, facts }) = adoption else {
-        context.ui.note(format!("revision {} is the baseline, recorded in `{shown}`", state.head));
-        return Ok(Code::Done);
-    };
-    let phase = (begun.phase.number, begun.phase.id.clone());
-    let all = std::iter::once(Fact::RunBegun(Box::new(begun))).chain(facts);
-    let mut recorded = 0;
-    for fact in all {
-        ledger.append(Some(&run), &fact, at)?;
-        recorded += 1;
+        Ok(Found { url: client.url().to_owned(), state, adoption })
+    })
+}
+
+impl Found {
+    fn question(&self) -> String {
+        let Self { url, state, adoption } = self;
+        match adoption {
+            Some(Adoption { run, begun, .. }) => format!(
+                "Adopt run {run} of phase {} `{}` (begun by {}@{}) on {url}?",
+                begun.phase.number, begun.phase.id, begun.by.user, begun.by.host
+            ),
+            None => format!("Record revision {} of {url} as the baseline?", state.head),
+        }
     }
-    context.ui.note(format!(
-        "run {run} of phase {} `{}` adopted: {} recorded in `{shown}`",
-        phase.0,
-        phase.1,
-        count(recorded, "fact")
-    ));
-    context.ui.note("hint: `ctx status` shows where it stands; `ctx resume` goes on");
-    Ok(Code::Done)
+
+    /// Everything that the ledger begins with.
+    fn story(&self) -> Vec<Of> {
+        let Self { url, state, adoption } = self;
+        let baseline = Fact::Baseline {
+            orchestrator: url.clone(),
+            state_uuid: state.state_uuid.clone(),
+            rev: state.head,
+            config_hash: state.config_hash.clone(),
+            anchor: state.anchor.clone(),
+        };
+        let mut story = vec![(None, baseline)];
+        if let Some(Adoption { run, begun, facts }) = adoption {
+            let begun = Fact::RunBegun(Box::new(begun.clone()));
+            let all = std::iter::once(begun).chain(facts.iter().cloned());
+            story.extend(all.map(|fact| (Some(run.clone()), fact)));
+        }
+        story
+    }
+
+    fn tell(&self, context: &Context, path: &Path) {
+        let (rev, shown) = (self.state.head, path.display());
+        context.ui.note(match &self.adoption {
+            None => format!("revision {rev} is the baseline, recorded in `{shown}`"),
+            Some(Adoption { run, begun, facts }) => format!(
+                "run {run} of phase {} `{}` adopted: {} recorded in `{shown}`",
+                begun.phase.number,
+                begun.phase.id,
+                count(facts.len() + 1, "fact")
+            ),
+        });
+    }
 }
 
 fn orchestrator(context: &Context) -> Result<Orchestrator> {
-    let plan = known(context)?.plan.map(|plan| plan.orchestrator);
+    // The ledger is not asked: it may be the one that is damaged.
+    let plan = super::known::plan(context)?.map(|plan| plan.orchestrator);
     let set = context.settings.orchestrator.as_ref();
     let set = set.map(|set| Orchestrator { url: set.value.clone(), token: None });
     plan.or(set).ok_or_else(|| {
@@ -100,10 +166,9 @@ fn orchestrator(context: &Context) -> Result<Orchestrator> {
 }
 
 /// A ledger that has seen a run is somebody's evidence; nothing is mixed into it.
-fn refuse_a_used_ledger(context: &Context) -> Result<()> {
-    let Some(reader) = super::known::reader(context)? else { return Ok(()) };
+fn refuse_if_used(reader: &Reader) -> Result<()> {
     let Some(last) = reader.runs(1)?.into_iter().next() else { return Ok(()) };
-    let path = context.settings.ledger.value.display();
+    let path = reader.path().display();
     Err(Failure::new(Code::Refused, format!("`{path}` has runs in it already"))
         .why(format!("the last one is {} of phase `{}`", last.run, last.phase))
         .hint("name another file: `--ledger PATH`"))
@@ -136,14 +201,4 @@ async fn adoption(client: &Client, armed: &Armed) -> Result<Adoption> {
     }
     let facts = adopt::facts(&armed.run, &begun, armed.target, &operations)?;
     Ok(Adoption { run: armed.run.clone(), begun, facts })
-}
-
-fn question(state: &State, adoption: Option<&Adoption>, url: &str) -> String {
-    match adoption {
-        Some(Adoption { run, begun, .. }) => format!(
-            "Adopt run {run} of phase {} `{}` (begun by {}@{}) on {url}?",
-            begun.phase.number, begun.phase.id, begun.by.user, begun.by.host
-        ),
-        None => format!("Record revision {} of {url} as the baseline?", state.head),
-    }
 }

@@ -100,7 +100,7 @@ pub(super) fn reader(context: &Context) -> Result<Option<Reader>> {
                 let path = reader.path().display();
                 context.ui.note(format!("note: the ledger `{path}` is damaged: {fault}"));
                 context.ui.note("note: it is only read from now on; this is what can be read");
-                context.ui.note("hint: `ctx ledger verify` says more");
+                context.ui.note("hint: `ctx ledger verify` says more, and how to go on");
             }
             Ok(Some(reader))
         }

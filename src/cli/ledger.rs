@@ -1,5 +1,7 @@
 //! `ctx ledger`: proves, describes, exports and mends the ledger.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use super::Context;
 use crate::clock::{from_wall_ms, rfc3339};
 use crate::error::{Code, Failure, Result, count};
 use crate::ledger::Ledger;
+use crate::ledger::error::ANEW;
 use crate::ledger::verify::Verification;
 use crate::ledger::view::{Entry, Info};
 use crate::ui::Paint;
@@ -37,7 +40,23 @@ enum Command {
     /// Print the ledger as JSON lines: first the ledger itself, then each entry
     Export,
     /// Derive the tables that `status`, `history` and `report` show again from the entries
-    Rebuild,
+    ///
+    /// With `--from-orchestrator`, make a new ledger of what the orchestrator knows, with the run
+    /// that is in flight: for a ledger that is damaged. The damaged file is left as it is.
+    Rebuild(Rebuild),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ctx ledger rebuild\n  ctx ledger rebuild --from-orchestrator -o .ctx/new.sqlite3"
+)]
+struct Rebuild {
+    /// Make a new ledger of what the orchestrator knows
+    #[arg(long)]
+    from_orchestrator: bool,
+    /// Where the new ledger goes [default: beside the old one, `ledger-rebuilt.sqlite3`]
+    #[arg(short, long, value_name = "FILE", requires = "from_orchestrator")]
+    output: Option<PathBuf>,
 }
 
 /// One line of an export.
@@ -61,11 +80,14 @@ struct Document<'a, T> {
 /// # Errors
 /// When there is no ledger, it cannot be read, or it is damaged.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
-    match args.command {
+    match &args.command {
         Command::Verify => verify(context),
         Command::Info => info(context),
         Command::Export => export(context),
-        Command::Rebuild => rebuild(context),
+        Command::Rebuild(Rebuild { from_orchestrator: true, output }) => {
+            super::init::anew(context, &output.clone().unwrap_or_else(|| beside(context)))
+        }
+        Command::Rebuild(_) => rebuild(context),
     }
 }
 
@@ -104,7 +126,7 @@ fn damaged(context: &Context, found: &Verification) -> Failure {
     failure
         .hint("keep the file as it is: it is evidence; compare it with a copy or an export")
         .hint("entries before the first fault are proven; what follows it is not")
-        .hint("to go on, name another ledger with `--ledger PATH`")
+        .hint(ANEW)
 }
 
 fn info(context: &Context) -> Result<Code> {
@@ -140,6 +162,20 @@ fn export(context: &Context) -> Result<Code> {
             context.ui.json(&Line::Entry(entry));
         }
     }
+}
+
+/// Where a new ledger goes: `ledger-rebuilt.sqlite3` for `ledger.sqlite3`.
+fn beside(context: &Context) -> PathBuf {
+    let path = &context.settings.ledger.value;
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push("-rebuilt");
+    let new = path.with_file_name(name);
+    path.extension().map_or(new.clone(), |extension| {
+        let mut name = new.into_os_string();
+        name.push(".");
+        name.push(extension);
+        name.into()
+    })
 }
 
 fn rebuild(context: &Context) -> Result<Code> {

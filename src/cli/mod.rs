@@ -122,14 +122,14 @@ impl Context {
     ///
     /// # Errors
     /// When a settings file has a fault.
-    pub fn new(global: &Global) -> Result<Self> {
+    pub fn new(global: &Global, ui: Ui) -> Result<Self> {
         let flags = Flags {
             plan: global.plan.clone(),
             ledger: global.ledger.clone(),
             orchestrator: global.orchestrator.clone(),
         };
         Ok(Self {
-            ui: Ui::new(global.json, global.quiet, global.color),
+            ui,
             settings: Settings::load(&flags)?,
             yes: global.yes,
             no_input: global.no_input || global.json,

@@ -60,6 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             .hint("name a new folder"));
     }
     let tempo = tempo_for(&loaded.plan, args.soaks);
+    context.ui.detach();
     introduce(context, &loaded, tempo, args.rate);
     leave_out_cpu(context, &mut loaded);
     let mut stage = Stage::set(tempo, rate, args.keep.as_deref())?;

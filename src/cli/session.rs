@@ -114,6 +114,7 @@ pub(crate) fn listen_for_signals(context: &Context, again: &str) -> Result<Stopp
                 ui.note(format!("stopped at once; go on with `{again}`"));
                 let code =
                     if caught == Signal::Interrupt { Code::Interrupted } else { Code::Terminated };
+                ui.finish_soon();
                 #[expect(clippy::exit, reason = "a person asked twice")]
                 std::process::exit(i32::from(code.number()));
             }
@@ -153,6 +154,7 @@ pub(crate) fn watched(
     context: &Context,
     work: impl FnOnce(&mut dyn Observer) -> Result<Code>,
 ) -> Result<Code> {
+    context.ui.detach();
     let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = work(&mut *observer);
     progress::finish(&mut *observer, &context.ui, result)

@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_suite_reads_line_by_line() {
-        let ui = Ui { width: 60, ..Ui::new(false, false, Color::Never) };
+        let mut ui = Ui::new(false, false, Color::Never);
+        ui.width = 60;
         insta::assert_snapshot!(lines(&outcome(), &ui).join("\n"), @r#"
         events (2 cases)
           a push is acknowledged ................................ ok

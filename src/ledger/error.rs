@@ -14,6 +14,8 @@ use crate::error::{Code, Failure};
 pub enum LedgerError {
     #[error("there is no ledger at `{}`", .0.display())]
     Missing(PathBuf),
+    #[error("there is a file at `{}` already", .0.display())]
+    Exists(PathBuf),
     #[error("the ledger `{}` is in use{}", .path.display(), by(.holder.as_ref()))]
     Locked { path: PathBuf, holder: Option<Holder> },
     #[error(
@@ -123,6 +125,7 @@ impl LedgerError {
             Self::Stopped(_) => Code::Failure,
             Self::Unwritable(_) => Code::Bug,
             Self::NoSuchRun(_) | Self::Ambiguous { .. } => Code::Usage,
+            Self::Exists(_) => Code::Refused,
             Self::Locked { .. } => Code::Locked,
             Self::TooNew { .. } | Self::NotALedger { .. } | Self::Damaged { .. } => {
                 Code::LedgerDamaged
@@ -135,6 +138,9 @@ impl LedgerError {
         match self {
             Self::Missing(_) => "name another with `--ledger PATH`; the first `ctx migrate` \
                                  makes one"
+                .to_owned(),
+            Self::Exists(_) => "it is left as it is; name another file for the new \
+                                ledger"
                 .to_owned(),
             Self::Locked { .. } => "wait until that process has ended; `ctx status` reads the \
                                     ledger meanwhile"
@@ -155,9 +161,17 @@ impl LedgerError {
     }
 }
 
+/// How to go on without a ledger that is damaged.
+pub const ANEW: &str = "to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of \
+                        what the orchestrator knows; name it with `--ledger PATH` from then on";
+
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let failure = Self::new(error.code(), error.to_string()).hint(error.hint());
+        let failure = match &error {
+            LedgerError::Damaged { .. } => failure.hint(ANEW),
+            _ => failure,
+        };
         match (&error, std::error::Error::source(&error)) {
             // SQLite only says the same in other words.
             (LedgerError::Full { .. }, _) | (_, None) => failure,

@@ -25,4 +25,4 @@ pub mod view;
 
 pub use error::LedgerError;
 pub use reader::Reader;
-pub use store::Ledger;
+pub use store::{Ledger, Of};

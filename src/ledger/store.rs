@@ -33,6 +33,9 @@ use crate::ids::RunId;
 /// How many entries are checked before anything is written.
 const TAIL: u64 = 1000;
 
+/// A fact, and the run that it is of.
+pub type Of = (Option<RunId>, Fact);
+
 /// The ledger, open for writing. Also a [`Reader`].
 #[derive(Debug)]
 pub struct Ledger {
@@ -61,10 +64,7 @@ impl Ledger {
     /// When another process writes to it, or it is damaged, newer than this ctx, or no ledger.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let io = |doing| move |source| LedgerError::Io { path: path.to_path_buf(), doing, source };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(io("make the folder"))?;
-        }
+        make_folder(path)?;
         let lock = Lock::take(path)?;
         match fs::symlink_metadata(path) {
             Ok(meta) if meta.is_file() => {}
@@ -72,7 +72,9 @@ impl Ledger {
                 let why = "it is not a regular file".to_owned();
                 return Err(LedgerError::NotALedger { path: path.to_path_buf(), why });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                create(path, &[], DateTime::default())?;
+            }
             Err(error) => return Err(io("open the ledger")(error)),
         }
         let connection = connect(path)?;
@@ -86,6 +88,21 @@ impl Ledger {
     /// A ledger that was opened and checked, without a reserve.
     pub(super) fn over(reader: Reader, head: (u64, Hash), place: Place, lock: Lock) -> Self {
         Self { reader, head, stopped: false, place, reserve: None, _lock: lock }
+    }
+
+    /// Makes a ledger at `path` that begins with these facts. It is there with all of them, or not
+    /// at all.
+    ///
+    /// # Errors
+    /// When there is a file already, another process makes one, or the disk fails.
+    pub fn begin(path: &Path, facts: &[Of], at: DateTime<Utc>) -> Result<(), LedgerError> {
+        make_folder(path)?;
+        let _lock = Lock::take(path)?;
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(LedgerError::Exists(path.to_path_buf()));
+        }
+        let facts: Vec<_> = facts.iter().map(|(run, fact)| (run.as_ref(), fact)).collect();
+        create(path, &facts, at)
     }
 
     /// Opens the ledger at `path` for writing, if there is one.
@@ -122,14 +139,14 @@ impl Ledger {
         fact: &Fact,
         at: DateTime<Utc>,
     ) -> Result<Recorded, LedgerError> {
-        let appended = match self.write(run, fact, at) {
+        let appended = match self.write_one(run, fact, at) {
             Err(full @ LedgerError::Full { .. }) => self.spend_reserve(run, fact, at, full),
             other => other,
         };
         match appended {
             Err(error) if matches!(self.place, Place::FileOrMemory) && error.is_of_the_disk() => {
                 self.leave_the_file(&error)?;
-                self.write(run, fact, at)
+                self.write_one(run, fact, at)
             }
             Err(error) => {
                 self.stopped |= error.is_disk_failure();
@@ -152,39 +169,51 @@ impl Ledger {
             return Err(full);
         }
         if fact.leads_back() || matches!(self.place, Place::FileOrMemory) {
-            return self.write(run, fact, at);
+            return self.write_one(run, fact, at);
         }
         // A run that did not even begin has nothing to say.
         if run.is_some() && !matches!(fact, Fact::RunBegun(_)) {
             let interrupted = Fact::Interrupted { by: "a full disk".to_owned() };
             // That the disk is full is what the caller must hear of, recorded or not.
-            if let Err(error) = self.write(run, &interrupted, at) {
+            if let Err(error) = self.write_one(run, &interrupted, at) {
                 self.stopped |= error.is_disk_failure();
             }
         }
         Err(full)
     }
 
-    /// Appends a fact in one transaction.
-    fn write(
+    /// Appends facts that belong together: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`].
+    pub fn append_together(&mut self, facts: &[Of], at: DateTime<Utc>) -> Result<(), LedgerError> {
+        let facts: Vec<_> = facts.iter().map(|(run, fact)| (run.as_ref(), fact)).collect();
+        let written = self.write(&facts, at);
+        self.stopped |= written.as_ref().is_err_and(LedgerError::is_disk_failure);
+        written.map(|_| ())
+    }
+
+    fn write_one(
         &mut self,
         run: Option<&RunId>,
         fact: &Fact,
         at: DateTime<Utc>,
     ) -> Result<Recorded, LedgerError> {
+        self.write(&[(run, fact)], at).map(|mut recorded| recorded.remove(0))
+    }
+
+    /// Appends facts in one transaction.
+    fn write(
+        &mut self,
+        facts: &[(Option<&RunId>, &Fact)],
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Recorded>, LedgerError> {
         let path = self.reader.path();
         if self.stopped {
             return Err(LedgerError::Stopped(path.to_path_buf()));
         }
-        let body = chain::canonical(fact);
-        // JSON has no NaN. An entry that cannot be read again must never get in.
-        if serde_json::from_str::<Fact>(&body).ok().as_ref() != Some(fact) {
-            return Err(LedgerError::Unwritable(fact.kind()));
-        }
-        let (seq, at_ms) = (self.head.0 + 1, at.timestamp_millis());
-        let recorded = Recorded { seq, at_ms, run: run.cloned(), fact: fact.clone() };
         let head = self.head;
-        let hash = self.reader.connection(|connection| {
+        let (recorded, head) = self.reader.connection(|connection| {
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
                     .map_err(failed(path, "begin a transaction"))?;
@@ -193,14 +222,14 @@ impl Ledger {
                 let fault = Fault::Head { says: found.0, found: head.0 };
                 return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
             }
-            insert(&transaction, head.1, &recorded, &body)
-                .inspect(|_| failpoint::hit(Point::LedgerInserted))
-                .and_then(|hash| transaction.commit().map(|()| hash))
-                .map_err(failed(path, "append an entry"))
+            let appended = insert_all(&transaction, path, head, facts, at)?;
+            failpoint::hit(Point::LedgerInserted);
+            transaction.commit().map_err(failed(path, "append an entry"))?;
+            Ok(appended)
         })?;
-        self.head = (seq, hash);
+        self.head = head;
         if let Place::Memory { unrecorded, .. } = &mut self.place {
-            unrecorded.push(recorded.clone());
+            unrecorded.extend_from_slice(&recorded);
         }
         failpoint::hit(Point::LedgerCommitted);
         Ok(recorded)
@@ -241,6 +270,31 @@ pub(super) fn checked(connection: &Connection, path: &Path) -> Result<(u64, Hash
     }
 }
 
+/// Writes entries after `head`; gives them, and the new head.
+fn insert_all(
+    transaction: &Connection,
+    path: &Path,
+    mut head: (u64, Hash),
+    facts: &[(Option<&RunId>, &Fact)],
+    at: DateTime<Utc>,
+) -> Result<(Vec<Recorded>, (u64, Hash)), LedgerError> {
+    let mut all = Vec::with_capacity(facts.len());
+    for &(run, fact) in facts {
+        let body = chain::canonical(fact);
+        // JSON has no NaN. An entry that cannot be read again must never get in.
+        if serde_json::from_str::<Fact>(&body).ok().as_ref() != Some(fact) {
+            return Err(LedgerError::Unwritable(fact.kind()));
+        }
+        let (seq, at_ms) = (head.0 + 1, at.timestamp_millis());
+        let recorded = Recorded { seq, at_ms, run: run.cloned(), fact: fact.clone() };
+        let hash = insert(transaction, head.1, &recorded, &body)
+            .map_err(failed(path, "append an entry"))?;
+        head = (seq, hash);
+        all.push(recorded);
+    }
+    Ok((all, head))
+}
+
 /// Writes an entry, moves the head, and updates the derived tables.
 fn insert(
     transaction: &Connection,
@@ -271,15 +325,29 @@ fn insert(
     Ok(hash)
 }
 
-/// Makes a ledger beside `path` and moves it there when it is whole and on the disk.
-fn create(path: &Path) -> Result<(), LedgerError> {
+/// Makes the folder of the ledger at `path`.
+fn make_folder(path: &Path) -> Result<(), LedgerError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let doing = "make the folder";
+    made.map_err(|source| LedgerError::Io { path: path.to_path_buf(), doing, source })
+}
+
+/// Makes a ledger of these facts beside `path` and moves it there when it is whole and on the disk.
+fn create(
+    path: &Path,
+    facts: &[(Option<&RunId>, &Fact)],
+    at: DateTime<Utc>,
+) -> Result<(), LedgerError> {
     if beside(path, "-wal").exists() {
         let detail = "its write-ahead log is there, but the ledger is not".to_owned();
         let fault = Fault::Storage { detail };
         return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
     }
     let new = beside(path, ".new");
-    let made = make(path, &new);
+    let made = make(path, &new, facts, at);
     if made.is_err() {
         // What is half made is no use to anybody, and on a full disk it is in the way.
         let _ = clear(&new);
@@ -288,7 +356,12 @@ fn create(path: &Path) -> Result<(), LedgerError> {
 }
 
 /// Makes a ledger at `new` and moves it to `path`.
-fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
+fn make(
+    path: &Path,
+    new: &Path,
+    facts: &[(Option<&RunId>, &Fact)],
+    at: DateTime<Utc>,
+) -> Result<(), LedgerError> {
     let doing = "make the ledger";
     let io = |source| LedgerError::Io { path: path.to_path_buf(), doing, source };
     clear(new).map_err(io)?;
@@ -299,6 +372,8 @@ fn make(path: &Path, new: &Path) -> Result<(), LedgerError> {
         .execute_batch("PRAGMA journal_mode = WAL;")
         .and_then(|()| schema::create(&mut connection))
         .map_err(failed(path, "make the tables"))?;
+    let head = head_of(&connection).map_err(failed(path, "read the head"))?;
+    insert_all(&connection, path, head, facts, at)?;
     // Everything must be in the file before the file gets its name. Closing would see to that too,
     // but does not say when it fails.
     let (busy, left): (i64, i64) = connection

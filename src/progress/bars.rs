@@ -5,6 +5,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::frames::{Frames, Worthy};
 use super::lines::{follow, head, paint, taken_up};
 use super::{Observer, Tick, pulse};
 use crate::clock::WallMs;
@@ -14,6 +15,7 @@ use crate::report::Place;
 use crate::report::page::{Cell, Field, Page, clean, cut};
 use crate::report::sentence::{Level, level, sentence};
 use crate::report::words;
+use crate::ui::{Sink, Worth};
 
 /// Moving bars on stderr.
 #[derive(Debug)]
@@ -26,17 +28,21 @@ pub struct Bars {
     taken_up: Option<String>,
     color: bool,
     width: usize,
+    /// What the next pictures are worth.
+    worth: Worthy,
 }
 
 impl Bars {
-    /// Draws on stderr, in at most `width` columns.
-    pub fn new(width: usize, color: bool) -> Self {
-        Self::on(ProgressDrawTarget::stderr(), width, color)
+    /// Draws on `out`, a terminal, in at most `width` columns.
+    pub fn new(out: impl Sink + 'static, width: usize, color: bool) -> Self {
+        let worth = Worthy::default();
+        let frames = Frames::new(out, worth.clone());
+        Self::on(ProgressDrawTarget::term_like(Box::new(frames)), worth, width, color)
     }
 
-    fn on(target: ProgressDrawTarget, width: usize, color: bool) -> Self {
+    fn on(target: ProgressDrawTarget, worth: Worthy, width: usize, color: bool) -> Self {
         let all = MultiProgress::with_draw_target(target);
-        Self { all, moving: None, place: None, taken_up: None, color, width }
+        Self { all, moving: None, place: None, taken_up: None, color, width, worth }
     }
 
     /// Adds the bar of the phase at hand.
@@ -108,6 +114,7 @@ impl Observer for Bars {
     }
 
     fn tick(&mut self, tick: &Tick) {
+        let _picture = self.worth.for_now(Worth::Picture);
         self.draw(&pulse::sentence(self.place.as_ref(), tick));
     }
 
@@ -135,7 +142,7 @@ mod tests {
     use crate::report::fixture::{breached, soaking};
 
     fn told(facts: &[Recorded]) -> Bars {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden(), 80, false);
+        let mut bars = Bars::on(ProgressDrawTarget::hidden(), Worthy::default(), 80, false);
         for fact in facts {
             bars.fact(fact);
         }

@@ -1,11 +1,10 @@
 //! A run as JSON lines on stdout: one record for each fact, and nothing that is only for people.
 //!
 //! The first record is always `version`, the last always `run_end`, on success and on failure
-//! alike. Every record has `ts`, `seq` (from 0, without gaps), `run_id`, `type`, `level` and
-//! `message`. Fields and types may be added within a schema version; readers skip what they do
+//! alike. Every record has `ts`, `seq` (from 0), `run_id`, `type`, `level` and `message`. A gap in
+//! `seq` is what was left out while nobody read, and `left_out` of `run_end` counts it. Fields and types may be added within a schema version; readers skip what they do
 //! not know.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -20,6 +19,7 @@ use crate::ledger::fact::Recorded;
 use crate::report::Place;
 use crate::report::record::data;
 use crate::report::sentence::{Level, level, sentence};
+use crate::ui::{Sink, Worth};
 
 /// The version of the records.
 const SCHEMA: &str = "ctx.events/1";
@@ -30,15 +30,17 @@ pub struct JsonLines<W> {
     out: W,
     clock: Arc<dyn Clock>,
     seq: u64,
+    left_out: u64,
     run: Option<RunId>,
     place: Option<Place>,
     pace: Pace,
 }
 
-impl<W: Write> JsonLines<W> {
+impl<W: Sink> JsonLines<W> {
     /// Writes the `version` record, and then whatever happens.
     pub fn new(out: W, clock: Arc<dyn Clock>) -> Self {
-        let mut lines = Self { out, clock, seq: 0, run: None, place: None, pace: Pace::default() };
+        let (place, pace) = (None, Pace::default());
+        let mut lines = Self { out, clock, seq: 0, left_out: 0, run: None, place, pace };
         let version = env!("CARGO_PKG_VERSION");
         let now = lines.now();
         lines.record(
@@ -72,9 +74,14 @@ impl<W: Write> JsonLines<W> {
         }
         self.seq += 1;
         self.pace.spoken(at_ms);
-        // A reader that went away must not stop a run; the ledger has it all.
-        let _ = writeln!(self.out, "{}", Value::Object(record));
-        let _ = self.out.flush();
+        let worth = match kind {
+            "version" | "run_end" => Worth::Result,
+            "progress" => Worth::Passing,
+            _ => Worth::Record,
+        };
+        // A reader that does not read must not stop a run; the ledger has it all.
+        let taken = self.out.put(worth, &format!("{}\n", Value::Object(record)));
+        self.left_out += u64::from(!taken);
     }
 
     fn place_fields(&self) -> Value {
@@ -95,7 +102,7 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
-impl<W: Write + std::fmt::Debug + Send> Observer for JsonLines<W> {
+impl<W: Sink> Observer for JsonLines<W> {
     fn resumed(&mut self, facts: &[Recorded]) {
         self.place = Place::of(facts);
         if let Some(place) = &self.place {
@@ -151,6 +158,7 @@ impl<W: Write + std::fmt::Debug + Send> Observer for JsonLines<W> {
                 "code": code.name(),
                 "why": why,
                 "hints": hints,
+                "left_out": self.left_out,
             }),
         );
     }
@@ -192,7 +200,35 @@ mod tests {
                 "code": "ORCHESTRATOR_UNREACHABLE",
                 "why": ["connection refused"],
                 "hints": ["start it with `ctx serve`"],
+                "left_out": 0,
             })
+        );
+    }
+
+    /// Nobody reads what can be left out.
+    #[derive(Debug, Default)]
+    struct Unread(Vec<u8>);
+
+    impl Sink for Unread {
+        fn put(&mut self, worth: Worth, text: &str) -> bool {
+            worth == Worth::Result && self.0.put(worth, text)
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_is_a_gap_in_the_numbers_and_counted_at_the_end() {
+        let mut lines = JsonLines::new(Unread::default(), Arc::new(ManualClock::default()));
+        let facts = breached();
+        for fact in &facts {
+            lines.fact(fact);
+        }
+        lines.end(Ok(Code::RolledBack));
+        let text = String::from_utf8(lines.out.0).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(
+            (&last["left_out"], &last["seq"]),
+            (&json!(facts.len()), &json!(facts.len() + 1))
         );
     }
 

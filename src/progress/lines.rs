@@ -1,7 +1,5 @@
 //! A run as plain lines on stderr: for logs, for CI, and wherever bars cannot move.
 
-use std::io::Write;
-
 use super::pulse::{self, Pace};
 use super::{Observer, Tick};
 use crate::clock::WallMs;
@@ -11,7 +9,7 @@ use crate::report::Place;
 use crate::report::page::clean;
 use crate::report::sentence::{Level, level, sentence};
 use crate::report::words;
-use crate::ui::Paint;
+use crate::ui::{Paint, Sink, Worth};
 
 /// One line for each change of state, and a heartbeat in between.
 #[derive(Debug)]
@@ -24,22 +22,26 @@ pub struct Lines<W> {
     pace: Pace,
 }
 
-impl<W: Write> Lines<W> {
-    /// Writes to `out`. Errors of it are ignored: the run goes on when its terminal is gone.
+impl<W: Sink> Lines<W> {
+    /// Writes to `out`. What it does not take is left out: the run goes on when nobody reads.
     pub fn new(out: W, color: bool) -> Self {
         Self { out, color, place: None, taken_up: None, pace: Pace::default() }
     }
 
     fn say(&mut self, at_ms: WallMs, level: Level, what: &str) {
+        self.put(Worth::Record, at_ms, level, what);
+    }
+
+    fn put(&mut self, worth: Worth, at_ms: WallMs, level: Level, what: &str) {
         self.pace.spoken(at_ms);
         let head = head(at_ms, self.place.as_ref());
         let what = clean(what);
         let what = paint(level).map_or(what.clone(), |paint| paint.apply(self.color, &what));
-        let _ = writeln!(self.out, "{head}  {what}");
+        self.out.put(worth, &format!("{head}  {what}\n"));
     }
 }
 
-impl<W: Write + std::fmt::Debug + Send> Observer for Lines<W> {
+impl<W: Sink> Observer for Lines<W> {
     fn resumed(&mut self, facts: &[Recorded]) {
         self.place = Place::of(facts);
         self.taken_up = self.place.as_ref().map(taken_up);
@@ -58,13 +60,12 @@ impl<W: Write + std::fmt::Debug + Send> Observer for Lines<W> {
 
     fn tick(&mut self, tick: &Tick) {
         if self.pace.due(tick) {
-            self.say(tick.at_ms, Level::Info, &pulse::sentence(self.place.as_ref(), tick));
+            let what = pulse::sentence(self.place.as_ref(), tick);
+            self.put(Worth::Passing, tick.at_ms, Level::Info, &what);
         }
     }
 
-    fn end(&mut self, _: Result<Code, &Failure>) {
-        let _ = self.out.flush();
-    }
+    fn end(&mut self, _: Result<Code, &Failure>) {}
 }
 
 /// Takes a fact into the place; the first fact of a run begins a new one.

@@ -10,6 +10,7 @@
 //! [`Observer::end`]; [`finish`] does that for a command.
 
 mod bars;
+mod frames;
 mod json;
 mod lines;
 mod pulse;
@@ -79,10 +80,10 @@ pub struct Glance {
 /// The observer that fits the terminal and the flags.
 pub fn observer(ui: &Ui, clock: Arc<dyn Clock>) -> Box<dyn Observer> {
     match ui {
-        Ui { json: true, .. } => Box::new(JsonLines::new(std::io::stdout(), clock)),
+        Ui { json: true, .. } => Box::new(JsonLines::new(ui.outlet(), clock)),
         Ui { quiet: true, .. } => Box::new(Quiet),
-        Ui { live: true, .. } => Box::new(Bars::new(ui.width, ui.color_err)),
-        _ => Box::new(Lines::new(std::io::stderr(), ui.color_err)),
+        Ui { live: true, .. } => Box::new(Bars::new(ui.outlet_err(), ui.width, ui.color_err)),
+        _ => Box::new(Lines::new(ui.outlet_err(), ui.color_err)),
     }
 }
 

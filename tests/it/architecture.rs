@@ -101,7 +101,7 @@ const KNOWN_TO: [(&str, &[&str]); 4] = [
     ("rusqlite", &["src/ledger", "src/orchestrator/store", "src/backup"]),
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
     ("tokio::process", &["src/engine/executor/program.rs"]),
-    ("clap", &["src/cli", "src/main.rs", "src/ui.rs", "src/backup/manifest.rs"]),
+    ("clap", &["src/cli", "src/main.rs", "src/ui", "src/backup/manifest.rs"]),
 ];
 
 /// A source file without its tests.
@@ -112,7 +112,7 @@ struct Source {
 }
 
 impl Source {
-    /// The module at the top: `plan` for `src/plan/load.rs`, `ui` for `src/ui.rs`.
+    /// The module at the top: `plan` for `src/plan/load.rs`, `ui` for `src/ui/mod.rs`.
     fn module(&self) -> String {
         let top = self.path.iter().nth(1).unwrap();
         Path::new(top).file_stem().unwrap().to_string_lossy().into_owned()

@@ -9,7 +9,7 @@ use crate::support::serve::TOKEN;
 impl Scene {
     /// Another machine, with the plan but without the ledger.
     #[track_caller]
-    fn other_machine(&self) -> Test {
+    pub(super) fn other_machine(&self) -> Test {
         let test = Test::new().env("CTX_TOKEN", TOKEN);
         let plan = std::fs::read_to_string(self.test.path("plans/small.toml")).unwrap();
         test.write("plans/small.toml", &plan);

@@ -3,6 +3,7 @@
 
 mod adopted;
 mod asked;
+mod damaged;
 mod left;
 
 use ctx::error::Code;

@@ -5,6 +5,7 @@ mod pipes;
 mod run;
 mod serve;
 mod terminal;
+mod unread;
 
 use crate::shop::Shop;
 use crate::support::Running;

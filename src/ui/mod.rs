@@ -1,9 +1,17 @@
 //! Everything that ctx prints goes through here.
 //!
 //! stdout is the result, stderr is everything else. A reader that went away (`| head`) ends the
-//! output quietly: the ledger is the record, the terminal is a view.
+//! output quietly, and one that does not read holds up nothing but the output: the ledger is the
+//! record, the terminal is a view.
 
-use std::io::{IsTerminal, Write};
+mod outlet;
+mod view;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+pub use outlet::{Outlet, Sink, Worth};
+use view::{Stream, View};
 
 use crate::error::Failure;
 use crate::secret::redacted;
@@ -30,7 +38,13 @@ pub struct Ui {
     pub live: bool,
     /// Columns to fit into.
     pub width: usize,
+    view: View,
 }
+
+/// How long the end of a command waits for the reader of its last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The same after a second signal.
+const IMPATIENCE: Duration = Duration::from_millis(200);
 
 impl Ui {
     /// Decides from the flags, the environment and the terminal.
@@ -56,20 +70,47 @@ impl Ui {
             color_err: colored(err),
             live: err && !json && env("TERM") != "dumb" && env("CI").is_empty(),
             width: columns.unwrap_or_else(terminal_width),
+            view: View::default(),
         }
+    }
+
+    /// From now on nothing waits for whoever reads: a run is driven. Holds for every clone.
+    pub fn detach(&self) {
+        self.view.begin();
+    }
+
+    /// Waits a little until the last lines are read.
+    pub fn finish(&self) {
+        self.view.finish(PATIENCE);
+    }
+
+    /// Waits until the last lines are read, for somebody who does not want to wait.
+    pub fn finish_soon(&self) {
+        self.view.finish(IMPATIENCE);
+    }
+
+    /// Stdout, for an observer.
+    pub fn outlet(&self) -> Outlet {
+        Outlet::new(&self.view, Stream::Out)
+    }
+
+    /// Stderr, for an observer.
+    pub fn outlet_err(&self) -> Outlet {
+        Outlet::new(&self.view, Stream::Err)
+    }
+
+    fn put(&self, stream: Stream, worth: Worth, text: &str) {
+        self.view.put(stream, worth, redacted(text).as_bytes());
     }
 
     /// Prints a line of the result to stdout.
     pub fn out(&self, line: impl AsRef<str>) {
-        // A closed pipe is not an error of ours.
-        let _ = writeln!(std::io::stdout().lock(), "{}", redacted(line.as_ref()));
+        self.put(Stream::Out, Worth::Result, &format!("{}\n", line.as_ref()));
     }
 
     /// Prints text of the result to stdout as it is.
     pub fn out_raw(&self, text: impl AsRef<str>) {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(redacted(text.as_ref()).as_bytes());
-        let _ = out.flush();
+        self.put(Stream::Out, Worth::Result, text.as_ref());
     }
 
     /// Prints one JSON document, or one record of a stream, to stdout.
@@ -80,20 +121,18 @@ impl Ui {
     /// Prints a line of progress or advice to stderr, unless quiet.
     pub fn note(&self, line: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{}", redacted(line.as_ref()));
+            self.put(Stream::Err, Worth::Record, &format!("{}\n", line.as_ref()));
         }
     }
 
     /// Prints a question to stderr, leaving the cursor behind it.
     pub fn ask(&self, question: &str) {
-        let mut err = std::io::stderr().lock();
-        let _ = write!(err, "{question}");
-        let _ = err.flush();
+        self.put(Stream::Err, Worth::Result, question);
     }
 
     /// Prints a failure to stderr: what, why, what next.
     pub fn fail(&self, failure: &Failure) {
-        let _ = write!(std::io::stderr().lock(), "{}", redacted(&self.render(failure)));
+        self.put(Stream::Err, Worth::Result, &self.render(failure));
     }
 
     /// A failure as text.
@@ -182,7 +221,7 @@ fn break_line(line: &str, room: usize) -> String {
 }
 
 /// The width of the terminal on stderr or stdout; 80 where there is none.
-fn terminal_width() -> usize {
+pub fn terminal_width() -> usize {
     let sized = |fd: std::os::fd::BorrowedFd<'_>| {
         rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col))
     };
@@ -213,6 +252,7 @@ mod tests {
             color_err: false,
             live: false,
             width: 80,
+            view: View::default(),
         };
         let failure = Failure::new(Code::Unreachable, "the orchestrator does not answer")
             .why("connection refused\n(os error 111)")
