@@ -114,7 +114,7 @@ pub enum Restore {
     Needed { attempt: u32 },
     Intended { attempt: u32, key: String, if_match: u64 },
     Applied { attempt: u32, rev: u64 },
-    Confirming { rev: u64, key: String },
+    Confirming { attempt: u32, rev: u64, key: String },
     Confirmed { rev: u64 },
 }
 
@@ -282,7 +282,8 @@ impl RunState {
                 self.restore(|was| Restore::Applied { attempt: was.attempt(), rev: *rev });
             }
             Fact::RestoreConfirmIntended { rev, key } => {
-                self.restore(|_| Restore::Confirming { rev: *rev, key: key.clone() });
+                let (rev, key) = (*rev, key.clone());
+                self.restore(|was| Restore::Confirming { attempt: was.attempt(), rev, key });
             }
             Fact::RestoreConfirmed { rev, anchor } => {
                 self.see(anchor.as_ref());
@@ -479,8 +480,9 @@ impl Restore {
         match self {
             Self::Needed { attempt }
             | Self::Intended { attempt, .. }
-            | Self::Applied { attempt, .. } => *attempt,
-            Self::Confirming { .. } | Self::Confirmed { .. } => 1,
+            | Self::Applied { attempt, .. }
+            | Self::Confirming { attempt, .. } => *attempt,
+            Self::Confirmed { .. } => 1,
         }
     }
 }

@@ -374,6 +374,27 @@ fn a_rollback_killed_anywhere_is_finished_by_the_next_process() {
 }
 
 #[test]
+fn a_restore_that_is_lost_before_its_confirmation_gets_a_new_key() {
+    let mut state = RunState::begin(run_id(), begun()).unwrap();
+    state.evolve(&Fact::RollbackBegun { cause: "asked for".into() }).unwrap();
+    for lost in 1..4 {
+        let Next::BeginRestore { attempt } = super::decide::decide(&state) else {
+            panic!("{:?}", state.rollback)
+        };
+        assert_eq!(attempt, lost, "each attempt has its own number, and so its own key");
+        let (key, target_hash) = (format!("k{attempt}"), String::new());
+        for fact in [
+            Fact::RestoreIntended { attempt, key, if_match: 1, target_hash },
+            Fact::RestoreApplied { rev: 2 },
+            Fact::RestoreConfirmIntended { rev: 2, key: format!("c{attempt}") },
+            Fact::RestoreVoid { why: "the orchestrator restarted".into() },
+        ] {
+            state.evolve(&fact).unwrap();
+        }
+    }
+}
+
+#[test]
 fn undoing_a_phase_reaches_no_milestone() {
     let milestone = crate::plan::model::Milestone {
         id: "pooling".parse().unwrap(),

@@ -104,7 +104,9 @@ impl Protocol {
                 };
                 Call::Apply { key: key.clone(), if_match: *if_match, request: Box::new(request) }
             }
-            Some(Restore::Confirming { rev, key }) => Call::Confirm { key: key.clone(), rev: *rev },
+            Some(Restore::Confirming { rev, key, .. }) => {
+                Call::Confirm { key: key.clone(), rev: *rev }
+            }
             _ => unreachable!("decide sends what is intended"),
         })
     }
