@@ -2,7 +2,8 @@
 //!
 //! In reading order:
 //!
-//! - [`units`], [`ids`], [`clock`], [`error`]: the small words everything else is said in.
+//! - [`units`], [`ids`], [`clock`], [`error`], [`rules`]: the small words everything else is said
+//!   in.
 //! - [`plan`] (pure): TOML with spans becomes a valid plan, or all its faults at once.
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
 //! - [`ledger`]: facts, the hash chain over them (pure), the SQLite store, its projections.
@@ -31,7 +32,10 @@ pub mod plan;
 pub mod progress;
 pub mod rehearsal;
 pub mod report;
+pub mod rules;
 pub mod secret;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 pub mod ui;
 pub mod units;

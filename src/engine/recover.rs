@@ -7,6 +7,7 @@ use super::state::{MoveState, Restore, Rollback, RunState};
 use crate::control::armed::Tripped;
 use crate::control::wire::{Operation, State};
 use crate::ledger::fact::{Fact, HaltReason};
+use crate::rules::{Rule, holds};
 
 /// What to record before the run goes on.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,9 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         let (ours, theirs) = (&state.begun.base.state_uuid, &there.state_uuid);
         let detail = format!("the run began on orchestrator {ours}, this one is {theirs}");
         return Finding::Halt { reason: HaltReason::WrongOrchestrator, detail };
+    }
+    if !holds(Rule::Table) {
+        return Finding::GoOn;
     }
     if let Some(fact) = taken_back(state, there) {
         return Finding::Record(fact);
@@ -134,6 +138,9 @@ fn idle(state: &RunState, there: &State) -> Finding {
 }
 
 fn drift(state: &RunState, there: &State) -> Finding {
+    if !holds(Rule::Drift) {
+        return Finding::GoOn;
+    }
     let expected = state.expected().hash();
     let detail = format!(
         "revision {} has configuration {:.12}, the ledger expects {:.12}",

@@ -13,6 +13,7 @@ use crate::ids::{BackupId, CriterionId, MilestoneId, PhaseId, RunId, StepId};
 use crate::judge::Verdict;
 use crate::ledger::fact::{At, Fact, HaltReason, Outcome, RunBegun, RunKind, Undo};
 use crate::plan::model::{Action, Milestone, OnFailure};
+use crate::rules::{Rule, holds};
 
 use super::moves::{Act, Move, unroll};
 
@@ -202,7 +203,9 @@ impl RunState {
                 self.see(anchor.as_ref());
                 // A new process soaks again from zero: nobody watched in between.
                 for state in &mut self.at {
-                    if let MoveState::Soaked { attempt, rev } = *state {
+                    if let MoveState::Soaked { attempt, rev } = *state
+                        && holds(Rule::SoakAgain)
+                    {
                         *state = MoveState::Applied { attempt, rev };
                     }
                 }
@@ -219,7 +222,7 @@ impl RunState {
                 self.set(at, MoveState::Applied { attempt, rev: *rev })?;
             }
             Fact::ChangeVoid { at, .. } => {
-                let attempt = self.attempt(at)? + 1;
+                let attempt = self.attempt(at)? + u32::from(holds(Rule::FreshAttempt));
                 self.set(at, MoveState::Waiting { attempt })?;
             }
             Fact::SoakEnded { at, .. } => match self.state_of(at)?.clone() {

@@ -1,0 +1,696 @@
+//! A command line at work: what the executor does with a ledger and a socket, done in virtual
+//! time.
+
+use std::rc::Rc;
+
+use super::mutants::Switch;
+use super::network::{Answered, Reply, Request, What};
+use super::operator::{
+    Conversation, Last, Lease, Ledger, Operator, Outcome2, Process, Stage, Stop,
+};
+use super::scenario;
+use super::witness::TTL;
+use super::world::{Event, World};
+use crate::control::wire::{Fence, LeaseRequest, ProblemCode, State};
+use crate::engine::decide::Next;
+use crate::engine::protocol::{Answer, Call, Protocol, Want};
+use crate::ids::RunId;
+use crate::ledger::fact::{Fact, Outcome};
+
+/// How long the client waits for an answer.
+const TIMEOUT: u64 = 10_000;
+/// As the executor has them.
+const PATIENCE: u64 = 60_000;
+const ROLLBACK_PATIENCE: u64 = 600_000;
+const FIRST_PATIENCE: u64 = 350;
+const PAUSE: u64 = 50;
+const LONGEST_PAUSE: u64 = 2_000;
+const WAIT: u64 = 500;
+
+/// Whether there is something to do right away.
+#[derive(PartialEq)]
+enum Flow {
+    Again,
+    Blocked,
+}
+
+impl World {
+    /// A person types a command.
+    pub(super) fn comes(&mut self, at: usize) {
+        let operator = &self.operators[at];
+        if operator.process.is_some() || operator.last.is_some() {
+            return;
+        }
+        let faulty = self.kills > 0;
+        if faulty && self.rng.one_in(40) {
+            self.tell(|| format!("operator {at} goes away for good"));
+            self.operators[at].last = Some(Last::Gone);
+            return;
+        }
+        let undo = self.rng.one_in(12);
+        let operator = &mut self.operators[at];
+        operator.incarnation += 1;
+        let open = operator.runs.last().map(Ledger::state).filter(|state| state.ended.is_none());
+        let conversation = match open {
+            Some(state) => Conversation::Run(Box::new(Protocol::new(state, 1))),
+            None => {
+                operator.begun += 1;
+                Conversation::Opening { run: scenario::run_id(at, operator.begun) }
+            }
+        };
+        operator.process = Some(Process {
+            conversation,
+            stage: Stage::Free,
+            lease: None,
+            arrived: false,
+            agreed: false,
+            asked_to_stop: false,
+            asked_to_undo: undo,
+            leaving: None,
+        });
+        let incarnation = operator.incarnation;
+        if faulty && self.rng.one_in(3) {
+            let when = self.now + self.rng.within(0, 20_000);
+            self.at(when, Event::Kill { operator: at, incarnation });
+        }
+        if self.rng.one_in(12) {
+            let when = self.now + self.rng.within(0, 15_000);
+            self.at(when, Event::Signal { operator: at, incarnation });
+        }
+        self.tell(|| format!("operator {at} comes{}", if undo { ", to undo" } else { "" }));
+        self.go_on(at);
+    }
+
+    fn process(&mut self, at: usize) -> &mut Process {
+        self.operators[at].process.as_mut().expect("it is running")
+    }
+
+    /// The process is gone at once; its disk stays, up to a few rows where that rule is missing.
+    pub(super) fn kill(&mut self, at: usize) {
+        if self.operators[at].process.take().is_none() {
+            return;
+        }
+        self.tell(|| format!("operator {at} is killed"));
+        self.operators[at].generation += 1;
+        let lost = if self.has(Switch::LosesRows) { self.rng.within(0, 3) } else { 0 };
+        if let Some(ledger) = self.operators[at].runs.last_mut() {
+            let kept = ledger.facts.len().saturating_sub(usize::try_from(lost).unwrap_or(0));
+            ledger.facts.truncate(kept.min(ledger.durable));
+            ledger.durable = ledger.facts.len();
+        }
+        self.return_later(at);
+    }
+
+    fn return_later(&mut self, at: usize) {
+        let pause = if self.rng.one_in(4) { 45_000 } else { 6_000 };
+        let when = self.now + self.rng.within(100, pause);
+        self.at(when, Event::Return { operator: at });
+    }
+
+    pub(super) fn signal(&mut self, at: usize, incarnation: u64) {
+        if self.operators[at].incarnation == incarnation
+            && let Some(process) = &mut self.operators[at].process
+        {
+            process.asked_to_stop = true;
+            let soaking = matches!(process.stage, Stage::Busy { next: Next::Soak { .. }, .. });
+            if soaking {
+                process.stage = Stage::Free;
+                self.go_on(at);
+            }
+        }
+    }
+
+    /// Does one thing after the other, until something has to be waited for.
+    pub(super) fn go_on(&mut self, at: usize) {
+        while self.operators[at].process.is_some()
+            && self.witness.violation.is_none()
+            && self.step(at) == Flow::Again
+        {}
+    }
+
+    /// Whether changes must not be sent any more.
+    fn is_lost(&self, at: usize) -> bool {
+        let lease = self.operators[at].process.as_ref().and_then(|p| p.lease.as_ref());
+        lease.is_some_and(|lease| {
+            let silent = self.now - lease.agreed > TTL * 2 / 3;
+            lease.refused || (silent && !self.has(Switch::NoSelfFence))
+        })
+    }
+
+    fn step(&mut self, at: usize) -> Flow {
+        if !matches!(self.process(at).stage, Stage::Free) {
+            return Flow::Blocked;
+        }
+        let lost = self.is_lost(at);
+        let process = self.process(at);
+        let protocol = match &mut process.conversation {
+            Conversation::Run(protocol) => protocol,
+            Conversation::Opening { .. } => {
+                let call = match process.lease {
+                    None => Call::Acquire { min_token: 0, last_anchor: None },
+                    Some(_) => Call::State,
+                };
+                return self.ask(at, call, None);
+            }
+        };
+        if lost {
+            process.lease = None;
+            protocol.lease_lost();
+        }
+        let want = protocol.next();
+        if let Some(stop) = process.leaving.clone() {
+            // What is provisional is being taken back, asking only once.
+            return match want {
+                Want::Record(fact) if protocol.is_taking_back() => self.record(at, &fact),
+                Want::Send(call) if protocol.is_taking_back() => self.ask(at, call, None),
+                _ => self.left(at, stop),
+            };
+        }
+        if !process.agreed {
+            if !protocol.is_settled() {
+                return self.converse(at, want);
+            }
+            process.agreed = true;
+            let news = protocol.state.rollback.is_none() && protocol.state.ended.is_none();
+            if process.asked_to_undo && news {
+                let cause = "asked for by somebody".to_owned();
+                return self.record(at, &Fact::RollbackBegun { cause });
+            }
+            return Flow::Again;
+        }
+        let ending = matches!(want, Want::Act(Next::Ended(_) | Next::End { .. }));
+        if process.asked_to_stop && protocol.state.rollback.is_none() && !ending {
+            return self.leave(at, Stop::Interrupted);
+        }
+        self.converse(at, want)
+    }
+
+    fn converse(&mut self, at: usize, want: Want) -> Flow {
+        match want {
+            Want::Record(fact) => self.record(at, &fact),
+            Want::Send(call) => self.ask(at, call, None),
+            Want::Wait { .. } => {
+                self.process(at).stage = Stage::Waiting;
+                self.alarm_in(at, WAIT)
+            }
+            Want::Act(next) => self.act(at, next),
+            Want::Halt { reason, detail } => self.leave(at, Stop::Halted(reason, detail)),
+            Want::GiveUp(problem) => self.leave(at, Stop::Refused(Box::new(problem))),
+        }
+    }
+
+    /// Does what only the run itself can do.
+    fn act(&mut self, at: usize, next: Next) -> Flow {
+        let protocol = self.protocol(at);
+        let place = |index: usize| protocol.state.moves[index].at.clone();
+        match next {
+            Next::Begin { index, attempt } => {
+                self.protocol(at).begin_change(index, attempt);
+                Flow::Again
+            }
+            Next::Soak { index } => {
+                let soak = protocol.state.moves[index].soak.as_millis();
+                let soak = u64::try_from(soak).expect("a small number");
+                let breach = self.rng.one_in(16);
+                self.busy(at, Next::Soak { index }, soak, breach)
+            }
+            Next::Local { index } => {
+                let fact = Fact::LocalIntended { at: place(index) };
+                if self.record(at, &fact) == Flow::Blocked {
+                    return Flow::Blocked;
+                }
+                let takes = self.rng.within(100, 8_000);
+                self.busy(at, Next::Local { index }, takes, false)
+            }
+            Next::Backup | Next::Undo { .. } => {
+                let takes = self.rng.within(10, 1_000);
+                self.busy(at, next, takes, false)
+            }
+            Next::End { outcome, summary } => self.record(at, &Fact::RunEnded { outcome, summary }),
+            Next::Ended(outcome) => self.leave(at, Stop::Ended(outcome)),
+            other => unreachable!("the phases have no criteria: {other:?}"),
+        }
+    }
+
+    fn busy(&mut self, at: usize, next: Next, takes: u64, breach: bool) -> Flow {
+        let until = self.now + if breach { takes / 2 } else { takes };
+        self.process(at).stage = Stage::Busy { next, until, breach };
+        self.look_again(at, until)
+    }
+
+    /// Wakes up at the end of what is done, or when the lease may be lost.
+    fn look_again(&mut self, at: usize, until: u64) -> Flow {
+        let lease = self.process(at).lease.as_ref();
+        let lost_at = lease.map_or(u64::MAX, |lease| lease.agreed + TTL * 2 / 3 + 1);
+        let left = until.min(lost_at.max(self.now + 200)) - self.now;
+        self.alarm_in(at, left)
+    }
+
+    /// What was done is done.
+    fn finished(&mut self, at: usize, next: &Next, breach: bool) {
+        let protocol = self.protocol(at);
+        let place = |index: usize| protocol.state.moves[index].at.clone();
+        let fact = match next {
+            Next::Soak { index } if breach => Fact::GuardBreached {
+                guard: "g".parse().expect("a name"),
+                at: place(*index),
+                why: "too much".to_owned(),
+            },
+            Next::Soak { index } => Fact::SoakEnded { at: place(*index), looks: 1 },
+            Next::Local { index } => Fact::LocalDone { at: place(*index), detail: String::new() },
+            Next::Backup => Fact::BackupDone {
+                backup: "b".parse().expect("a name"),
+                path: String::new(),
+                bytes: 0,
+                manifest_hash: String::new(),
+            },
+            Next::Undo { index } => {
+                let rollback = protocol.state.rollback.as_ref().expect("it is being undone");
+                let undo = rollback.undo[*index].0.clone();
+                Fact::Undone { phase: undo.phase, step: undo.step.id, detail: String::new() }
+            }
+            other => unreachable!("nothing else takes time: {other:?}"),
+        };
+        self.process(at).stage = Stage::Free;
+        self.record(at, &fact);
+    }
+
+    fn protocol(&mut self, at: usize) -> &mut Protocol {
+        match &mut self.process(at).conversation {
+            Conversation::Run(protocol) => protocol,
+            Conversation::Opening { .. } => unreachable!("the run is begun"),
+        }
+    }
+
+    /// Makes a fact durable; the process may die before or after.
+    fn record(&mut self, at: usize, fact: &Fact) -> Flow {
+        let hazard = self.rng.within(0, 1000);
+        if hazard < self.kills {
+            self.kill(at);
+            return Flow::Blocked;
+        }
+        self.tell(|| format!("ledger {at} {fact:?}"));
+        let intent = matches!(
+            fact,
+            Fact::ChangeIntended { .. }
+                | Fact::ConfirmIntended { .. }
+                | Fact::RevertIntended { .. }
+                | Fact::RestoreIntended { .. }
+                | Fact::RestoreConfirmIntended { .. }
+        );
+        let volatile = intent && self.has(Switch::IntentAfterSend);
+        let operator = &mut self.operators[at];
+        let (Some(process), Some(ledger)) = (&mut operator.process, operator.runs.last_mut())
+        else {
+            unreachable!("a process that records has a ledger")
+        };
+        let Conversation::Run(protocol) = &mut process.conversation else {
+            unreachable!("the run is begun")
+        };
+        self.witness.recorded(&protocol.state, &ledger.facts, fact, &self.server.active);
+        ledger.facts.push(fact.clone());
+        if !volatile {
+            ledger.durable = ledger.facts.len();
+        }
+        if hazard < self.kills * 2 {
+            self.kill(at);
+            return Flow::Blocked;
+        }
+        protocol.recorded(fact).expect("it is a fact of this run");
+        Flow::Again
+    }
+
+    /// Sends a request, for the first time or again.
+    fn ask(&mut self, at: usize, call: Call, tries: Option<(u64, u64)>) -> Flow {
+        let (began, pause) = tries.unwrap_or((self.now, PAUSE));
+        let id = self.number();
+        let request = self.request(at, id, &call);
+        let asked = self.now;
+        self.send(&request);
+        self.process(at).stage = Stage::Sent { call, id, began, asked, pause };
+        self.alarm_in(at, TIMEOUT)
+    }
+
+    fn run_of(&mut self, at: usize) -> RunId {
+        match &self.process(at).conversation {
+            Conversation::Opening { run } => run.clone(),
+            Conversation::Run(protocol) => protocol.state.run.clone(),
+        }
+    }
+
+    fn request(&mut self, at: usize, id: u64, call: &Call) -> Request {
+        let run = self.run_of(at);
+        let fresh = self.has(Switch::FreshKeys);
+        let key = |key: &String| if fresh { format!("{key}~{id}") } else { key.clone() };
+        let process = self.process(at);
+        let leased = process.lease.as_ref().map(|lease| lease.fence.clone());
+        let known = match &process.conversation {
+            Conversation::Run(protocol) => protocol.state.fence.clone(),
+            Conversation::Opening { .. } => None,
+        };
+        let opening = matches!(process.conversation, Conversation::Opening { .. });
+        let fence = Some(leased.clone().or(known).unwrap_or_default());
+        let (fence, what) = match call {
+            Call::Acquire { min_token, last_anchor } => {
+                let request = LeaseRequest {
+                    run,
+                    holder: String::new(),
+                    host: String::new(),
+                    pid: 1,
+                    ttl_ms: TTL,
+                    min_token: *min_token,
+                    last_anchor: last_anchor.clone(),
+                };
+                (None, What::Lease(Rc::new(request)))
+            }
+            // The first look of all carries no fence, nor does one without a lease.
+            Call::State if opening => (None, What::State),
+            Call::State => (leased, What::State),
+            Call::Operation { key } => (fence, What::Operation { key: key.clone() }),
+            Call::Apply { key: k, if_match, request } => {
+                let request = Rc::new((**request).clone());
+                (fence, What::Apply { key: key(k), if_match: *if_match, request })
+            }
+            Call::Confirm { key: k, rev } => (fence, What::Confirm { key: key(k), rev: *rev }),
+            Call::Revert { key: k, rev } => (fence, What::Revert { key: key(k), rev: *rev }),
+            Call::Arm(_) => (fence, What::Arm),
+            Call::Disarm => (fence, What::Disarm),
+        };
+        Request { id, operator: at, fence, what }
+    }
+
+    fn alarm_in(&mut self, at: usize, after: u64) -> Flow {
+        self.operators[at].generation += 1;
+        let generation = self.operators[at].generation;
+        self.at(self.now + after, Event::Alarm { operator: at, generation });
+        Flow::Blocked
+    }
+
+    /// What was waited for has not come, or is over.
+    pub(super) fn alarm(&mut self, at: usize, generation: u64) {
+        if self.operators[at].generation != generation || self.operators[at].process.is_none() {
+            return;
+        }
+        let now = self.now;
+        let lost = self.is_lost(at);
+        match std::mem::replace(&mut self.process(at).stage, Stage::Free) {
+            Stage::Sent { call, began, pause, .. } => self.unanswered(at, call, began, pause, true),
+            Stage::Pausing { call, began, pause } => {
+                if self.process(at).asked_to_stop && !self.is_rolling_back(at) {
+                    self.leave(at, Stop::Interrupted);
+                } else {
+                    let pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.ask(at, call, Some((began, pause)));
+                }
+            }
+            Stage::Waiting => {
+                if self.process(at).asked_to_stop && !self.is_rolling_back(at) {
+                    self.leave(at, Stop::Interrupted);
+                } else {
+                    self.protocol(at).waited();
+                }
+            }
+            Stage::Busy { next, until, breach } => {
+                let watched = matches!(next, Next::Soak { .. } | Next::Local { .. });
+                if watched && lost {
+                    // The next step finds out, and takes the lease again.
+                } else if now >= until {
+                    self.finished(at, &next, breach);
+                } else {
+                    self.process(at).stage = Stage::Busy { next, until, breach };
+                    self.look_again(at, until);
+                }
+            }
+            Stage::Releasing { .. } => self.gone(at),
+            Stage::Free => {}
+        }
+        self.go_on(at);
+    }
+
+    fn is_rolling_back(&mut self, at: usize) -> bool {
+        match &self.process(at).conversation {
+            Conversation::Run(protocol) => protocol.state.rollback.is_some(),
+            Conversation::Opening { .. } => false,
+        }
+    }
+
+    /// A request has no definite answer.
+    fn unanswered(&mut self, at: usize, call: Call, began: u64, pause: u64, sent: bool) {
+        let rolling_back = self.is_rolling_back(at);
+        let process = self.process(at);
+        let opening = matches!(process.conversation, Conversation::Opening { .. });
+        let patience = match (process.arrived, rolling_back) {
+            _ if opening || process.leaving.is_some() => 0,
+            (false, _) if !sent => 0,
+            (false, _) => FIRST_PATIENCE,
+            (true, false) => PATIENCE,
+            (true, true) => ROLLBACK_PATIENCE,
+        };
+        if let Some(stop) = process.leaving.clone() {
+            self.left(at, stop);
+        } else if self.now - began >= patience {
+            self.leave(at, Stop::Lost);
+        } else {
+            self.process(at).stage = Stage::Pausing { call, began, pause };
+            self.alarm_in(at, pause);
+        }
+    }
+
+    /// An answer arrives; maybe to a question that nobody asks any more.
+    pub(super) fn reply(&mut self, reply: &Reply) {
+        let at = reply.operator;
+        let Some(process) = &mut self.operators[at].process else { return };
+        if let Some(lease) = &mut process.lease
+            && let Some((id, asked)) = lease.asked
+            && id == reply.id
+        {
+            return self.kept(at, asked, &reply.result);
+        }
+        match &process.stage {
+            Stage::Sent { id, .. } if *id == reply.id => {}
+            Stage::Releasing { id } if *id == reply.id => return self.gone(at),
+            _ => return,
+        }
+        let stage = std::mem::replace(&mut process.stage, Stage::Free);
+        let Stage::Sent { call, began, asked, pause, .. } = stage else { return };
+        self.operators[at].generation += 1;
+        if let Some(ledger) = self.operators[at].runs.last_mut() {
+            ledger.durable = ledger.facts.len();
+        }
+        match &reply.result {
+            Answered::Unreachable => self.unanswered(at, call, began, pause, false),
+            Answered::Answer(answer) => match &**answer {
+                Answer::Refused(problem) if problem.status >= 500 => {
+                    self.unanswered(at, call, began, pause, true);
+                }
+                answer => self.hear(at, answer.clone(), asked),
+            },
+            Answered::Fine => {}
+        }
+        self.go_on(at);
+    }
+
+    fn hear(&mut self, at: usize, answer: Answer, asked: u64) {
+        self.process(at).arrived = true;
+        if let Answer::Granted { fence, anchor } = &answer {
+            let lease = Lease {
+                fence: fence.clone(),
+                anchor: anchor.clone(),
+                agreed: asked,
+                refused: false,
+                asked: None,
+                round: 0,
+            };
+            self.process(at).lease = Some(lease);
+            let incarnation = self.operators[at].incarnation;
+            let when = self.now + TTL / 3;
+            self.at(when, Event::Renewal { operator: at, incarnation, round: 0 });
+        }
+        match &mut self.process(at).conversation {
+            Conversation::Run(protocol) => protocol.heard(answer),
+            Conversation::Opening { .. } => match answer {
+                Answer::Granted { .. } => {}
+                Answer::State(there) => self.begin(at, &there),
+                Answer::Refused(problem) => {
+                    self.leave(at, Stop::Refused(Box::new(problem)));
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// The run's first fact.
+    fn begin(&mut self, at: usize, there: &State) {
+        let run = self.run_of(at);
+        let plan = self.operators[at].plan;
+        let undo = self.operators[at].runs.last().map(Ledger::state);
+        let opening = scenario::opening(run.clone(), plan, undo.as_ref(), there);
+        self.witness.begun(plan, &opening);
+        self.tell(|| format!("ledger {at} run {run:?} begun on revision {}", there.head));
+        let ledger = Ledger { opening: opening.clone(), facts: Vec::new(), durable: 0 };
+        self.operators[at].runs.push(ledger);
+        let process = self.process(at);
+        let Some(lease) = &process.lease else { unreachable!("it was granted before the look") };
+        let protocol = Protocol::granted(opening, 1, lease.fence.clone(), lease.anchor.clone());
+        process.conversation = Conversation::Run(Box::new(protocol));
+    }
+
+    /// The lease is to be renewed.
+    pub(super) fn renewal(&mut self, at: usize, incarnation: u64, round: u64) {
+        if self.operators[at].incarnation != incarnation {
+            return;
+        }
+        let Some(process) = &mut self.operators[at].process else { return };
+        let releasing = matches!(process.stage, Stage::Releasing { .. });
+        let Some(lease) = process.lease.as_mut().filter(|lease| lease.round == round) else {
+            return;
+        };
+        if lease.refused || releasing {
+            return;
+        }
+        lease.round += 1;
+        let (fence, round) = (lease.fence.clone(), lease.round);
+        let id = self.number();
+        let now = self.now;
+        let call = Call::Acquire { min_token: 0, last_anchor: None };
+        let request = Request { fence: Some(fence), ..self.request(at, id, &call) };
+        self.send(&request);
+        if let Some(lease) = &mut self.process(at).lease {
+            lease.asked = Some((id, now));
+        }
+        // Without an answer, the next one goes out after the timeout and a pause.
+        let when = now + TIMEOUT + TTL / 3;
+        self.at(when, Event::Renewal { operator: at, incarnation, round });
+    }
+
+    /// A renewal was answered.
+    fn kept(&mut self, at: usize, asked: u64, result: &Answered) {
+        let incarnation = self.operators[at].incarnation;
+        let now = self.now;
+        let Some(lease) = &mut self.process(at).lease else { return };
+        lease.asked = None;
+        match result {
+            Answered::Fine => lease.agreed = asked,
+            Answered::Answer(answer) => {
+                if let Answer::Refused(problem) = &**answer {
+                    lease.refused |= problem.status < 500;
+                }
+            }
+            Answered::Unreachable => {}
+        }
+        if lease.refused {
+            let watching = matches!(
+                self.process(at).stage,
+                Stage::Busy { next: Next::Soak { .. } | Next::Local { .. }, .. }
+            );
+            if watching {
+                self.process(at).stage = Stage::Free;
+                self.go_on(at);
+            }
+            return;
+        }
+        lease.round += 1;
+        let round = lease.round;
+        self.at(now + TTL / 3, Event::Renewal { operator: at, incarnation, round });
+    }
+
+    /// Makes the stop safe and puts it on record.
+    fn leave(&mut self, at: usize, stop: Stop) -> Flow {
+        self.tell(|| format!("operator {at} leaves: {stop:?}"));
+        if let Stop::Refused(problem) = &stop
+            && !matches!(problem.code, ProblemCode::LeaseHeld | ProblemCode::GuardsArmed)
+        {
+            let problem = problem.clone();
+            self.witness.refused(&problem);
+        }
+        let process = self.process(at);
+        let taking_back = match (&stop, &mut process.conversation) {
+            (Stop::Interrupted, Conversation::Run(protocol)) => protocol.take_back(),
+            _ => false,
+        };
+        if taking_back {
+            process.leaving = Some(stop);
+            return Flow::Again;
+        }
+        match (&stop, &process.conversation) {
+            (Stop::Interrupted | Stop::Halted(..), Conversation::Run(_)) => self.left(at, stop),
+            _ => {
+                process.leaving = Some(stop);
+                self.release(at)
+            }
+        }
+    }
+
+    fn left(&mut self, at: usize, stop: Stop) -> Flow {
+        let fact = match &stop {
+            Stop::Halted(reason, detail) => {
+                Some(Fact::Halted { reason: *reason, detail: detail.clone() })
+            }
+            Stop::Interrupted => Some(Fact::Interrupted { by: "SIGINT".to_owned() }),
+            _ => None,
+        };
+        if let Some(fact) = fact
+            && self.record(at, &fact) == Flow::Blocked
+        {
+            return Flow::Blocked;
+        }
+        self.process(at).leaving = Some(stop);
+        self.release(at)
+    }
+
+    /// Gives the lease back, asking only once.
+    fn release(&mut self, at: usize) -> Flow {
+        let Some(lease) = &self.process(at).lease else {
+            self.gone(at);
+            return Flow::Blocked;
+        };
+        let fence: Fence = lease.fence.clone();
+        let id = self.number();
+        let request = Request { id, operator: at, fence: Some(fence), what: What::Release };
+        self.send(&request);
+        self.process(at).stage = Stage::Releasing { id };
+        self.alarm_in(at, TIMEOUT)
+    }
+
+    /// The process has ended by itself.
+    fn gone(&mut self, at: usize) {
+        let Some(process) = self.operators[at].process.take() else { return };
+        self.operators[at].generation += 1;
+        let last = match process.leaving {
+            Some(Stop::Ended(outcome)) => {
+                let operator: &mut Operator = &mut self.operators[at];
+                let again = operator.runs.len() == 1
+                    && operator.changes_mind
+                    && matches!(outcome, Outcome::Done | Outcome::Held);
+                let undone = operator.runs.len() > 1 && outcome == Outcome::Done;
+                match (again, undone) {
+                    (true, _) => None,
+                    (_, true) => Some(Last::Ended(Outcome2::Undone)),
+                    _ => Some(Last::Ended(outcome.into())),
+                }
+            }
+            Some(Stop::Halted(reason, _)) => Some(Last::Halted(reason.into())),
+            _ => None,
+        };
+        self.tell(|| format!("operator {at} is gone, {last:?}"));
+        self.operators[at].last = last;
+        if last.is_none() {
+            self.return_later(at);
+        }
+    }
+}
+
+impl Operator {
+    pub(super) fn new(plan: usize, changes_mind: bool) -> Self {
+        Self {
+            plan,
+            changes_mind,
+            runs: Vec::new(),
+            begun: 0,
+            process: None,
+            incarnation: 0,
+            generation: 0,
+            last: None,
+        }
+    }
+}

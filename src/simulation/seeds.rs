@@ -1,0 +1,77 @@
+//! The tests.
+
+use std::collections::BTreeMap;
+
+use super::invariants::Violation;
+use super::mutants::Switch;
+use super::operator::Last;
+use super::world::World;
+
+/// What many seeds came to.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) seeds: u64,
+    pub(super) events: u64,
+    pub(super) outcomes: BTreeMap<Option<Last>, u64>,
+    pub(super) overwritten: u64,
+}
+
+/// Runs seeds until one of them shows a violation.
+pub(super) fn first_violation(
+    seeds: std::ops::Range<u64>,
+    switches: &[Switch],
+    tally: &mut Tally,
+) -> Option<(u64, Violation)> {
+    for seed in seeds {
+        let mut world = World::new(seed, switches, false);
+        world.run();
+        tally.seeds += 1;
+        tally.events += world.events;
+        tally.overwritten += u64::from(world.witness.overwritten);
+        for outcome in world.outcomes() {
+            *tally.outcomes.entry(outcome).or_default() += 1;
+        }
+        if let Some(violation) = world.witness.violation {
+            return Some((seed, violation));
+        }
+    }
+    None
+}
+
+/// The whole history of a seed, in words.
+fn story(seed: u64, switches: &[Switch]) -> Vec<String> {
+    let mut world = World::new(seed, switches, true);
+    world.run();
+    let mut story = world.story.take().unwrap_or_default();
+    story.extend(world.witness.violation.iter().map(ToString::to_string));
+    story
+}
+
+/// Panics with the end of its history when a seed breaks something.
+fn clean(seeds: std::ops::Range<u64>) -> Tally {
+    let mut tally = Tally::default();
+    if let Some((seed, violation)) = first_violation(seeds, &[], &mut tally) {
+        let story = story(seed, &[]);
+        let end = story.len().saturating_sub(60);
+        panic!(
+            "seed {seed} breaks {violation}\n{}\n\nits whole history: CTX_SEED={seed} cargo test \
+             --lib one_seed -- --ignored --nocapture",
+            story[end..].join("\n")
+        );
+    }
+    tally
+}
+
+#[test]
+fn every_seed_keeps_the_invariants() {
+    let tally = clean(0..1000);
+    println!("{tally:?}");
+}
+
+#[test]
+#[ignore = "prints one history; see the module"]
+#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+fn one_seed() {
+    let seed = std::env::var("CTX_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    println!("{}", story(seed, &[]).join("\n"));
+}
