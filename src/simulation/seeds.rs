@@ -16,6 +16,17 @@ pub(super) struct Tally {
     pub(super) overwritten: u64,
 }
 
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.overwritten += other.overwritten;
+        for (outcome, times) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += times;
+        }
+    }
+}
+
 /// Runs seeds until one of them shows a violation.
 pub(super) fn first_violation(
     seeds: std::ops::Range<u64>,
@@ -66,6 +77,23 @@ fn clean(seeds: std::ops::Range<u64>) -> Tally {
 fn every_seed_keeps_the_invariants() {
     let tally = clean(0..1000);
     println!("{tally:?}");
+}
+
+#[test]
+#[ignore = "runs as many seeds as `CTX_SEEDS` says, from `CTX_FROM` on; see the module"]
+#[expect(clippy::disallowed_methods, reason = "a test's own switches and its stop watch")]
+fn millions() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (seeds, from) = (number("CTX_SEEDS").unwrap_or(100_000), number("CTX_FROM").unwrap_or(0));
+    let began = std::time::Instant::now();
+    let half = from + seeds / 2;
+    let other = std::thread::spawn(move || clean(half..from + seeds));
+    let mut tally = clean(from..half);
+    tally.add(&other.join().expect("the other half is clean"));
+    let took = began.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    let speed = tally.seeds as f64 / took;
+    println!("{tally:#?}\n{took:.1} s, {speed:.0} seeds/s");
 }
 
 #[test]
