@@ -64,7 +64,12 @@ impl Witness {
                 self.claimed(*rev, target);
             }
             Fact::RestoreConfirmed { rev, .. } => {
-                self.claimed(*rev, Some(state.target().hash()));
+                // A legacy app that moved takes the target of an armed phase along.
+                let moved =
+                    state.taken_back && self.confirmed.iter().any(|(known, _)| known == rev);
+                if !moved {
+                    self.claimed(*rev, Some(state.target().hash()));
+                }
             }
             Fact::LocalIntended { at } => {
                 let elsewhere = self.starts == 1 && self.elsewhere(run);
