@@ -72,7 +72,7 @@ impl Witness {
                 }
             }
             Fact::LocalIntended { at } => {
-                let elsewhere = self.starts == 1 && self.elsewhere(run);
+                let elsewhere = self.elsewhere(run);
                 self.hold(Invariant::I9, !elsewhere, || {
                     format!("run {run:?} begins `{at}` beside another run's lease")
                 });

@@ -243,7 +243,7 @@ impl World {
                 if self.record(at, &fact) == Flow::Blocked {
                     return Flow::Blocked;
                 }
-                let takes = self.rng.within(100, 8_000);
+                let takes = self.rng.within(100, 25_000);
                 self.busy(at, Next::Local { index }, takes, false)
             }
             Next::Backup | Next::Undo { .. } => {
@@ -832,7 +832,8 @@ impl World {
         self.operators[at].generation += 1;
         if let Some(Stop::Left(soaks)) = process.leaving {
             self.tell(|| format!("operator {at} leaves a soak"));
-            let when = self.now + soaks + self.rng.within(0, 60_000);
+            let late = if self.rng.one_in(2) { 1_500 } else { 60_000 };
+            let when = self.now + soaks + self.rng.within(0, late);
             return self.at(when, Event::Return { operator: at });
         }
         let last = match process.leaving {

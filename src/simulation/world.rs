@@ -315,7 +315,9 @@ impl World {
         let core = self.server.core.as_ref();
         let Some(armed) = core.and_then(|core| core.armed()).cloned() else { return };
         let owner = armed.run.as_str()[..4].parse::<usize>().expect("a small number");
-        if armed.tripped.is_none() && self.operators[owner].last.is_some() {
+        let operator = &self.operators[owner];
+        let open = operator.runs.last().is_some_and(|ledger| ledger.opening.run == armed.run);
+        if armed.tripped.is_none() && (operator.last.is_some() || !open) {
             let done = self.here(|server, here| server.ask(here, Ask::Abort));
             self.tell(|| format!("somebody aborts the phase that nobody sees to: {done:?}"));
         }
@@ -348,6 +350,9 @@ impl World {
 
     /// Sends a request on its way, maybe twice.
     pub(super) fn send(&mut self, request: &Request) {
+        if self.is_cut_off(request.operator) {
+            return;
+        }
         for travel in self.weather.travel(&mut self.rng).into_iter().flatten() {
             self.at(self.now + travel, Event::AtServer(request.clone()));
         }
@@ -360,7 +365,7 @@ impl World {
             let shown = shown(answered.as_ref());
             self.tell(|| format!("server  <- {at} #{id} {what}: {shown}"));
         }
-        let Some(result) = answered else { return };
+        let Some(result) = answered.filter(|_| !self.is_cut_off(request.operator)) else { return };
         let reply = Reply { id: request.id, operator: request.operator, result };
         if let Answered::Unreachable = reply.result {
             // A refused connection is known at once.
@@ -370,6 +375,11 @@ impl World {
         for travel in self.weather.travel(&mut self.rng).into_iter().flatten() {
             self.at(self.now + travel, Event::AtOperator(reply.clone()));
         }
+    }
+
+    fn is_cut_off(&self, operator: usize) -> bool {
+        let cut = self.scenario.partition;
+        cut.is_some_and(|(who, from, until)| who == operator && (from..until).contains(&self.now))
     }
 
     /// How it ended for each operator.
