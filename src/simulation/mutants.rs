@@ -109,7 +109,7 @@ caught! {
     a_change_outlives_a_restart: [RevertOnRestart] [];
     a_revert_reuses_the_old_number: [FreshNumber] [];
 
-    a_confirmation_names_no_revision: [NamesRevision] [];
+
     only_new_revisions_are_audited: [AuditConfirm] [];
     resuming_without_the_table: [Table] [];
     without_looking_for_drift: [Drift] [];

@@ -125,8 +125,11 @@ impl Protocol {
 
     pub(super) fn arm_request(&self) -> ArmRequest {
         let begun = &self.state.begun;
-        let record = serde_json::to_string(&Fact::RunBegun(Box::new(begun.clone())))
-            .expect("a fact is plain data");
+        let text = || {
+            serde_json::to_string(&Fact::RunBegun(Box::new(begun.clone())))
+                .expect("a fact is plain data")
+        };
+        let record = self.record.get_or_init(text).clone();
         ArmRequest {
             plan: begun.plan.clone(),
             phase: begun.phase.id.clone(),
