@@ -120,9 +120,8 @@ impl Witness {
     fn ends(&mut self, state: &RunState, outcome: Outcome, active: &Content) {
         let run = &state.run;
         let wanted = match (outcome, &state.begun.kind) {
-            (Outcome::Done, RunKind::Migrate) => state.expected().hash(),
+            (Outcome::Done, RunKind::Migrate) | (Outcome::Held, _) => state.expected().hash(),
             (Outcome::Done | Outcome::RolledBack, _) => state.target().hash(),
-            (Outcome::Held, _) => state.expected().hash(),
             (Outcome::RollbackIncomplete | Outcome::Abandoned, _) => {
                 let alone = self.is_alone() && self.restores == 0;
                 return self.hold(Invariant::I12, !alone, || {

@@ -278,6 +278,10 @@ impl World {
             Event::Calm => {
                 self.tell(|| "faults stop".to_owned());
                 (self.weather, self.kills) = (Weather::CALM, 0);
+                // Who comes back too late every time never gets anywhere: from here on they attend.
+                for operator in &mut self.operators {
+                    operator.grace = None;
+                }
             }
             Event::Alarm { operator, generation } => self.alarm(operator, generation),
             Event::Renewal { operator, incarnation, round } => {

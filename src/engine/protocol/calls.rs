@@ -79,13 +79,14 @@ impl Protocol {
     /// The intent to write the target back, or the word that it is in force already.
     pub(super) fn restore_intended(&self, attempt: u32, there: &State) -> Fact {
         let target_hash = self.state.target().hash();
-        // The orchestrator may have followed a legacy app that has moved, and insists on that.
-        let tripped = there.armed.as_ref().filter(|armed| {
+        // Where the legacy app has moved, the orchestrator brought back a target that is not
+        // ours, and insists on it. The read-back then says that a person is needed.
+        let moved = there.armed.as_ref().is_some_and(|armed| {
             armed.run == self.state.run
                 && armed.tripped.is_some()
-                && armed.target_hash == there.config_hash
+                && armed.target_hash != target_hash
         });
-        if there.config_hash == target_hash || tripped.is_some() {
+        if there.config_hash == target_hash || moved {
             let (rev, anchor) = (there.head, Some(there.anchor.clone()));
             return Fact::RestoreConfirmed { rev, anchor };
         }
