@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! - [`units`], [`ids`], [`clock`], [`error`]: the small words everything else is said in.
-//! - [`failpoint`]: instants with names, at which a test kills a debug build.
+//! - [`failpoint`], [`rules`]: instants and rules with names, for tests to kill at and to remove.
 //! - [`plan`] (pure): TOML with spans becomes a valid plan, or all its faults at once.
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
 //! - [`ledger`]: facts, the hash chain over them (pure), the SQLite store, its projections.
@@ -33,7 +33,10 @@ pub mod plan;
 pub mod progress;
 pub mod rehearsal;
 pub mod report;
+pub mod rules;
 pub mod secret;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 pub mod ui;
 pub mod units;

@@ -235,8 +235,10 @@ impl Client {
     }
 
     /// Disarms what is armed. Nothing armed is nothing to do.
-    pub async fn disarm(&self, fence: &Fence) -> Result<Reply<()>, ControlError> {
-        let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
+    /// `taken_back` says that the run knows of a trip of its own phase.
+    pub async fn disarm(&self, fence: &Fence, taken_back: bool) -> Result<Reply<()>, ControlError> {
+        let path = if taken_back { "/v1/guards?taken_back=true" } else { "/v1/guards" };
+        let call = self.request(Method::DELETE, path).header(FENCE, fence.to_string());
         failpoint::hit(Point::DisarmSends);
         let reply = self.send(call).await;
         failpoint::hit(Point::DisarmReceived);

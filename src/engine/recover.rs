@@ -3,10 +3,12 @@
 //! It is asked after a new fence was granted, so nothing of older processes can still arrive, and
 //! whenever the orchestrator's answer shows that the world is not as the ledger expects.
 
-use super::state::{MoveState, Restore, Rollback, RunState};
+use super::decide::{Next, decide};
+use super::state::{Arming, MoveState, Restore, Rollback, RunState};
 use crate::control::armed::Tripped;
 use crate::control::wire::{Operation, State};
 use crate::ledger::fact::{Fact, HaltReason};
+use crate::rules::{Rule, holds};
 
 /// What to record before the run goes on.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,12 +51,19 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         let detail = format!("the run began on orchestrator {ours}, this one is {theirs}");
         return Finding::Halt { reason: HaltReason::WrongOrchestrator, detail };
     }
+    if !holds(Rule::Table) {
+        return Finding::GoOn;
+    }
     if let Some(fact) = taken_back(state, there) {
         return Finding::Record(fact);
     }
     let provisional = there.provisional.as_ref().map(|p| p.rev);
+    // While a rollback is under way, two requests can be open; the answer is about one of them.
+    let about = |key: &str| op.filter(|op| op.key == key);
     let open = state.moves.iter().zip(&state.at).find_map(|(m, at)| match at {
-        MoveState::Intended { if_match, .. } => Some(intended(state, op, there, &m.at, *if_match)),
+        MoveState::Intended { if_match, key, .. } => {
+            Some(intended(state, about(key), there, &m.at, *if_match))
+        }
         MoveState::Applied { rev, .. } | MoveState::Soaked { rev, .. } => {
             Some(if provisional == Some(*rev) {
                 Finding::GoOn
@@ -64,7 +73,7 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
                 void(&m.at, format!("revision {rev} was reverted by the orchestrator"))
             })
         }
-        MoveState::Confirming { rev, .. } => Some(match op {
+        MoveState::Confirming { rev, key, .. } => Some(match about(key) {
             Some(op) => confirmed(&m.at, op.result.rev, there),
             None if provisional == Some(*rev) => Finding::GoOn,
             None if there.confirmed == *rev => confirmed(&m.at, *rev, there),
@@ -76,19 +85,33 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         return rolling_back(rollback, op, there, open);
     }
     if state.taken_back {
-        // It is about to be rolled back, and the content is the target's already.
-        return open.unwrap_or(Finding::GoOn);
+        // What was confirmed is gone as well; the rollback compares the rest.
+        return open.filter(|open| matches!(open, Finding::Record(_))).unwrap_or(Finding::GoOn);
     }
     open.unwrap_or_else(|| idle(state, there))
 }
 
 /// The orchestrator has taken the phase back by itself, and the ledger does not know yet.
 fn taken_back(state: &RunState, there: &State) -> Option<Fact> {
-    let armed = there.armed.as_ref().filter(|armed| armed.run == state.run)?;
-    let tripped = armed.tripped.as_ref()?;
-    let news = state.rollback.is_none() && state.failed.is_none() && state.ended.is_none();
-    let Tripped { guard, why, rev, .. } = tripped.clone();
-    news.then_some(Fact::TakenBack { guard, why, rev })
+    if state.taken_back || state.ended.is_some() {
+        return None;
+    }
+    let Some(armed) = there.armed.as_ref().filter(|armed| armed.run == state.run) else {
+        return displaced(state, there);
+    };
+    let Tripped { guard, why, rev, .. } = armed.tripped.clone()?;
+    Some(Fact::TakenBack { guard, why, rev })
+}
+
+/// Armed guards only make room for another phase when theirs was taken back; or when the run
+/// itself has disarmed them, which it does last.
+fn displaced(state: &RunState, there: &State) -> Option<Fact> {
+    let guarded = state.arming == Arming::Armed && state.rollback.is_none();
+    if !guarded || decide(state) == Next::Disarm {
+        return None;
+    }
+    let why = "the orchestrator does not hold its guards any more: it was taken back".to_owned();
+    Some(Fact::TakenBack { guard: None, why, rev: there.head })
 }
 
 /// It is confirmed: by our request, or because a person asked the orchestrator to.
@@ -138,6 +161,9 @@ fn idle(state: &RunState, there: &State) -> Finding {
 }
 
 fn drift(state: &RunState, there: &State) -> Finding {
+    if !holds(Rule::Drift) {
+        return Finding::GoOn;
+    }
     let expected = state.expected().hash();
     let detail = format!(
         "revision {} has configuration {:.12}, the ledger expects {:.12}",

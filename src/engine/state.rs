@@ -13,6 +13,7 @@ use crate::ids::{BackupId, CriterionId, MilestoneId, PhaseId, RunId, StepId};
 use crate::judge::Verdict;
 use crate::ledger::fact::{At, Fact, HaltReason, Outcome, RunBegun, RunKind, Undo};
 use crate::plan::model::{Action, Milestone, OnFailure};
+use crate::rules::{Rule, holds};
 
 use super::moves::{Act, Move, unroll};
 
@@ -41,10 +42,10 @@ pub struct RunState {
     pub detach: Option<Duration>,
     /// The soak that was left to the orchestrator last.
     pub left: Option<Left>,
+    /// The orchestrator has put the configuration from before the phase back by itself.
+    pub taken_back: bool,
     /// The first reason why the phase must not go on.
     pub failed: Option<String>,
-    /// The orchestrator took the whole phase back by itself.
-    pub taken_back: bool,
     pub rollback: Option<Rollback>,
     pub halted: Option<(HaltReason, String)>,
     pub ended: Option<(Outcome, String)>,
@@ -120,7 +121,7 @@ pub enum Restore {
     Needed { attempt: u32 },
     Intended { attempt: u32, key: String, if_match: u64 },
     Applied { attempt: u32, rev: u64 },
-    Confirming { rev: u64, key: String },
+    Confirming { attempt: u32, rev: u64, key: String },
     Confirmed { rev: u64 },
 }
 
@@ -185,8 +186,8 @@ impl RunState {
             arming: Arming::NotYet,
             detach: None,
             left: None,
-            failed: None,
             taken_back: false,
+            failed: None,
             rollback: None,
             halted: None,
             ended: None,
@@ -210,7 +211,9 @@ impl RunState {
                 self.see(anchor.as_ref());
                 // A new process soaks again from zero: nobody watched in between.
                 for state in &mut self.at {
-                    if let MoveState::Soaked { attempt, rev } = *state {
+                    if let MoveState::Soaked { attempt, rev } = *state
+                        && holds(Rule::SoakAgain)
+                    {
                         *state = MoveState::Applied { attempt, rev };
                     }
                 }
@@ -229,7 +232,7 @@ impl RunState {
                 self.set(at, MoveState::Applied { attempt, rev: *rev })?;
             }
             Fact::ChangeVoid { at, .. } => {
-                let attempt = self.attempt(at)? + 1;
+                let attempt = self.attempt(at)? + u32::from(holds(Rule::FreshAttempt));
                 self.set(at, MoveState::Waiting { attempt })?;
             }
             Fact::SoakEnded { at, .. } => match self.state_of(at)?.clone() {
@@ -296,7 +299,8 @@ impl RunState {
                 self.restore(|was| Restore::Applied { attempt: was.attempt(), rev: *rev });
             }
             Fact::RestoreConfirmIntended { rev, key } => {
-                self.restore(|_| Restore::Confirming { rev: *rev, key: key.clone() });
+                let (rev, key) = (*rev, key.clone());
+                self.restore(|was| Restore::Confirming { attempt: was.attempt(), rev, key });
             }
             Fact::RestoreConfirmed { rev, anchor } => {
                 self.see(anchor.as_ref());
@@ -495,8 +499,9 @@ impl Restore {
         match self {
             Self::Needed { attempt }
             | Self::Intended { attempt, .. }
-            | Self::Applied { attempt, .. } => *attempt,
-            Self::Confirming { .. } | Self::Confirmed { .. } => 1,
+            | Self::Applied { attempt, .. }
+            | Self::Confirming { attempt, .. } => *attempt,
+            Self::Confirmed { .. } => 1,
         }
     }
 }

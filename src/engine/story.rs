@@ -11,6 +11,7 @@ use super::adopt;
 use super::decide::Next;
 use super::protocol::{Answer, Call, Protocol, Want};
 use super::state::RunState;
+use crate::control::armed::{ArmRequest, Armed};
 use crate::control::config::Config;
 use crate::control::document::Assignment;
 use crate::control::wire::{
@@ -24,17 +25,24 @@ use crate::units::Percent;
 
 /// An orchestrator, as far as a run can see it.
 #[derive(Clone)]
-struct Model {
-    head: u64,
+pub(super) struct Model {
+    pub(super) head: u64,
     confirmed: (u64, Config),
     provisional: Option<(u64, String, Config)>,
     operations: BTreeMap<String, Operation>,
+    armed: Option<Armed>,
 }
 
 impl Model {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = Config::legacy("http://127.0.0.1:8000");
-        Self { head: 1, confirmed: (1, config), provisional: None, operations: BTreeMap::new() }
+        Self {
+            head: 1,
+            confirmed: (1, config),
+            provisional: None,
+            operations: BTreeMap::new(),
+            armed: None,
+        }
     }
 
     fn config(&self) -> &Config {
@@ -97,12 +105,18 @@ impl Model {
                 self.revert();
                 changed(Some(self.head))
             }
-            Call::Arm(_) => Answer::Armed { target: 1, anchor: None },
-            Call::Disarm => Answer::Disarmed,
+            Call::Arm(request) => {
+                self.armed = Some(armed(*request));
+                Answer::Armed { target: 1, anchor: None }
+            }
+            Call::Disarm { .. } => {
+                self.armed = None;
+                Answer::Disarmed
+            }
         }
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         State {
             state_uuid: "u".to_owned(),
             version: "0".to_owned(),
@@ -123,8 +137,21 @@ impl Model {
             data_addr: String::new(),
             up_ms: 0,
             life: 1,
-            armed: None,
+            armed: self.armed.clone(),
         }
+    }
+}
+
+fn armed(request: ArmRequest) -> Armed {
+    Armed {
+        run: run_id(),
+        plan: request.plan,
+        phase: request.phase,
+        target: 1,
+        target_hash: begun().base.config_hash,
+        guards: request.guards,
+        tripped: None,
+        asked: None,
     }
 }
 
@@ -133,11 +160,11 @@ fn refusal(code: ProblemCode) -> Problem {
     Problem { kind, title, status: code.status(), detail, code, lease: None }
 }
 
-fn anchor() -> Anchor {
+pub(super) fn anchor() -> Anchor {
     Anchor { seq: 1, hash: "00".to_owned() }
 }
 
-fn run_id() -> RunId {
+pub(super) fn run_id() -> RunId {
     RunId::try_from("a".repeat(32)).unwrap()
 }
 
@@ -152,7 +179,7 @@ fn step(id: &str, action: Action) -> Step {
     }
 }
 
-fn begun() -> RunBegun {
+pub(super) fn begun() -> RunBegun {
     let assignment = Assignment { path: "cache.mode".into(), value: json!("read") };
     let (ten, all) = (Percent::whole(10), Percent::ALL);
     let command = vec!["true".to_owned()];
@@ -407,6 +434,27 @@ fn a_run_adopted_anywhere_reaches_the_same_end() {
             let (outcome, _) = go_on(&mut model, facts, &[], lapse, None);
             assert_eq!(outcome, Outcome::Done, "adopted after {first}, {}", killed.is_ok());
             assert_eq!(model.config().canonical(), end.config().canonical());
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_is_lost_before_its_confirmation_gets_a_new_key() {
+    let mut state = RunState::begin(run_id(), begun()).unwrap();
+    state.evolve(&Fact::RollbackBegun { cause: "asked for".into() }).unwrap();
+    for lost in 1..4 {
+        let Next::BeginRestore { attempt } = super::decide::decide(&state) else {
+            panic!("{:?}", state.rollback)
+        };
+        assert_eq!(attempt, lost, "each attempt has its own number, and so its own key");
+        let (key, target_hash) = (format!("k{attempt}"), String::new());
+        for fact in [
+            Fact::RestoreIntended { attempt, key, if_match: 1, target_hash },
+            Fact::RestoreApplied { rev: 2 },
+            Fact::RestoreConfirmIntended { rev: 2, key: format!("c{attempt}") },
+            Fact::RestoreVoid { why: "the orchestrator restarted".into() },
+        ] {
+            state.evolve(&fact).unwrap();
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tempo};
 use crate::control::client::{Client, ControlError};
-use crate::control::wire::{Fence, ProblemCode, State};
+use crate::control::wire::{Fence, ProblemCode, Provisional, State};
 use crate::error::{Code, Failure};
 use crate::ids::{BackupId, MilestoneId, RunId, random_hex};
 use crate::ledger::Ledger;
@@ -111,8 +111,9 @@ impl<'a, H: Hands> Executor<'a, H> {
             lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
         }
         let mut lease = lease.map_err(|error| Stop::of(error).before_the_run())?;
-        let begun = match world.client.state().await {
+        let begun = match world.client.state_under(lease.fence()).await {
             Ok(there) => in_flight(&there.body, &run)
+                .and_then(|()| nothing_provisional(&there.body))
                 .and_then(|()| prepare(&there.body))
                 .map_err(Stop::Failed),
             Err(error) => Err(Stop::of(error).before_the_run()),
@@ -430,6 +431,14 @@ fn plan_run(ledger: &mut Ledger, clock: &dyn Clock) -> Result<RunId, Stop> {
     let run = RunId::random();
     ledger.append(None, &Fact::RunPlanned { run: run.clone() }, clock.wall())?;
     Ok(run)
+}
+
+/// Refuses to begin on a change that may yet be reverted: a rollback would bring it back.
+fn nothing_provisional(there: &State) -> Result<(), Failure> {
+    let Some(Provisional { rev, run, .. }) = &there.provisional else { return Ok(()) };
+    Err(Failure::new(Code::Locked, "somebody else's change is not decided yet")
+        .why(format!("revision {rev} of run {run} is in force until it is confirmed or reverted"))
+        .hint("wait for it: `ctx status`; nothing was begun"))
 }
 
 /// A new id for a backup: the time, and four digits against two in one second.

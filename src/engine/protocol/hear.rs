@@ -37,7 +37,9 @@ impl Protocol {
             (Call::Arm(_), Answer::Armed { target, anchor }) => {
                 Mode::Recording([Fact::GuardsArmed { target, anchor }].into())
             }
-            (Call::Disarm, Answer::Disarmed) => Mode::Recording([Fact::GuardsDisarmed].into()),
+            (Call::Disarm { .. }, Answer::Disarmed) => {
+                Mode::Recording([Fact::GuardsDisarmed].into())
+            }
             // An answer to another question.
             (_, _) => return,
         };
@@ -123,6 +125,11 @@ impl Protocol {
                 }
                 _ => stuck(Want::GiveUp(problem)),
             },
+            (ProblemCode::Tripped, Call::Apply { .. })
+                if decide(&self.state) == Next::SendRestore =>
+            {
+                Mode::Recording([Fact::RestoreVoid { why: problem.detail }].into())
+            }
             (
                 ProblemCode::HeadMoved
                 | ProblemCode::ProvisionalExists

@@ -17,6 +17,7 @@
 mod calls;
 mod hear;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use super::decide::{Next, decide};
@@ -52,14 +53,32 @@ pub enum Want {
 /// A request, ready to be sent as often as needed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    Acquire { min_token: u64, last_anchor: Option<Anchor> },
+    Acquire {
+        min_token: u64,
+        last_anchor: Option<Anchor>,
+    },
     State,
-    Operation { key: String },
-    Apply { key: String, if_match: u64, request: Box<RevisionRequest> },
-    Confirm { key: String, rev: u64 },
-    Revert { key: String, rev: u64 },
+    Operation {
+        key: String,
+    },
+    Apply {
+        key: String,
+        if_match: u64,
+        request: Box<RevisionRequest>,
+    },
+    Confirm {
+        key: String,
+        rev: u64,
+    },
+    Revert {
+        key: String,
+        rev: u64,
+    },
     Arm(Box<ArmRequest>),
-    Disarm,
+    /// Of a phase that the orchestrator took back, or that was left to its run.
+    Disarm {
+        taken_back: bool,
+    },
 }
 
 /// What came back.
@@ -96,6 +115,8 @@ pub struct Protocol {
     /// How often a change came to nothing since this process began.
     voids: u32,
     pid: u32,
+    /// The run's first fact as text, once it was needed.
+    record: OnceCell<String>,
 }
 
 /// Where the conversation stands, beyond what the facts say.
@@ -141,7 +162,7 @@ enum Mode {
 impl Protocol {
     /// Takes a run up from its facts alone.
     pub fn new(state: RunState, pid: u32) -> Self {
-        Self { state, mode: Mode::Unleased, voids: 0, pid }
+        Self { state, mode: Mode::Unleased, voids: 0, pid, record: OnceCell::new() }
     }
 
     /// Begins with a lease that is there already: the one under which the run's base was read.
@@ -264,7 +285,7 @@ impl Protocol {
             Next::SendRevert { rev } => self.send_revert(rev),
             Next::SendRestore | Next::SendRestoreConfirm => self.send_restore(),
             Next::Arm => Want::Send(Call::Arm(Box::new(self.arm_request()))),
-            Next::Disarm => Want::Send(Call::Disarm),
+            Next::Disarm => Want::Send(Call::Disarm { taken_back: self.state.taken_back }),
             Next::Backup
             | Next::Begin { .. }
             | Next::Soak { .. }

@@ -160,8 +160,8 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Core::disarm`].
-    pub fn disarm(&self, fence: &Fence) -> Result<(), Refusal> {
-        self.transact(|core, _, now| core.disarm(now, fence))
+    pub fn disarm(&self, fence: &Fence, taken_back: bool) -> Result<(), Refusal> {
+        self.transact(|core, _, now| core.disarm(now, fence, taken_back))
     }
 
     /// What is armed, and the revision in force.

@@ -214,6 +214,6 @@ fn what_is_armed_is_what_a_restart_finds() {
     let found = step(&tripped.writes).armed.unwrap();
     assert_eq!(Some(&found), tripped.next.armed().map(AsRef::as_ref));
     assert_eq!(found.tripped.unwrap().why, "too many");
-    let disarmed = tripped.next.disarm(now(), &fence).unwrap();
+    let disarmed = tripped.next.disarm(now(), &fence, true).unwrap();
     assert_eq!(step(&disarmed.writes).armed, None);
 }

@@ -17,6 +17,7 @@ use crate::control::wire::{AuditKind, Fence, ProblemCode, RevisionStatus};
 use crate::error::count;
 use crate::ids::{GuardId, PhaseId, PlanName, RunId};
 use crate::judge;
+use crate::rules::{Rule, holds};
 
 /// The most guards of a phase.
 const MAX_GUARDS: usize = 64;
@@ -127,16 +128,25 @@ impl Core {
     }
 
     /// Disarms: a run its own guards, or those of anybody that were tripped. Nothing armed is
-    /// nothing to do.
+    /// nothing to do. `taken_back` says that the run knows of a trip of its own phase.
     ///
     /// # Errors
-    /// In this order: stale fence, the guards of another run.
-    pub fn disarm(&self, now: Now, fence: &Fence) -> Result<Transition<()>, Refusal> {
+    /// In this order: stale fence, the guards of another run, tripped. The last only where the
+    /// caller does not say that it knows: a run must not end as done when it was taken back.
+    pub fn disarm(
+        &self,
+        now: Now,
+        fence: &Fence,
+        taken_back: bool,
+    ) -> Result<Transition<()>, Refusal> {
         let run = self.holder(now, fence)?.run.clone();
         let mut draft = Draft::new(self, now);
         let Some(armed) = draft.core.armed.clone() else { return Ok(draft.finish(())) };
         if armed.run != run && armed.tripped.is_none() {
             return Err(armed.in_flight());
+        }
+        if armed.run == run && armed.tripped.is_some() && !taken_back && holds(Rule::KnownTrip) {
+            return Err(armed.tripped_already());
         }
         draft.core.armed = None;
         draft.write(Write::Disarm);
@@ -206,9 +216,16 @@ impl Core {
     /// Whether `run` may put content with this hash in force, as far as armed guards go.
     pub(super) fn not_guarded_against(&self, run: &RunId, hash: &str) -> Result<(), Refusal> {
         match &self.armed {
-            Some(armed) if armed.tripped.is_none() && armed.run != *run => Err(armed.in_flight()),
             Some(armed)
-                if armed.tripped.is_some() && armed.run == *run && armed.target.hash != hash =>
+                if armed.tripped.is_none() && armed.run != *run && holds(Rule::OnePhase) =>
+            {
+                Err(armed.in_flight())
+            }
+            Some(armed)
+                if holds(Rule::TripIsFinal)
+                    && armed.tripped.is_some()
+                    && armed.run == *run
+                    && armed.target.hash != hash =>
             {
                 Err(armed.tripped_already())
             }
@@ -260,7 +277,8 @@ impl Draft {
         let named = guard.as_ref().map(|guard| format!("guard {guard}: ")).unwrap_or_default();
         let detail = if pending.is_some() || self.core.confirmed.hash != target.hash {
             let text = format!("{named}{why}; the content of revision {} is back", target.rev);
-            let back = Content { rev: head + 1, ..target.clone() };
+            let content = if holds(Rule::TripRestores) { target } else { &self.core.confirmed };
+            let back = Content { rev: head + 1, ..content.clone() };
             self.confirm_content(back, Some(armed.run.clone()), text.clone());
             text
         } else {

@@ -68,6 +68,19 @@ fn a_breach_before_anything_changed_stops_the_phase_all_the_same() {
 }
 
 #[test]
+fn a_run_that_has_not_heard_of_the_trip_cannot_end_its_phase() {
+    let mut world = World::new();
+    let fence = world.lease('a').unwrap();
+    world.arm(&fence, &phase("one")).unwrap();
+    world.apply(&fence, "k1", 1, 7, None).unwrap();
+    world.confirm(&fence, "k2", 2).unwrap();
+    world.breach('a');
+    assert_eq!(world.disarm_unaware(&fence), Err(ProblemCode::Tripped));
+    world.disarm(&fence).unwrap();
+    assert_eq!(world.disarm_unaware(&fence), Ok(()), "nothing armed is nothing to do");
+}
+
+#[test]
 fn a_late_breach_of_guards_that_are_gone_is_nothing() {
     let mut world = World::new();
     let fence = world.lease('a').unwrap();

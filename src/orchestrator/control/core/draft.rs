@@ -4,6 +4,7 @@ use super::{Content, Core, Life, Now, Pending, RevisionRow, Transition, Write};
 use crate::control::wire::{AuditKind, AuditRow, RevisionStatus};
 use crate::ids::RunId;
 use crate::orchestrator::control::audit;
+use crate::rules::{Rule, holds};
 
 /// Who or what a row of the audit chain is about, beyond the state it leaves behind.
 #[derive(Debug, Default)]
@@ -24,7 +25,9 @@ impl Draft {
     /// provisional revision or a lease past its end.
     pub(super) fn new(core: &Core, now: Now) -> Self {
         let mut draft = Self::untimed(core, now);
-        draft.expire();
+        if holds(Rule::ExpireFirst) {
+            draft.expire();
+        }
         draft
     }
 
@@ -43,6 +46,9 @@ impl Draft {
 
     /// Appends to the audit chain; after the change it records.
     pub(super) fn audit(&mut self, kind: AuditKind, about: &About<'_>, detail: String) {
+        if kind == AuditKind::Confirm && !holds(Rule::AuditConfirm) {
+            return;
+        }
         let head = self.core.head();
         let mut row = AuditRow {
             seq: self.core.tip.seq + 1,
@@ -80,7 +86,8 @@ impl Draft {
     pub(super) fn revert(&mut self, about: &About<'_>, why: &str) -> Option<u64> {
         let Pending { content, run, .. } = self.core.pending.take()?;
         self.write(Write::Status { rev: content.rev, status: RevisionStatus::Reverted });
-        let back = Content { rev: content.rev + 1, ..self.core.confirmed.clone() };
+        let rev = if holds(Rule::FreshNumber) { content.rev + 1 } else { self.core.confirmed.rev };
+        let back = Content { rev, ..self.core.confirmed.clone() };
         let text = format!(
             "revision {} reverted to the content of {}: {why}",
             content.rev, self.core.confirmed.rev
@@ -99,14 +106,17 @@ impl Draft {
         self.audit(kind, &about, format!("the lease of {}@{} {why}", lease.holder, lease.host));
         let lives_with_it =
             self.core.pending.as_ref().is_some_and(|p| matches!(p.life, Life::Lease));
-        let reverted =
-            if lives_with_it { self.revert(&about, &format!("its lease {why}")) } else { None };
+        let reverted = if lives_with_it && holds(Rule::RevertWithLease) {
+            self.revert(&about, &format!("its lease {why}"))
+        } else {
+            None
+        };
         self.settle_asked(&lease.run);
         reverted
     }
 
     /// Ends what time has ended.
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let now = self.now.boot;
         if self.core.lease.as_ref().is_some_and(|lease| now >= lease.expires) {
             self.end_lease(AuditKind::Expiry, "expired");
@@ -114,7 +124,7 @@ impl Draft {
         let passed = self.core.pending.as_ref().is_some_and(
             |pending| matches!(pending.life, Life::Until(deadline) if now >= deadline),
         );
-        if passed {
+        if passed && holds(Rule::Deadline) {
             self.revert(&About::default(), "its deadline passed");
         }
     }

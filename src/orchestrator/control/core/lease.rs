@@ -7,6 +7,7 @@ use super::{Core, Draft, Lease, MAX_COUNTER, Now, Refusal, Transition, Write};
 use crate::control::wire::{
     AuditKind, Fence, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, ProblemCode,
 };
+use crate::rules::{Rule, holds};
 
 /// A request for the lease, with what the core cannot know or draw by itself.
 #[derive(Clone, Copy, Debug)]
@@ -32,21 +33,24 @@ impl Core {
         let Acquire { request, id, anchor_known } = acquire;
         check(request)?;
         let mut draft = Draft::new(self, now);
-        if let Some(lease) = draft.core.lease.as_ref().filter(|lease| lease.run != request.run) {
+        if let Some(lease) = draft.core.lease.as_ref().filter(|lease| lease.run != request.run)
+            && holds(Rule::OneHolder)
+        {
             return Err(Refusal {
                 code: ProblemCode::LeaseHeld,
                 detail: format!("held by {}@{}, run {}", lease.holder, lease.host, lease.run),
                 lease: draft.core.lease(now).map(Box::new),
             });
         }
-        if !anchor_known {
+        if !anchor_known && holds(Rule::Regression) {
             return Err(Refusal::new(
                 ProblemCode::StateRegression,
                 "the anchor is not in this orchestrator's audit chain: it was restored to an \
                  older state, or it is another orchestrator",
             ));
         }
-        let counter = draft.core.fence.max(request.min_token).saturating_add(1);
+        let seen = if holds(Rule::FenceRatchet) { request.min_token } else { 0 };
+        let counter = draft.core.fence.max(seen).saturating_add(1);
         if counter > MAX_COUNTER {
             return Err(Refusal::new(ProblemCode::BadRequest, "`min_token` is too large"));
         }

@@ -8,6 +8,7 @@ use crate::control::config::Config;
 use crate::control::wire::{Anchor, AuditKind};
 use crate::ids::RunId;
 use crate::orchestrator::control::audit;
+use crate::rules::{Rule, holds};
 
 /// What a store holds of a [`Core`].
 #[derive(Clone, Debug)]
@@ -79,7 +80,9 @@ impl Core {
         let mut draft = Draft::untimed(&core, now);
         let detail = "the orchestrator started; every lease is void".to_owned();
         draft.audit(AuditKind::Boot, &About::default(), detail);
-        draft.revert(&About::default(), "the orchestrator restarted");
+        if holds(Rule::RevertOnRestart) {
+            draft.revert(&About::default(), "the orchestrator restarted");
+        }
         draft.finish(())
     }
 
@@ -103,6 +106,8 @@ impl Core {
     /// Ends a lease and a provisional revision whose time has come; no writes when there are
     /// none.
     pub fn expire(&self, now: Now) -> Transition<()> {
-        Draft::new(self, now).finish(())
+        let mut draft = Draft::untimed(self, now);
+        draft.expire();
+        draft.finish(())
     }
 }

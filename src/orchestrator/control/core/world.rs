@@ -220,7 +220,13 @@ impl World {
     }
 
     pub(super) fn disarm(&mut self, fence: &Fence) -> Result<(), ProblemCode> {
-        let result = self.core.disarm(self.now(), fence);
+        let result = self.core.disarm(self.now(), fence, true);
+        self.answer(result)
+    }
+
+    /// As a run that has not heard of a trip.
+    pub(super) fn disarm_unaware(&mut self, fence: &Fence) -> Result<(), ProblemCode> {
+        let result = self.core.disarm(self.now(), fence, false);
         self.answer(result)
     }
 

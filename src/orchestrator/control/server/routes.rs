@@ -45,6 +45,7 @@ pub enum Parameter {
     IfMatch,
     From,
     After,
+    TakenBack,
 }
 
 /// How a type becomes a JSON Schema.
@@ -253,9 +254,9 @@ pub static ROUTES: &[Route] = &[
         method: "delete",
         path: "/v1/guards",
         summary: "Disarms; nothing armed is nothing to do",
-        parameters: &[Parameter::Fence],
+        parameters: &[Parameter::Fence, Parameter::TakenBack],
         replies: &[(204, Content::Nothing)],
-        problems: &[ProblemCode::StaleFence, ProblemCode::GuardsArmed],
+        problems: &[ProblemCode::StaleFence, ProblemCode::GuardsArmed, ProblemCode::Tripped],
         handler: || delete(guards::disarm),
         ..READ
     },

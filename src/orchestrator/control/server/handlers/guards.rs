@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::Operator;
-use crate::orchestrator::control::server::input::{Body, Fenced};
+use crate::orchestrator::control::server::input::{Body, Fenced, Params, TakenBack};
 
 pub(in super::super) async fn arm(
     operator: Operator,
@@ -26,8 +26,9 @@ pub(in super::super) async fn get(operator: Operator) -> Result<Json<GuardsView>
 pub(in super::super) async fn disarm(
     operator: Operator,
     Fenced(fence): Fenced,
+    Params(TakenBack { taken_back }): Params<TakenBack>,
 ) -> Result<StatusCode, Refusal> {
-    operator.desk.disarm(&fence).map(|()| StatusCode::NO_CONTENT)
+    operator.desk.disarm(&fence, taken_back).map(|()| StatusCode::NO_CONTENT)
 }
 
 pub(in super::super) async fn record(operator: Operator) -> Result<Json<Option<Record>>, Refusal> {
