@@ -26,6 +26,14 @@ pub enum Rule {
     ExpireFirst,
     /// A start reverts what is provisional.
     RevertOnRestart,
+    /// A phase is in flight beside no other run's changes.
+    OnePhase,
+    /// After a trip, the run's own changes are refused.
+    TripIsFinal,
+    /// A trip brings the content from before the phase back.
+    TripRestores,
+    /// A run that has not heard of a trip cannot disarm.
+    KnownTrip,
     /// A revert makes a new number.
     FreshNumber,
     /// There is at most one provisional revision.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::armed::{ArmRequest, Armed, GuardsView};
+use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseGrant, LeaseRequest, Operation, Problem,
@@ -149,27 +149,6 @@ impl Client {
         self.json(call).await
     }
 
-    /// Arms the guards of a phase.
-    pub async fn arm(
-        &self,
-        fence: &Fence,
-        request: &ArmRequest,
-    ) -> Result<Reply<Armed>, ControlError> {
-        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
-        self.json(call.json(request)).await
-    }
-
-    /// Disarms them; nothing happens where none are armed.
-    pub async fn disarm(&self, fence: &Fence) -> Result<(), ControlError> {
-        let call = self.request(Method::DELETE, "/v1/guards").header(FENCE, fence.to_string());
-        self.send(call).await.map(drop)
-    }
-
-    /// Reads what is armed, and how each guard was last seen.
-    pub async fn guards(&self) -> Result<GuardsView, ControlError> {
-        self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
-    }
-
     /// Proposes a new revision on top of `if_match`.
     pub async fn apply(
         &self,
@@ -198,6 +177,40 @@ impl Client {
         rev: u64,
     ) -> Result<Reply<RevisionResult>, ControlError> {
         self.json(self.write(Method::POST, &format!("/v1/revisions/{rev}/revert"), write)).await
+    }
+
+    /// Arms the guards of a phase. The same again changes nothing.
+    pub async fn arm(
+        &self,
+        fence: &Fence,
+        request: &ArmRequest,
+    ) -> Result<Reply<Armed>, ControlError> {
+        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
+        self.json(call.json(request)).await
+    }
+
+    /// Disarms what is armed. Nothing armed is nothing to do.
+    /// `taken_back` says that the run knows of a trip of its own phase.
+    pub async fn disarm(&self, fence: &Fence, taken_back: bool) -> Result<Reply<()>, ControlError> {
+        let path = if taken_back { "/v1/guards?taken_back=true" } else { "/v1/guards" };
+        let call = self.request(Method::DELETE, path).header(FENCE, fence.to_string());
+        let (anchor, _) = self.send(call).await?;
+        Ok(Reply { body: (), anchor })
+    }
+
+    /// Asks what is armed, and how each guard was last seen.
+    pub async fn guards(&self) -> Result<GuardsView, ControlError> {
+        self.json(self.request(Method::GET, "/v1/guards")).await.map(|reply| reply.body)
+    }
+
+    /// Reads the first fact of the run whose guards are armed; `None` when none are.
+    pub async fn record(&self) -> Result<Option<Record>, ControlError> {
+        self.json(self.request(Method::GET, "/v1/guards/record")).await.map(|reply| reply.body)
+    }
+
+    /// Asks something of a run.
+    pub async fn ask(&self, request: &AskRequest) -> Result<Reply<AskResult>, ControlError> {
+        self.json(self.request(Method::POST, "/v1/asks").json(request)).await
     }
 
     /// Asks what became of a request; `None` when the orchestrator has never seen the key.

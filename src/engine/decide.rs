@@ -158,7 +158,8 @@ fn decide_rollback(state: &RunState, rollback: &Rollback) -> Next {
     }
     // What a person has asked to be undone is undone, whatever the plan says about failures.
     let own_failure = failure(state).as_ref() == Some(&rollback.cause);
-    if own_failure && state.on_failure() == OnFailure::Hold {
+    // What the orchestrator has taken back cannot be held.
+    if own_failure && !state.taken_back && state.on_failure() == OnFailure::Hold {
         let summary = format!("held: {}", rollback.cause);
         return disarmed(state).unwrap_or(Next::End { outcome: Outcome::Held, summary });
     }

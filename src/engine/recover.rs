@@ -57,8 +57,12 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
         return Finding::Record(fact);
     }
     let provisional = there.provisional.as_ref().map(|p| p.rev);
+    // While a rollback is under way, two requests can be open; the answer is about one of them.
+    let about = |key: &str| op.filter(|op| op.key == key);
     let open = state.moves.iter().zip(&state.at).find_map(|(m, at)| match at {
-        MoveState::Intended { if_match, .. } => Some(intended(state, op, there, &m.at, *if_match)),
+        MoveState::Intended { if_match, key, .. } => {
+            Some(intended(state, about(key), there, &m.at, *if_match))
+        }
         MoveState::Applied { rev, .. } | MoveState::Soaked { rev, .. } => {
             Some(if provisional == Some(*rev) {
                 Finding::GoOn
@@ -68,7 +72,7 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
                 void(&m.at, format!("revision {rev} was reverted by the orchestrator"))
             })
         }
-        MoveState::Confirming { rev, .. } => Some(match op {
+        MoveState::Confirming { rev, key, .. } => Some(match about(key) {
             Some(op) => confirmed(&m.at, op.result.rev, there),
             None if provisional == Some(*rev) => Finding::GoOn,
             None if there.confirmed == *rev => confirmed(&m.at, *rev, there),
@@ -79,6 +83,10 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
     if let Some(rollback) = &state.rollback {
         return rolling_back(rollback, op, there, open);
     }
+    if state.taken_back {
+        // What was confirmed is gone as well; the rollback compares the rest.
+        return open.filter(|open| matches!(open, Finding::Record(_))).unwrap_or(Finding::GoOn);
+    }
     open.unwrap_or_else(|| idle(state, there))
 }
 
@@ -86,7 +94,7 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
 fn taken_back(state: &RunState, there: &State) -> Option<Fact> {
     let armed = there.armed.as_ref().filter(|armed| armed.run == state.run)?;
     let tripped = armed.tripped.as_ref()?;
-    let news = state.rollback.is_none() && state.failed.is_none() && state.ended.is_none();
+    let news = !state.taken_back && state.ended.is_none();
     let Tripped { guard, why, rev, .. } = tripped.clone();
     news.then_some(Fact::TakenBack { guard, why, rev })
 }

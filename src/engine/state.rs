@@ -40,6 +40,8 @@ pub struct RunState {
     pub detach: Option<Duration>,
     /// The soak that was left to the orchestrator last.
     pub left: Option<Left>,
+    /// The orchestrator has put the configuration from before the phase back by itself.
+    pub taken_back: bool,
     /// The first reason why the phase must not go on.
     pub failed: Option<String>,
     pub rollback: Option<Rollback>,
@@ -179,6 +181,7 @@ impl RunState {
             arming: Arming::NotYet,
             detach: None,
             left: None,
+            taken_back: false,
             failed: None,
             rollback: None,
             halted: None,
@@ -250,10 +253,13 @@ impl RunState {
             Fact::GuardBreached { guard, at, why } => {
                 self.fail(format!("guard `{guard}` at step `{at}`: {why}"));
             }
-            Fact::TakenBack { guard, why, .. } => self.fail(match guard {
-                Some(guard) => format!("guard `{guard}`: {why}"),
-                None => why.clone(),
-            }),
+            Fact::TakenBack { guard, why, .. } => {
+                self.taken_back = true;
+                self.fail(match guard {
+                    Some(guard) => format!("guard `{guard}`: {why}"),
+                    None => why.clone(),
+                });
+            }
             Fact::GuardsArmed { anchor, .. } => {
                 self.arming = Arming::Armed;
                 self.see(anchor.as_ref());

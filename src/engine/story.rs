@@ -97,7 +97,7 @@ impl Model {
                 changed(Some(self.head))
             }
             Call::Arm(_) => Answer::Armed { target: 1, anchor: None },
-            Call::Disarm => Answer::Disarmed,
+            Call::Disarm { .. } => Answer::Disarmed,
         }
     }
 

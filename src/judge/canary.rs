@@ -3,9 +3,21 @@
 //! A concurrent control, not a before and after: time itself is one of the biggest sources of
 //! change. Both numbers and both counts stand in the verdict.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Unit, Verdict};
 use crate::control::observe::Window;
-use crate::plan::model::Compare;
+
+/// How a canary is compared with the legacy upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compare {
+    /// How much higher than the control's the canary's error rate may be, as a ratio in 0..=1.
+    pub max_error_increase: f64,
+    /// How many times the control's p95 the canary's may be.
+    pub max_p95_ratio: f64,
+    /// Fewer requests per arm are inconclusive.
+    pub min_samples: u64,
+}
 
 /// Compares a canary with its control, both measured over the same window.
 ///

@@ -7,9 +7,42 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::metric::Reading;
-use super::{Verdict, criterion};
-use crate::plan::model::{Guard, OnNoData};
+use super::{Limit, Metric, Verdict, criterion};
+use crate::ids::GuardId;
+use crate::units::duration;
+
+/// A condition that must hold all the time while a phase is in flight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    pub id: GuardId,
+    pub metric: Metric,
+    pub limit: Limit,
+    /// Consecutive breaches, on disjoint samples, that make it fail.
+    pub breaches: u32,
+    /// Fewer observations than this are inconclusive.
+    pub min_samples: u64,
+    /// Time from one look to the next; also the least width of a sample.
+    #[serde(with = "duration")]
+    pub every: Duration,
+    /// What a guard without data does when `patience` has passed.
+    pub on_no_data: OnNoData,
+    /// How long a guard may stay inconclusive.
+    #[serde(with = "duration")]
+    pub patience: Duration,
+}
+
+/// What to do about a guard that cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNoData {
+    /// Treat it as failed.
+    Fail,
+    /// Go on without it.
+    Ignore,
+}
 
 /// What a guard has seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -72,7 +105,6 @@ pub fn look(guard: &Guard, streak: Streak, reading: Reading, now: Duration) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::{Limit, Metric};
 
     fn guard() -> Guard {
         Guard {

@@ -3,6 +3,7 @@
 //! A verdict passes, fails, or is inconclusive with a reason. Inconclusive never advances a
 //! phase. Nothing in here does I/O or reads a clock.
 
+pub mod armed;
 pub mod canary;
 pub mod criterion;
 pub mod guard;

@@ -7,12 +7,13 @@
 //! - [`plane`]: what both sides share.
 //! - [`gateway`], with [`flags`], [`split`], [`pool`], [`cache`] and [`metrics`]: the data plane.
 //! - [`control`] over [`store`]: who may change the configuration, and how.
-//! - [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
+//! - [`guarding`], [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
 pub mod cache;
 pub mod control;
 pub mod flags;
 pub mod gateway;
+pub mod guarding;
 pub mod healing;
 pub mod health;
 pub mod metrics;

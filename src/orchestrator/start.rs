@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::control::core::{Core, Now, Transition};
+use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
 use super::control::server::{self, Shared};
 use super::gateway::{self, Gateway};
+use super::guarding::{self, Board};
 use super::health::{self, Vitals};
 use super::plane::{Active, Plane};
 use super::store::{Store, StoreError};
@@ -124,13 +125,25 @@ impl Orchestrator {
             .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
         let desk = Desk::new(core, store, Arc::clone(&plane));
         let vitals = Vitals::default();
-        let shared = Arc::new(Shared { desk, plane, vitals, data_addr: gateway.addr });
+        let guards = Board::default();
+        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr: gateway.addr });
         let (stop, stopped) = watch::channel(None);
         let mut orchestrator =
             Self { control_addr, shared, stop, gateway: Some(gateway), threads: Vec::new() };
         orchestrator.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
             move || serve(control, &shared, token, stopped)
+        })?;
+        orchestrator.spawn("ctx-guards", {
+            let (shared, mut stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
+            move || {
+                run("guards", async move {
+                    tokio::select! {
+                        _ = stopped.wait_for(Option::is_some) => {}
+                        () = guarding::run(shared) => {}
+                    }
+                });
+            }
         })?;
         orchestrator.spawn("ctx-health", {
             let shared = Arc::clone(&orchestrator.shared);
@@ -274,13 +287,20 @@ fn open(
             for origin in &initial.origins {
                 tracing::info!(%origin, "ignored: the stored configuration is in force");
             }
-            match moved(&core.head().config, legacy) {
+            let head = moved(&core.head().config, legacy);
+            let target = core.armed().and_then(|armed| moved(&armed.target.config, legacy));
+            let from = head.as_ref().or(target.as_ref()).map(|(_, from)| from.clone());
+            match from {
                 None => core,
-                Some((config, from)) => {
-                    let to = &config.upstreams[LEGACY].url;
-                    let reason = format!("the command line moved the legacy app: {from} to {to}");
-                    tracing::info!(from, to, "the command line moved the legacy app");
-                    take(&mut store, core.rebase(now, config, &reason))?
+                Some(from) => {
+                    let reason =
+                        format!("the command line moved the legacy app: {from} to {legacy}");
+                    tracing::info!(from, legacy, "the command line moved the legacy app");
+                    let rebase = Rebase {
+                        head: head.map(|(config, _)| config),
+                        target: target.map(|(config, _)| config),
+                    };
+                    take(&mut store, core.rebase(now, rebase, &reason))?
                 }
             }
         }

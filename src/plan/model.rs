@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::document::Assignment;
 use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, SuiteId};
+pub use crate::judge::canary::Compare;
+pub use crate::judge::guard::{Guard, OnNoData};
 use crate::judge::{Limit, Metric};
 use crate::units::{Percent, duration};
 
@@ -44,36 +46,6 @@ pub struct Orchestrator {
 pub struct BackupPolicy {
     /// SQLite databases of the service, as paths relative to the plan's folder.
     pub databases: Vec<String>,
-}
-
-/// A condition that must hold all the time while a phase is in flight.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Guard {
-    pub id: GuardId,
-    pub metric: Metric,
-    pub limit: Limit,
-    /// Consecutive breaches, on disjoint samples, that make it fail.
-    pub breaches: u32,
-    /// Fewer observations than this are inconclusive.
-    pub min_samples: u64,
-    /// Time from one look to the next; also the least width of a sample.
-    #[serde(with = "duration")]
-    pub every: Duration,
-    /// What a guard without data does when `patience` has passed.
-    pub on_no_data: OnNoData,
-    /// How long a guard may stay inconclusive.
-    #[serde(with = "duration")]
-    pub patience: Duration,
-}
-
-/// What to do about a guard that cannot be judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNoData {
-    /// Treat it as failed.
-    Fail,
-    /// Go on without it.
-    Ignore,
 }
 
 /// The unit that an operator migrates.
@@ -165,17 +137,6 @@ pub enum Action {
 
 /// A program and its arguments; never a shell line.
 pub type Argv = Vec<String>;
-
-/// How a canary is compared with the legacy upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Compare {
-    /// How much higher than the control's the canary's error rate may be, as a ratio in 0..=1.
-    pub max_error_increase: f64,
-    /// How many times the control's p95 the canary's may be.
-    pub max_p95_ratio: f64,
-    /// Fewer requests per arm are inconclusive.
-    pub min_samples: u64,
-}
 
 /// An HTTP request of a `call` step or a suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

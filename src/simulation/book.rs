@@ -1,10 +1,11 @@
 //! What the orchestrator's disk holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::control::wire::{Anchor, AuditRow, RevisionStatus};
 use crate::orchestrator::control::core::{
-    Durable, Interrupted, KnownOperation, RevisionRow, Write,
+    Arming, Durable, Interrupted, KnownOperation, RevisionRow, Write,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,7 @@ pub(super) struct Book {
     pub(super) audit: Vec<AuditRow>,
     /// The provisional revisions; at most one, unless a rule is missing.
     pub(super) provisional: Vec<u64>,
+    pub(super) armed: Option<Arc<Arming>>,
 }
 
 impl Book {
@@ -39,6 +41,8 @@ impl Book {
             Write::Operation(known) => {
                 self.operations.insert(known.operation.key.clone(), (now, known.clone()));
             }
+            Write::Arm(arming) | Write::Rearm(arming) => self.armed = Some(Arc::clone(arming)),
+            Write::Disarm => self.armed = None,
             Write::Audit(row) => self.audit.push(row.clone()),
         }
     }
@@ -70,6 +74,7 @@ impl Book {
             confirmed: self.confirmed().content.clone(),
             predecessor: None,
             interrupted,
+            armed: self.armed.as_deref().cloned(),
         }
     }
 }

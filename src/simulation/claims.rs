@@ -13,6 +13,11 @@ impl Witness {
     /// A run was begun.
     pub(super) fn begun(&mut self, plan: usize, state: &RunState) {
         self.owners.insert(state.run.clone(), scenario::slot(plan));
+        let base = &state.begun.base;
+        let known = self.confirmed.contains(&(base.rev, base.config_hash.clone()));
+        self.hold(Invariant::I11, known, || {
+            format!("a run begins on revision {}, which is not confirmed", base.rev)
+        });
     }
 
     /// A fact became durable; `state` is what was known before, `facts` everything until it.
@@ -140,7 +145,10 @@ impl Witness {
         let claimed: Vec<_> = claimed.collect();
         let known: Vec<_> = self.steps.get(run).into_iter().flatten().copied().collect();
         let known: Vec<_> = known.into_iter().filter(|(_, index)| index.is_some()).collect();
-        self.hold(Invariant::I10, claimed == known, || {
+        // What a person confirmed, and the orchestrator then took back, need not be known.
+        let agree =
+            claimed == known || (state.taken_back && claimed.iter().all(|c| known.contains(c)));
+        self.hold(Invariant::I10, agree, || {
             format!("run {run:?} claims {claimed:?}, on record is {known:?}")
         });
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::rng::Rng;
+use crate::control::armed::{ArmRequest, Armed};
 use crate::control::wire::{Fence, LeaseRequest, RevisionRequest};
 use crate::engine::protocol::Answer;
 
@@ -42,8 +43,12 @@ pub(super) enum What {
         key: String,
         rev: u64,
     },
-    Arm,
-    Disarm,
+    Arm(Rc<ArmRequest>),
+    Disarm {
+        taken_back: bool,
+    },
+    /// What is armed, tripped and asked.
+    Guards,
 }
 
 /// What comes back.
@@ -59,6 +64,7 @@ pub(super) enum Answered {
     Answer(Rc<Answer>),
     /// A renewal or a release was accepted.
     Fine,
+    Guards(Option<Rc<Armed>>),
     /// Nobody listens there.
     Unreachable,
 }

@@ -1,6 +1,6 @@
 //! A person with a ledger and a command line, who comes back until there is nothing left to do.
 
-use crate::control::wire::{Anchor, Fence, Problem};
+use crate::control::wire::{Anchor, Fence, Problem, State};
 use crate::engine::decide::Next;
 use crate::engine::protocol::{Call, Protocol};
 use crate::engine::state::RunState;
@@ -10,6 +10,8 @@ use crate::ledger::fact::{Fact, HaltReason, Outcome};
 #[derive(Debug)]
 pub(super) struct Operator {
     pub(super) plan: usize,
+    /// Leaves soaks to the orchestrator, with so long to confirm.
+    pub(super) grace: Option<u64>,
     /// Undoes the phase when it is done.
     pub(super) changes_mind: bool,
     /// The runs, oldest first; the last one may be in flight.
@@ -145,6 +147,20 @@ pub(super) enum Stage {
         until: u64,
         breach: bool,
     },
+    /// The same, while a question is out about what others did.
+    Looking {
+        next: Next,
+        until: u64,
+        breach: bool,
+        id: u64,
+    },
+    /// A soak is being left to the orchestrator, and that is what is asked there.
+    Parting {
+        index: usize,
+        there: Option<Box<State>>,
+        id: u64,
+        began: u64,
+    },
     /// The lease is being given back.
     Releasing {
         id: u64,
@@ -169,7 +185,13 @@ pub(super) struct Lease {
 pub(super) enum Stop {
     Ended(Outcome),
     Interrupted,
+    /// Somebody asked for it elsewhere.
+    Paused,
+    /// The soak goes on without the process, for so long.
+    Left(u64),
     Halted(HaltReason, String),
+    /// Somebody else's change is provisional; nothing is begun on it.
+    Early,
     /// No answer for too long.
     Lost,
     Refused(Box<Problem>),

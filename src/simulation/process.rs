@@ -2,6 +2,7 @@
 //! time.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::mutants::Switch;
 use super::network::{Answered, Reply, Request, What};
@@ -11,9 +12,11 @@ use super::operator::{
 use super::scenario;
 use super::witness::TTL;
 use super::world::{Event, World};
+use crate::control::armed::{Armed, Ask};
 use crate::control::wire::{Fence, LeaseRequest, ProblemCode, State};
 use crate::engine::decide::Next;
 use crate::engine::protocol::{Answer, Call, Protocol, Want};
+use crate::engine::state::MoveState;
 use crate::ids::RunId;
 use crate::ledger::fact::{Fact, Outcome};
 
@@ -26,6 +29,19 @@ const FIRST_PATIENCE: u64 = 350;
 const PAUSE: u64 = 50;
 const LONGEST_PAUSE: u64 = 2_000;
 const WAIT: u64 = 500;
+const ASKING: u64 = 1_000;
+
+/// What others did to the run while nobody here looked.
+enum Elsewhere {
+    Nothing,
+    Confirm,
+    /// The process does something else now.
+    Gone,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("a small number")
+}
 
 /// Whether there is something to do right away.
 #[derive(PartialEq)]
@@ -176,6 +192,11 @@ impl World {
                 let cause = "asked for by somebody".to_owned();
                 return self.record(at, &Fact::RollbackBegun { cause });
             }
+            let detach = protocol.state.detach.map(millis);
+            let grace_ms = self.operators[at].grace;
+            if detach != grace_ms && news {
+                return self.record(at, &Fact::Detach { grace_ms });
+            }
             return Flow::Again;
         }
         let ending = matches!(want, Want::Act(Next::Ended(_) | Next::End { .. }));
@@ -211,6 +232,9 @@ impl World {
             Next::Soak { index } => {
                 let soak = protocol.state.moves[index].soak.as_millis();
                 let soak = u64::try_from(soak).expect("a small number");
+                if protocol.state.detach.is_some() && soak > 0 {
+                    return self.part(at, index);
+                }
                 let breach = self.rng.one_in(16);
                 self.busy(at, Next::Soak { index }, soak, breach)
             }
@@ -242,8 +266,129 @@ impl World {
     fn look_again(&mut self, at: usize, until: u64) -> Flow {
         let lease = self.process(at).lease.as_ref();
         let lost_at = lease.map_or(u64::MAX, |lease| lease.agreed + TTL * 2 / 3 + 1);
-        let left = until.min(lost_at.max(self.now + 200)) - self.now;
-        self.alarm_in(at, left)
+        let soaking = matches!(self.process(at).stage, Stage::Busy { next: Next::Soak { .. }, .. });
+        let left = until.min(lost_at.max(self.now + 200)).saturating_sub(self.now);
+        self.alarm_in(at, if soaking { left.min(ASKING) } else { left })
+    }
+
+    /// Leaves a soak to the orchestrator, or ends it when its time has passed there.
+    fn part(&mut self, at: usize, index: usize) -> Flow {
+        let began = self.now;
+        self.part_on(at, index, None, began)
+    }
+
+    fn part_on(&mut self, at: usize, index: usize, there: Option<Box<State>>, began: u64) -> Flow {
+        let id = self.number();
+        let what = if there.is_none() { What::State } else { What::Guards };
+        self.send(&Request { id, operator: at, fence: None, what });
+        self.process(at).stage = Stage::Parting { index, there, id, began };
+        self.alarm_in(at, TIMEOUT)
+    }
+
+    /// An answer about what others did meanwhile.
+    fn looked(&mut self, at: usize, result: &Answered) {
+        self.operators[at].generation += 1;
+        let stage = std::mem::replace(&mut self.process(at).stage, Stage::Free);
+        match (stage, result) {
+            (Stage::Looking { next, until, breach, .. }, Answered::Guards(armed)) => {
+                let Next::Soak { index } = next else { unreachable!("only a soak looks") };
+                match self.heed(at, armed.as_deref()) {
+                    Elsewhere::Nothing => {
+                        self.process(at).stage = Stage::Busy { next, until, breach };
+                        self.look_again(at, until);
+                    }
+                    Elsewhere::Confirm => self.finished(at, &Next::Soak { index }, false),
+                    Elsewhere::Gone => {}
+                }
+            }
+            (Stage::Looking { next, until, breach, .. }, _) => {
+                self.process(at).stage = Stage::Busy { next, until, breach };
+                self.look_again(at, until);
+            }
+            (Stage::Parting { index, began, .. }, Answered::Answer(answer)) => {
+                let Answer::State(there) = &**answer else { return };
+                self.left_soak(at, index, there.clone(), began);
+            }
+            (Stage::Parting { index, there: Some(there), .. }, Answered::Guards(armed)) => {
+                match self.heed(at, armed.as_deref()) {
+                    Elsewhere::Nothing => self.parted(at, index, &there),
+                    Elsewhere::Confirm => self.finished(at, &Next::Soak { index }, false),
+                    Elsewhere::Gone => {}
+                }
+            }
+            (Stage::Parting { index, there, began, .. }, _) => {
+                // Nobody is there; it is asked again after a pause.
+                let id = 0;
+                self.process(at).stage = Stage::Parting { index, there, id, began };
+                self.alarm_in(at, LONGEST_PAUSE);
+            }
+            _ => {}
+        }
+        self.go_on(at);
+    }
+
+    /// Whether the orchestrator knows already when the soak began.
+    fn began_at(&mut self, at: usize, index: usize, there: &State) -> Option<u64> {
+        let state = &self.protocol(at).state;
+        let left = state.left.as_ref()?;
+        let rev = match &state.at[index] {
+            MoveState::Applied { rev, .. } => Some(*rev),
+            _ => None,
+        };
+        let same = left.at == state.moves[index].at && left.rev == rev && left.life == there.life;
+        same.then_some(left.up_ms)
+    }
+
+    fn left_soak(&mut self, at: usize, index: usize, there: Box<State>, began: u64) {
+        if self.began_at(at, index, &there).is_none() {
+            let state = &self.protocol(at).state;
+            let rev = match &state.at[index] {
+                MoveState::Applied { rev, .. } => Some(*rev),
+                _ => None,
+            };
+            let fact = Fact::SoakLeft {
+                at: state.moves[index].at.clone(),
+                rev,
+                soak_ms: millis(state.moves[index].soak),
+                life: there.life,
+                up_ms: there.up_ms,
+            };
+            if self.record(at, &fact) == Flow::Blocked {
+                return;
+            }
+        }
+        self.part_on(at, index, Some(there), began);
+    }
+
+    fn parted(&mut self, at: usize, index: usize, there: &State) {
+        let began = self.began_at(at, index, there).unwrap_or(there.up_ms);
+        let total = millis(self.protocol(at).state.moves[index].soak);
+        let soaks = total.saturating_sub(there.up_ms.saturating_sub(began));
+        if soaks == 0 {
+            self.finished(at, &Next::Soak { index }, false);
+        } else {
+            self.leave(at, Stop::Left(soaks));
+        }
+    }
+
+    /// Does what was asked elsewhere, or notices that the phase was taken back.
+    fn heed(&mut self, at: usize, armed: Option<&Armed>) -> Elsewhere {
+        let run = self.run_of(at);
+        let Some(armed) = armed.filter(|armed| armed.run == run) else { return Elsewhere::Nothing };
+        if armed.tripped.is_some() {
+            self.protocol(at).waited();
+            return Elsewhere::Gone;
+        }
+        let Some(asked) = &armed.asked else { return Elsewhere::Nothing };
+        let fact = Fact::Heeded { ask: asked.ask, by: String::new(), reason: None };
+        if self.record(at, &fact) == Flow::Blocked {
+            return Elsewhere::Gone;
+        }
+        if asked.ask == Ask::Confirm {
+            return Elsewhere::Confirm;
+        }
+        self.leave(at, Stop::Paused);
+        Elsewhere::Gone
     }
 
     /// What was done is done.
@@ -289,7 +434,10 @@ impl World {
             self.kill(at);
             return Flow::Blocked;
         }
-        self.tell(|| format!("ledger {at} {fact:?}"));
+        self.tell(|| {
+            let text = format!("{fact:?}");
+            format!("ledger {at} {}", text.split(", anchor: ").next().unwrap_or(&text))
+        });
         let intent = matches!(
             fact,
             Fact::ChangeIntended { .. }
@@ -348,7 +496,6 @@ impl World {
             Conversation::Run(protocol) => protocol.state.fence.clone(),
             Conversation::Opening { .. } => None,
         };
-        let opening = matches!(process.conversation, Conversation::Opening { .. });
         let fence = Some(leased.clone().or(known).unwrap_or_default());
         let (fence, what) = match call {
             Call::Acquire { min_token, last_anchor } => {
@@ -363,8 +510,7 @@ impl World {
                 };
                 (None, What::Lease(Rc::new(request)))
             }
-            // The first look of all carries no fence, nor does one without a lease.
-            Call::State if opening => (None, What::State),
+            // A look without a lease carries no fence.
             Call::State => (leased, What::State),
             Call::Operation { key } => (fence, What::Operation { key: key.clone() }),
             Call::Apply { key: k, if_match, request } => {
@@ -373,8 +519,8 @@ impl World {
             }
             Call::Confirm { key: k, rev } => (fence, What::Confirm { key: key(k), rev: *rev }),
             Call::Revert { key: k, rev } => (fence, What::Revert { key: key(k), rev: *rev }),
-            Call::Arm(_) => (fence, What::Arm),
-            Call::Disarm => (fence, What::Disarm),
+            Call::Arm(request) => (fence, What::Arm(Rc::new((**request).clone()))),
+            Call::Disarm { taken_back } => (fence, What::Disarm { taken_back: *taken_back }),
         };
         Request { id, operator: at, fence, what }
     }
@@ -416,9 +562,27 @@ impl World {
                     // The next step finds out, and takes the lease again.
                 } else if now >= until {
                     self.finished(at, &next, breach);
+                } else if let Next::Soak { .. } = next {
+                    let id = self.number();
+                    let request = Request { id, operator: at, fence: None, what: What::Guards };
+                    self.send(&request);
+                    self.process(at).stage = Stage::Looking { next, until, breach, id };
+                    self.alarm_in(at, TIMEOUT);
                 } else {
                     self.process(at).stage = Stage::Busy { next, until, breach };
                     self.look_again(at, until);
+                }
+            }
+            Stage::Looking { next, until, breach, .. } => {
+                // No answer is no news.
+                self.process(at).stage = Stage::Busy { next, until, breach };
+                self.look_again(at, until);
+            }
+            Stage::Parting { index, there, began, .. } => {
+                if now - began >= PATIENCE {
+                    self.leave(at, Stop::Lost);
+                } else {
+                    self.part_on(at, index, there, began);
                 }
             }
             Stage::Releasing { .. } => self.gone(at),
@@ -469,6 +633,9 @@ impl World {
         match &process.stage {
             Stage::Sent { id, .. } if *id == reply.id => {}
             Stage::Releasing { id } if *id == reply.id => return self.gone(at),
+            Stage::Looking { id, .. } | Stage::Parting { id, .. } if *id == reply.id => {
+                return self.looked(at, &reply.result);
+            }
             _ => return,
         }
         let stage = std::mem::replace(&mut process.stage, Stage::Free);
@@ -485,7 +652,7 @@ impl World {
                 }
                 answer => self.hear(at, answer.clone(), asked),
             },
-            Answered::Fine => {}
+            Answered::Fine | Answered::Guards(_) => {}
         }
         self.go_on(at);
     }
@@ -510,7 +677,10 @@ impl World {
             Conversation::Run(protocol) => protocol.heard(answer),
             Conversation::Opening { .. } => match answer {
                 Answer::Granted { .. } => {}
-                Answer::State(there) => self.begin(at, &there),
+                Answer::State(there) if there.provisional.is_none() => self.begin(at, &there),
+                Answer::State(_) => {
+                    self.leave(at, Stop::Early);
+                }
                 Answer::Refused(problem) => {
                     self.leave(at, Stop::Refused(Box::new(problem)));
                 }
@@ -576,7 +746,7 @@ impl World {
                     lease.refused |= problem.status < 500;
                 }
             }
-            Answered::Unreachable => {}
+            Answered::Unreachable | Answered::Guards(_) => {}
         }
         if lease.refused {
             let watching = matches!(
@@ -597,7 +767,9 @@ impl World {
     /// Makes the stop safe and puts it on record.
     fn leave(&mut self, at: usize, stop: Stop) -> Flow {
         self.tell(|| format!("operator {at} leaves: {stop:?}"));
+        let opening = matches!(self.process(at).conversation, Conversation::Opening { .. });
         if let Stop::Refused(problem) = &stop
+            && !opening
             && !matches!(problem.code, ProblemCode::LeaseHeld | ProblemCode::GuardsArmed)
         {
             let problem = problem.clone();
@@ -605,7 +777,7 @@ impl World {
         }
         let process = self.process(at);
         let taking_back = match (&stop, &mut process.conversation) {
-            (Stop::Interrupted, Conversation::Run(protocol)) => protocol.take_back(),
+            (Stop::Interrupted | Stop::Paused, Conversation::Run(protocol)) => protocol.take_back(),
             _ => false,
         };
         if taking_back {
@@ -613,7 +785,9 @@ impl World {
             return Flow::Again;
         }
         match (&stop, &process.conversation) {
-            (Stop::Interrupted | Stop::Halted(..), Conversation::Run(_)) => self.left(at, stop),
+            (Stop::Interrupted | Stop::Paused | Stop::Halted(..), Conversation::Run(_)) => {
+                self.left(at, stop)
+            }
             _ => {
                 process.leaving = Some(stop);
                 self.release(at)
@@ -626,7 +800,7 @@ impl World {
             Stop::Halted(reason, detail) => {
                 Some(Fact::Halted { reason: *reason, detail: detail.clone() })
             }
-            Stop::Interrupted => Some(Fact::Interrupted { by: "SIGINT".to_owned() }),
+            Stop::Interrupted | Stop::Paused => Some(Fact::Interrupted { by: "SIGINT".to_owned() }),
             _ => None,
         };
         if let Some(fact) = fact
@@ -656,6 +830,11 @@ impl World {
     fn gone(&mut self, at: usize) {
         let Some(process) = self.operators[at].process.take() else { return };
         self.operators[at].generation += 1;
+        if let Some(Stop::Left(soaks)) = process.leaving {
+            self.tell(|| format!("operator {at} leaves a soak"));
+            let when = self.now + soaks + self.rng.within(0, 60_000);
+            return self.at(when, Event::Return { operator: at });
+        }
         let last = match process.leaving {
             Some(Stop::Ended(outcome)) => {
                 let operator: &mut Operator = &mut self.operators[at];
@@ -681,9 +860,10 @@ impl World {
 }
 
 impl Operator {
-    pub(super) fn new(plan: usize, changes_mind: bool) -> Self {
+    pub(super) fn new(plan: usize, changes_mind: bool, grace: Option<u64>) -> Self {
         Self {
             plan,
+            grace,
             changes_mind,
             runs: Vec::new(),
             begun: 0,

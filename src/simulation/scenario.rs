@@ -30,6 +30,12 @@ pub(super) struct Scenario {
     pub(super) restore: Option<(u64, u64)>,
     /// When the orchestrator is killed.
     pub(super) crashes: Vec<u64>,
+    /// When a guard is breached while nobody has to be there.
+    pub(super) breach_at: Option<u64>,
+    /// When somebody asks something of the run in flight.
+    pub(super) asks: Vec<u64>,
+    /// How long each operator has to confirm what soaked without them.
+    pub(super) graces: Vec<Option<u64>>,
     /// Per mille of what either side does that end with its death.
     pub(super) kills: u64,
 }
@@ -48,6 +54,10 @@ impl Scenario {
             let copied = rng.within(1_000, calm_at);
             (copied, rng.within(copied, calm_at))
         });
+        let breach_at = rng.one_in(6).then(|| rng.within(1_000, calm_at));
+        let asks = if rng.one_in(4) { rng.within(1, 3) } else { 0 };
+        let graces = plans.iter().map(|_| rng.one_in(4).then(|| rng.within(1_000, 90_000)));
+        let graces = graces.collect();
         let crashes = if still { 0 } else { rng.within(0, 3) };
         Self {
             weather: if still { Weather::CALM } else { Weather::ROUGH },
@@ -55,6 +65,9 @@ impl Scenario {
             plans,
             edit_at,
             restore,
+            breach_at,
+            asks: (0..asks).map(|_| rng.within(1_000, calm_at)).collect(),
+            graces,
             crashes: (0..crashes).map(|_| rng.within(0, calm_at)).collect(),
             kills: if still { 0 } else { 12 },
         }

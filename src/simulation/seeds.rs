@@ -97,6 +97,21 @@ fn millions() {
 }
 
 #[test]
+#[ignore = "goes on after a violation, and lists them"]
+#[expect(clippy::disallowed_methods, reason = "a test's own switches")]
+fn survey() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (seeds, mut from) =
+        (number("CTX_SEEDS").unwrap_or(10_000), number("CTX_FROM").unwrap_or(0));
+    let (end, mut tally) = (from + seeds, Tally::default());
+    while let Some((seed, violation)) = first_violation(from..end, &[], &mut tally) {
+        println!("{seed} {violation}");
+        from = seed + 1;
+    }
+    println!("{tally:#?}");
+}
+
+#[test]
 #[ignore = "prints one history; see the module"]
 #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
 fn one_seed() {

@@ -1,6 +1,7 @@
 //! The orchestrator: the real core over a book in memory, killed at any point of a transaction.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::Book;
@@ -9,10 +10,12 @@ use super::network::{Answered, Request, What};
 use super::rng::Rng;
 use super::scenario;
 use super::witness::{Cause, Witness};
+use crate::control::armed::{Ask, AskRequest, AskResult};
 use crate::control::wire::{Problem, ProblemCode, RevisionRequest, RevisionResult, State};
 use crate::engine::protocol::Answer;
 use crate::orchestrator::control::core::{
-    Acquire, Caller, Content, Core, KnownOperation, Now, Proposal, Refusal, Transition,
+    Acquire, Arming, Caller, Cause as Breach, Content, Core, KnownOperation, Now, Proposal, Rebase,
+    Refusal, Transition,
 };
 
 /// How long the orchestrator remembers a key where that rule is missing.
@@ -46,7 +49,8 @@ pub(super) struct Server {
     before: Option<Book>,
     pub(super) switches: Vec<Switch>,
     started: u64,
-    life: u64,
+    /// A breach that the store has not taken yet.
+    owed: Option<(Arc<Arming>, Breach)>,
     leases: u64,
     edits: u64,
 }
@@ -75,7 +79,7 @@ impl Server {
             before: None,
             switches: switches.to_vec(),
             started: here.now,
-            life: 1,
+            owed: None,
             leases: 0,
             edits: 0,
         };
@@ -92,13 +96,17 @@ impl Server {
 
     /// The next instant at which time alone does something.
     pub(super) fn wakes_at(&self) -> Option<u64> {
-        let at = self.core.as_ref()?.wakes_at()?;
+        let core = self.core.as_ref()?;
+        if self.owed.is_some() {
+            return Some(0);
+        }
+        let at = core.wakes_at()?;
         Some(u64::try_from(at.as_millis()).expect("a small number") + 1)
     }
 
     /// The process dies; the disk stays, up to the last transaction where that rule is missing.
     pub(super) fn crash(&mut self) {
-        self.core = None;
+        (self.core, self.owed) = (None, None);
         if let Some(before) = self.before.take() {
             self.book = before;
         }
@@ -111,14 +119,18 @@ impl Server {
         if self.has(Switch::VolatileFence) {
             durable.fence = 0;
         }
-        (self.started, self.life) = (here.now, durable.tip.seq + 1);
+        self.started = here.now;
         let boot = Core::boot(here.instant(), durable);
         self.active = boot.next.head().clone();
         self.core = Some(boot.next.clone());
         let _ = self.commit(here, Cause::Start, boot);
         here.witness.started(&self.book);
         if edit && let Some(core) = &self.core {
-            let rebase = core.rebase(here.instant(), scenario::edited(&core.head().config), "");
+            let rebase = Rebase {
+                head: Some(scenario::edited(&core.head().config)),
+                target: core.armed().map(|armed| scenario::edited(&armed.target.config)),
+            };
+            let rebase = core.rebase(here.instant(), rebase, "");
             let _ = self.commit(here, Cause::Edit, rebase);
         }
         here.kills = kills;
@@ -162,7 +174,7 @@ impl Server {
         let fence = {
             let core = self.up()?;
             let config = scenario::edited(&core.head().config);
-            if !self.book.provisional.is_empty() {
+            if !self.book.provisional.is_empty() || core.armed().is_some() {
                 return Err(Failed::Dead);
             }
             let id = self.lease_id();
@@ -260,13 +272,19 @@ impl Server {
                 let reverted = self.up()?.revert(now, caller, *rev)?;
                 changed(self.commit(here, cause, reverted)?, self)
             }
-            What::Arm => {
-                self.up()?.fenced(now, &fence)?;
-                Answer::Armed { target: self.up()?.confirmed().rev, anchor: self.anchor() }
+            What::Arm(request) => {
+                let armed = self.up()?.arm(now, &fence, request)?;
+                let target = self.commit(here, cause, armed)?.target;
+                Answer::Armed { target, anchor: self.anchor() }
             }
-            What::Disarm => {
-                self.up()?.fenced(now, &fence)?;
+            What::Disarm { taken_back } => {
+                let disarmed = self.up()?.disarm(now, &fence, *taken_back)?;
+                self.commit(here, cause, disarmed)?;
                 Answer::Disarmed
+            }
+            What::Guards => {
+                let armed = self.up()?.armed().map(|armed| Rc::new(armed.view()));
+                return Ok(Answered::Guards(armed));
             }
         };
         Ok(Answered::Answer(Rc::new(result)))
@@ -291,7 +309,50 @@ impl Server {
         (!expired).then(|| known.clone())
     }
 
+    /// A guard is breached: the phase is taken back, on record or not.
+    pub(super) fn breach(&mut self, here: &mut Here<'_>) {
+        let Some(armed) = self.core.as_ref().and_then(Core::armed).cloned() else { return };
+        let guard = "g".parse().expect("a name");
+        let cause = Breach::Breach { guard, why: "too much".to_owned() };
+        self.owed.get_or_insert((armed, cause));
+        let _ = self.settle_owed(here);
+    }
+
+    /// A person asks something of the run whose guards are armed.
+    pub(super) fn ask(&mut self, here: &mut Here<'_>, ask: Ask) -> Option<AskResult> {
+        self.settle(here).ok()?;
+        let core = self.core.as_ref()?;
+        let request = AskRequest {
+            run: core.armed()?.run.clone(),
+            ask,
+            by: String::new(),
+            host: String::new(),
+            reason: None,
+        };
+        let asked = core.ask(here.instant(), &request).ok()?;
+        self.commit(here, Cause::Person, asked).ok()
+    }
+
+    fn settle_owed(&mut self, here: &mut Here<'_>) -> Result<(), Failed> {
+        let Some((armed, cause)) = self.owed.clone() else { return Ok(()) };
+        let tripped = self.up()?.trip(here.instant(), &armed.run, &armed.phase, cause);
+        match self.commit(here, Cause::Person, tripped) {
+            Err(Failed::Refused(refusal)) => {
+                if self.up()?.head().hash != armed.target.hash {
+                    self.active = armed.target.clone();
+                }
+                Err(Failed::Refused(refusal))
+            }
+            Err(dead) => Err(dead),
+            Ok(()) => {
+                self.owed = None;
+                Ok(())
+            }
+        }
+    }
+
     fn settle(&mut self, here: &mut Here<'_>) -> Result<(), Failed> {
+        self.settle_owed(here)?;
         let Some(core) = &self.core else { return Err(Failed::Dead) };
         let now = here.instant();
         if core.wakes_at().is_none_or(|at| now.boot < at) {
@@ -361,8 +422,8 @@ impl Server {
             config_hash: head.hash.clone(),
             data_addr: String::new(),
             up_ms: here.now - self.started,
-            life: self.life,
-            armed: None,
+            life: core.life(),
+            armed: core.armed().map(|armed| armed.view()),
         })
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Cause<'a> {
     Start,
     /// Somebody else.
     Edit,
+    /// A guard, or a person who asks something of the run.
+    Person,
 }
 
 /// A durable intent.
@@ -148,7 +150,12 @@ impl Witness {
                 Write::Status { rev, status } => self.ended(cause, core, *rev, *status),
                 Write::Operation(known) => self.accepted(cause, known),
                 Write::Audit(row) => self.audit(row),
-                Write::Fence(_) | Write::Birth { .. } | Write::Forget { .. } => {}
+                Write::Disarm
+                | Write::Arm(_)
+                | Write::Rearm(_)
+                | Write::Fence(_)
+                | Write::Birth { .. }
+                | Write::Forget { .. } => {}
             }
         }
         if let Cause::Edit = cause {
@@ -275,8 +282,12 @@ impl Witness {
         if let Some(hash) = self.revisions.get(&rev) {
             self.confirmed.insert((rev, hash.clone()));
         }
-        let Cause::Request(request) = cause else { return };
-        let What::Confirm { rev: named, .. } = request.what else { return };
+        let named = match cause {
+            Cause::Edit => return,
+            Cause::Request(Request { what: What::Confirm { rev, .. }, .. }) => *rev,
+            // A person has asked for it.
+            _ => rev,
+        };
         let replaced = core.map(|core| core.head().rev) != Some(rev);
         self.hold(Invariant::I7, named == rev && !replaced, || {
             format!("a confirmation of revision {named} confirmed another")

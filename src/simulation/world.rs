@@ -5,12 +5,13 @@ use std::collections::BinaryHeap;
 
 use super::invariants::Invariant;
 use super::mutants::Switch;
-use super::network::{Answered, Reply, Request, Weather};
+use super::network::{Answered, Reply, Request, Weather, What};
 use super::operator::{Last, Operator};
 use super::rng::Rng;
 use super::scenario::Scenario;
 use super::server::{Here, Server};
 use super::witness::Witness;
+use crate::control::armed::Ask;
 
 /// After so much time without faults, everything has come to an end.
 const BOUND: u64 = 45 * 60 * 1000;
@@ -49,6 +50,12 @@ pub(super) enum Event {
     Return {
         operator: usize,
     },
+    /// A guard is breached at the orchestrator.
+    Breach,
+    /// A person asks something of the run in flight.
+    Ask,
+    /// Somebody sees to a phase whose operator is not coming back.
+    Rescue,
     Edit,
     Copy,
     Restore,
@@ -134,12 +141,22 @@ impl World {
         let scenario = self.scenario.clone();
         for (operator, plan) in scenario.plans.iter().enumerate() {
             let changes_mind = self.rng.one_in(5);
-            self.operators.push(Operator::new(*plan, changes_mind));
+            let grace = scenario.graces[operator];
+            self.operators.push(Operator::new(*plan, changes_mind, grace));
             let at = self.rng.within(0, 20_000);
             self.at(at, Event::Return { operator });
         }
         for at in &scenario.crashes {
             self.at(*at, Event::Crash);
+        }
+        if let Some(at) = scenario.breach_at {
+            self.at(at, Event::Breach);
+        }
+        for at in &scenario.asks {
+            self.at(*at, Event::Ask);
+        }
+        for minutes in 1..8 {
+            self.at(scenario.calm_at + minutes * 300_000, Event::Rescue);
         }
         if let Some(at) = scenario.edit_at {
             self.at(at, Event::Edit);
@@ -227,6 +244,17 @@ impl World {
                     self.here(|server, here| server.start(here, edit));
                 }
             }
+            Event::Breach => {
+                self.tell(|| "a guard is breached".to_owned());
+                self.here(Server::breach);
+            }
+            Event::Ask => {
+                let asks = [Ask::Confirm, Ask::Pause, Ask::Abort];
+                let ask = asks[usize::try_from(self.rng.within(0, 3)).expect("a small number")];
+                let done = self.here(|server, here| server.ask(here, ask));
+                self.tell(|| format!("somebody asks for {ask:?}: {done:?}"));
+            }
+            Event::Rescue => self.rescue(),
             Event::Edit => {
                 let done = self.here(Server::edit);
                 self.tell(|| format!("somebody edits the configuration: {done}"));
@@ -282,6 +310,17 @@ impl World {
         done
     }
 
+    /// A phase whose operator is not coming back is taken back.
+    fn rescue(&mut self) {
+        let core = self.server.core.as_ref();
+        let Some(armed) = core.and_then(|core| core.armed()).cloned() else { return };
+        let owner = armed.run.as_str()[..4].parse::<usize>().expect("a small number");
+        if armed.tripped.is_none() && self.operators[owner].last.is_some() {
+            let done = self.here(|server, here| server.ask(here, Ask::Abort));
+            self.tell(|| format!("somebody aborts the phase that nobody sees to: {done:?}"));
+        }
+    }
+
     fn start_later(&mut self) {
         let pause = if self.rng.one_in(4) { 40_000 } else { 4_000 };
         let at = self.now + self.rng.within(50, pause);
@@ -317,13 +356,9 @@ impl World {
     fn at_server(&mut self, request: &Request) {
         let answered = self.here(|server, here| server.handle(here, request));
         if self.story.is_some() {
+            let (at, id, what) = (request.operator, request.id, asked(&request.what));
             let shown = shown(answered.as_ref());
-            self.tell(|| {
-                format!(
-                    "server  <- {} #{} {:?}: {shown}",
-                    request.operator, request.id, request.what
-                )
-            });
+            self.tell(|| format!("server  <- {at} #{id} {what}: {shown}"));
         }
         let Some(result) = answered else { return };
         let reply = Reply { id: request.id, operator: request.operator, result };
@@ -343,6 +378,24 @@ impl World {
     }
 }
 
+/// A request in a few words.
+fn asked(what: &What) -> String {
+    match what {
+        What::Lease(lease) => {
+            let anchor = lease.last_anchor.as_ref().map(|anchor| anchor.seq);
+            format!("lease, min token {}, anchor {anchor:?}", lease.min_token)
+        }
+        What::Apply { key, if_match, request } => {
+            format!("apply {key:.8} on {if_match}: {:?}", super::scenario::slots(&request.config))
+        }
+        What::Confirm { key, rev } => format!("confirm {key:.8} of {rev}"),
+        What::Revert { key, rev } => format!("revert {key:.8} of {rev}"),
+        What::Operation { key } => format!("operation {key:.8}"),
+        What::Arm(_) => "arm".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
 fn shown(answered: Option<&Answered>) -> String {
     use crate::engine::protocol::Answer;
     match answered {
@@ -350,13 +403,23 @@ fn shown(answered: Option<&Answered>) -> String {
         Some(Answered::Answer(answer)) => match &**answer {
             Answer::Refused(problem) => format!("{:?}", problem.code),
             Answer::State(there) => format!(
-                "head {}, provisional {:?}, slots {:?}",
+                "head {}, provisional {:?}, tripped {:?}, {:?}",
                 there.head,
                 there.provisional.as_ref().map(|p| p.rev),
+                there.armed.as_ref().map(|armed| armed.tripped.is_some()),
                 super::scenario::slots(&there.config)
             ),
+            Answer::Granted { fence, anchor } => {
+                format!("fence {}, anchor {:?}", fence.counter, anchor.as_ref().map(|a| a.seq))
+            }
+            Answer::Changed { rev, .. } => format!("revision {rev}"),
             other => format!("{other:?}"),
         },
+        Some(Answered::Guards(armed)) => {
+            let armed =
+                armed.as_ref().map(|armed| (armed.tripped.is_some(), armed.asked.is_some()));
+            format!("armed {armed:?}")
+        }
         Some(other) => format!("{other:?}"),
     }
 }

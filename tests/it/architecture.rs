@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("report", &["control", "judge", "plan", "ledger", "ui"]),
     ("progress", &["judge", "ledger", "report", "ui"]),
     ("engine", &["control", "judge", "plan", "ledger", "progress"]),
-    ("orchestrator", &["control"]),
+    ("orchestrator", &["control", "judge"]),
     ("load", &["control", "judge", "plan"]),
     ("backup", &["control", "ledger"]),
     ("rehearsal", &["control", "plan", "load", "orchestrator"]),
@@ -47,8 +47,7 @@ const ALL: [&str; 13] = [
 ];
 
 /// Imports against the direction that are there today. A row goes when its import goes.
-const DEBTS: [(&str, &str, &str); 4] = [
-    ("judge", "plan", "a guard is judged as the plan declares it"),
+const DEBTS: [(&str, &str, &str); 3] = [
     ("ledger", "settings", "the lock names who holds it"),
     ("engine", "settings", "the lease names who holds it"),
     ("backup", "settings", "the lease names who holds it"),

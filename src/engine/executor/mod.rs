@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tempo};
 use crate::control::client::{Client, ControlError};
-use crate::control::wire::{Fence, State};
-use crate::error::Failure;
+use crate::control::wire::{Fence, Provisional, State};
+use crate::error::{Code, Failure};
 use crate::ids::{BackupId, MilestoneId, RunId, random_hex};
 use crate::ledger::Ledger;
 use crate::ledger::fact::{By, Fact, Outcome, RunBegun};
@@ -99,8 +99,11 @@ impl<'a, H: Hands> Executor<'a, H> {
         let run = RunId::random();
         let lease = Lease::acquire(world.client, &world.clock, &run, None, 0).await;
         let mut lease = lease.map_err(|error| Stop::of(error).before_the_run())?;
-        let begun = match world.client.state().await {
-            Ok(there) => prepare(&there.body).map_err(Stop::Failed),
+        let begun = match world.client.state_under(lease.fence()).await {
+            Ok(there) => {
+                let there = there.body;
+                nothing_provisional(&there).and_then(|()| prepare(&there)).map_err(Stop::Failed)
+            }
             Err(error) => Err(Stop::of(error).before_the_run()),
         };
         let begun = match begun {
@@ -377,6 +380,14 @@ impl<'a, H: Hands> Executor<'a, H> {
             }
         }
     }
+}
+
+/// Refuses to begin on a change that may yet be reverted: a rollback would bring it back.
+fn nothing_provisional(there: &State) -> Result<(), Failure> {
+    let Some(Provisional { rev, run, .. }) = &there.provisional else { return Ok(()) };
+    Err(Failure::new(Code::Locked, "somebody else's change is not decided yet")
+        .why(format!("revision {rev} of run {run} is in force until it is confirmed or reverted"))
+        .hint("wait for it: `ctx status`; nothing was begun"))
 }
 
 /// A new id for a backup: the time, and four digits against two in one second.

@@ -91,7 +91,9 @@ impl<H: Hands> Executor<'_, H> {
                 let reply = client.arm(&fence, request).await?;
                 return Ok(Answer::Armed { target: reply.body.target, anchor: reply.anchor });
             }
-            Call::Disarm => return client.disarm(&fence).await.map(|_| Answer::Disarmed),
+            Call::Disarm { taken_back } => {
+                return client.disarm(&fence, *taken_back).await.map(|_| Answer::Disarmed);
+            }
             Call::Apply { key, if_match, request } => {
                 client.apply(write(key), *if_match, request).await?
             }

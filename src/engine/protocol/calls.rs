@@ -79,7 +79,13 @@ impl Protocol {
     /// The intent to write the target back, or the word that it is in force already.
     pub(super) fn restore_intended(&self, attempt: u32, there: &State) -> Fact {
         let target_hash = self.state.target().hash();
-        if there.config_hash == target_hash {
+        // The orchestrator may have followed a legacy app that has moved, and insists on that.
+        let tripped = there.armed.as_ref().filter(|armed| {
+            armed.run == self.state.run
+                && armed.tripped.is_some()
+                && armed.target_hash == there.config_hash
+        });
+        if there.config_hash == target_hash || tripped.is_some() {
             let (rev, anchor) = (there.head, Some(there.anchor.clone()));
             return Fact::RestoreConfirmed { rev, anchor };
         }

@@ -36,7 +36,9 @@ impl Protocol {
             (Call::Arm(_), Answer::Armed { target, anchor }) => {
                 Mode::Recording([Fact::GuardsArmed { target, anchor }].into())
             }
-            (Call::Disarm, Answer::Disarmed) => Mode::Recording([Fact::GuardsDisarmed].into()),
+            (Call::Disarm { .. }, Answer::Disarmed) => {
+                Mode::Recording([Fact::GuardsDisarmed].into())
+            }
             // An answer to another question.
             (_, _) => return,
         };

@@ -52,14 +52,32 @@ pub enum Want {
 /// A request, ready to be sent as often as needed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    Acquire { min_token: u64, last_anchor: Option<Anchor> },
+    Acquire {
+        min_token: u64,
+        last_anchor: Option<Anchor>,
+    },
     State,
-    Operation { key: String },
-    Apply { key: String, if_match: u64, request: Box<RevisionRequest> },
-    Confirm { key: String, rev: u64 },
-    Revert { key: String, rev: u64 },
+    Operation {
+        key: String,
+    },
+    Apply {
+        key: String,
+        if_match: u64,
+        request: Box<RevisionRequest>,
+    },
+    Confirm {
+        key: String,
+        rev: u64,
+    },
+    Revert {
+        key: String,
+        rev: u64,
+    },
     Arm(Box<ArmRequest>),
-    Disarm,
+    /// Of a phase that the orchestrator took back, or that was left to its run.
+    Disarm {
+        taken_back: bool,
+    },
 }
 
 /// What came back.
@@ -259,7 +277,7 @@ impl Protocol {
             Next::SendRevert { rev } => self.send_revert(rev),
             Next::SendRestore | Next::SendRestoreConfirm => self.send_restore(),
             Next::Arm => Want::Send(Call::Arm(Box::new(self.arm_request()))),
-            Next::Disarm => Want::Send(Call::Disarm),
+            Next::Disarm => Want::Send(Call::Disarm { taken_back: self.state.taken_back }),
             Next::Backup
             | Next::Begin { .. }
             | Next::Soak { .. }

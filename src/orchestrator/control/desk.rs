@@ -10,8 +10,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::core::{
-    Acquire, Caller, Content, Core, KnownOperation, Now, Proposal, Refusal, Transition,
+    Acquire, Arming, Caller, Cause, Content, Core, KnownOperation, Now, Proposal, Refusal,
+    Transition,
 };
+use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult};
 use crate::control::config::Config;
 use crate::control::observe::{HealingAction, Incident};
 use crate::control::wire::{
@@ -32,12 +34,16 @@ pub struct Desk {
     plane: Arc<Plane>,
     /// Something has changed that may end earlier than what was waited for.
     changed: Notify,
+    /// A transition was taken over: what is armed, or in force, may be another.
+    moved: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     core: Core,
     store: Store,
+    /// A breach that the store has not taken yet. Everything else waits for it.
+    owed: Option<(Arc<Arming>, Cause)>,
 }
 
 /// The request part of a keyed write.
@@ -50,7 +56,12 @@ pub struct Keyed<'a> {
 impl Desk {
     /// Takes over a core whose state is what `store` holds and `plane` has in force.
     pub fn new(core: Core, store: Store, plane: Arc<Plane>) -> Self {
-        Self { inner: Mutex::new(Inner { core, store }), plane, changed: Notify::new() }
+        Self {
+            inner: Mutex::new(Inner { core, store, owed: None }),
+            plane,
+            changed: Notify::new(),
+            moved: Notify::new(),
+        }
     }
 
     /// Grants the lease, or with the current fence renews it.
@@ -128,6 +139,70 @@ impl Desk {
         self.transact(|core, _, now| core.cache_restored(now, fence, entries))
     }
 
+    /// Arms the guards of a phase.
+    ///
+    /// # Errors
+    /// As [`Core::arm`].
+    pub fn arm(&self, fence: &Fence, request: &ArmRequest) -> Result<Armed, Refusal> {
+        self.transact(|core, _, now| core.arm(now, fence, request))
+    }
+
+    /// Disarms what is armed.
+    ///
+    /// # Errors
+    /// As [`Core::disarm`].
+    pub fn disarm(&self, fence: &Fence, taken_back: bool) -> Result<(), Refusal> {
+        self.transact(|core, _, now| core.disarm(now, fence, taken_back))
+    }
+
+    /// What is armed, and the revision in force.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn armed(&self) -> Result<(Option<Arc<Arming>>, u64), Refusal> {
+        self.read(None, |inner, _| Ok((inner.core.armed().cloned(), inner.core.head().rev)))
+    }
+
+    /// As [`Desk::armed`], from memory alone: guards are judged also while the store fails.
+    pub fn watched(&self) -> (Option<Arc<Arming>>, u64) {
+        let core = &self.lock().core;
+        (core.armed().cloned(), core.head().rev)
+    }
+
+    /// Waits until a transition was taken over since this was last asked. For one caller.
+    pub async fn moved(&self) {
+        self.moved.notified().await;
+    }
+
+    /// Takes an armed phase back. When the store fails, the target's content is put in force from
+    /// memory all the same, and the rest is owed: see [`Desk::settle_breach`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn trip(&self, armed: &Arc<Arming>, cause: Cause) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        inner.owed.get_or_insert_with(|| (Arc::clone(armed), cause));
+        self.settle_owed(&mut inner)?;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Puts a breach on record that the store has not taken yet; nothing to do when none is owed.
+    ///
+    /// # Errors
+    /// When the store still fails.
+    pub fn settle_breach(&self) -> Result<(), Refusal> {
+        self.settle_owed(&mut self.lock())
+    }
+
+    /// Does what a person asks of a run, or leaves it for whoever holds the run's lease.
+    ///
+    /// # Errors
+    /// As [`Core::ask`].
+    pub fn ask(&self, request: &AskRequest) -> Result<AskResult, Refusal> {
+        self.transact(|core, _, now| core.ask(now, request))
+    }
+
     /// Where the orchestrator stands; ordered after a grant when its fence is given.
     ///
     /// # Errors
@@ -148,8 +223,8 @@ impl Desk {
                 config_hash: head.hash.clone(),
                 data_addr,
                 up_ms: self.plane.now_ms(),
-                life: 1,
-                armed: None,
+                life: core.life(),
+                armed: core.armed().map(|armed| armed.view()),
             })
         })
     }
@@ -296,8 +371,25 @@ impl Desk {
         read(&inner, now).map_err(failed)
     }
 
+    fn settle_owed(&self, inner: &mut Inner) -> Result<(), Refusal> {
+        let Some((armed, cause)) = inner.owed.clone() else { return Ok(()) };
+        let now = Now::of(&*self.plane.clock);
+        let transition = inner.core.trip(now, &armed.run, &armed.phase, cause);
+        self.commit(inner, transition).inspect_err(|_| {
+            let target = &armed.target;
+            let there = inner.core.head().hash == target.hash;
+            if !there && self.plane.active().rev != target.rev {
+                tracing::error!("a breach could not be put on record; the target's content serves");
+                self.activate(target);
+            }
+        })?;
+        inner.owed = None;
+        Ok(())
+    }
+
     /// Does what time alone brings about.
     fn settle(&self, inner: &mut Inner) -> Result<(), Refusal> {
+        self.settle_owed(inner)?;
         let now = Now::of(&*self.plane.clock);
         if inner.core.wakes_at().is_none_or(|at| now.boot < at) {
             return Ok(());
@@ -317,6 +409,7 @@ impl Desk {
         if moved {
             self.activate(inner.core.head());
         }
+        self.moved.notify_one();
         Ok(reply)
     }
 

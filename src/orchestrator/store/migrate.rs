@@ -10,7 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 
-const FILES: [&str; 1] = [include_str!("../../../migrations/orchestrator/0001_init.sql")];
+const FILES: [&str; 2] = [
+    include_str!("../../../migrations/orchestrator/0001_init.sql"),
+    include_str!("../../../migrations/orchestrator/0002_guards.sql"),
+];
 
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     apply(connection, &FILES)

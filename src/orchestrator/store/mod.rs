@@ -6,6 +6,7 @@
 //!
 //! SQL lives in this folder and in `migrations/orchestrator/`, nowhere else.
 
+mod armed;
 mod folder;
 mod health;
 mod migrate;

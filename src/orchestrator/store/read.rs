@@ -6,7 +6,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use super::{Store, StoreError, unsigned};
+use super::{Store, StoreError, armed, unsigned};
 use crate::clock::{from_wall_ms, rfc3339};
 use crate::control::config::Config;
 use crate::control::wire::{Anchor, AuditRow, Operation, Revision, RevisionResult, RevisionStatus};
@@ -50,6 +50,7 @@ impl Store {
             confirmed: content(current)?,
             predecessor,
             interrupted,
+            armed: armed::load(&self.connection)?,
         }))
     }
 

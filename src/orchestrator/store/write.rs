@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError, signed};
+use super::{Store, StoreError, armed, signed};
 use crate::control::wire::{AuditRow, OperationKind, RevisionStatus};
 use crate::ids::RunId;
 use crate::orchestrator::control::core::{KnownOperation, RevisionRow, Write};
@@ -42,6 +42,9 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 .execute("UPDATE revisions SET config = NULL WHERE rev < ?1", [signed(*below)?])?;
             1
         }
+        Write::Arm(arming) => armed::insert(connection, arming)?,
+        Write::Rearm(arming) => armed::update(connection, arming)?,
+        Write::Disarm => connection.execute("DELETE FROM armed", [])?,
         Write::Audit(row) => insert_audit(connection, row)?,
     };
     if changed == 1 {

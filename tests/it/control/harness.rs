@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use ctx::clock::{Clock, ManualClock, SystemClock, Tempo};
+use ctx::control::armed::{ArmRequest, ArmedGuard, Ask, AskRequest, Bound};
 use ctx::control::config::Config;
 use ctx::control::wire::{
     Fence, LeaseGrant, LeaseRequest, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
@@ -31,6 +32,7 @@ pub(super) const LOCAL: SocketAddr =
 pub(super) struct Legacy {
     pub(super) url: String,
     status: Arc<AtomicU16>,
+    every: Arc<AtomicU16>,
 }
 
 impl Legacy {
@@ -38,10 +40,14 @@ impl Legacy {
         let listener = TcpListener::bind(LOCAL).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let status = Arc::new(AtomicU16::new(200));
-        let answer = Arc::clone(&status);
+        let every = Arc::<AtomicU16>::default();
+        let (answer, fails) = (Arc::clone(&status), Arc::clone(&every));
         tokio::spawn(async move {
+            let mut count: u16 = 0;
             while let Ok((mut stream, _)) = listener.accept().await {
-                let status = answer.load(Ordering::SeqCst);
+                count = count.wrapping_add(1);
+                let fails = count.checked_rem(fails.load(Ordering::SeqCst)) == Some(0);
+                let status = if fails { 500 } else { answer.load(Ordering::SeqCst) };
                 tokio::spawn(async move {
                     let _ = stream.read(&mut [0; 4096]).await;
                     let reply = format!(
@@ -51,7 +57,12 @@ impl Legacy {
                 });
             }
         });
-        Self { url, status }
+        Self { url, status, every }
+    }
+
+    /// Answers one request out of `every` with 500; 0 for none.
+    pub(super) fn fail(&self, every: u16) {
+        self.every.store(every, Ordering::SeqCst);
     }
 
     pub(super) fn answer(&self, status: u16) {
@@ -80,6 +91,8 @@ pub(super) struct Served {
     pub(super) clock: Arc<ManualClock>,
     pub(super) legacy: Legacy,
     pub(super) client: Client,
+    /// Whether how busy the machine is counts; many tests share it.
+    pub(super) judge_cpu: bool,
     tempo: Option<Tempo>,
 }
 
@@ -101,6 +114,7 @@ impl Served {
             clock: Arc::default(),
             legacy: Legacy::start().await,
             client: Client::builder().timeout(PATIENCE).no_proxy().build().unwrap(),
+            judge_cpu: true,
             tempo,
         };
         served.begin().unwrap();
@@ -114,6 +128,7 @@ impl Served {
         };
         let mut options = options(self.folder.path(), &self.legacy.url, clock);
         options.tempo = self.tempo.unwrap_or_default();
+        options.judge_cpu = self.judge_cpu;
         self.orchestrator = Some(Orchestrator::start(options)?);
         Ok(())
     }
@@ -174,6 +189,30 @@ pub(super) fn lease_request(holder: &str) -> LeaseRequest {
         min_token: 0,
         last_anchor: None,
     }
+}
+
+/// Arms one guard that looks every 200 ms and fails at the first breach.
+pub(super) fn arm_request() -> ArmRequest {
+    ArmRequest {
+        plan: "shop".parse().unwrap(),
+        phase: "caching".parse().unwrap(),
+        guards: vec![ArmedGuard {
+            id: "error-rate".parse().unwrap(),
+            metric: "error_rate".to_owned(),
+            limit: Bound::AtMost(0.05),
+            breaches: 1,
+            min_samples: 10,
+            every_ms: 200,
+            patience_ms: None,
+        }],
+        record: r#"{"run_begun":{}}"#.to_owned(),
+    }
+}
+
+/// Bob, at another machine, asks something of a run.
+pub(super) fn ask_request(run: RunId, ask: Ask) -> AskRequest {
+    let (by, host) = ("bob".to_owned(), "laptop".to_owned());
+    AskRequest { run, ask, by, host, reason: Some("it is late".to_owned()) }
 }
 
 /// A success as its type, a problem as itself.
@@ -265,6 +304,8 @@ pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 pub(super) fn body_for(path: &str) -> Value {
     match path {
         "/v1/lease" => serde_json::to_value(lease_request("x")).unwrap(),
+        "/v1/guards" => serde_json::to_value(arm_request()).unwrap(),
+        "/v1/asks" => serde_json::to_value(ask_request(RunId::random(), Ask::Pause)).unwrap(),
         "/v1/cache" => json!({ "entries": [] }),
         _ => json!({ "config": Config::legacy("http://127.0.0.1:1"), "reason": "" }),
     }

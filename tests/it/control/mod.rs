@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up has failed")]
 
 mod access;
+mod guards;
 mod harness;
 mod maintenance;
 mod observe;

@@ -107,6 +107,7 @@ impl Draft {
         if self.core.pending.as_ref().is_some_and(ends) && holds(Rule::RevertWithLease) {
             self.revert(&about, &format!("its lease {why}"));
         }
+        self.settle_asked(&lease.run);
     }
 
     /// Ends what time has ended.

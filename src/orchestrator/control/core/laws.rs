@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::world::World;
+use super::world::{World, phase};
+use crate::control::armed::Ask;
 use crate::control::wire::Fence;
 
 /// One call of a random sequence. Fences, keys and revisions are drawn from what was seen before,
@@ -18,6 +19,10 @@ enum Call {
     Confirm { fence: u8, key: u8, rev: u8 },
     Revert { fence: u8, key: u8, rev: u8 },
     Cleanup { fence: u8, key: u8 },
+    Arm { fence: u8, phase: u8 },
+    Disarm { fence: u8 },
+    Breach { run: u8 },
+    Ask { run: u8, ask: Ask },
     Wait { seconds: u64 },
     Tick,
     Restart,
@@ -43,6 +48,11 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (recent(), key(), recent())
             .prop_map(|(fence, key, rev)| Call::Revert { fence, key, rev }),
         1 => (recent(), key()).prop_map(|(fence, key)| Call::Cleanup { fence, key }),
+        3 => (recent(), 0..2_u8).prop_map(|(fence, phase)| Call::Arm { fence, phase }),
+        1 => recent().prop_map(|fence| Call::Disarm { fence }),
+        1 => (0..3_u8).prop_map(|run| Call::Breach { run }),
+        2 => (0..3_u8, prop_oneof![Just(Ask::Confirm), Just(Ask::Pause), Just(Ask::Abort)])
+            .prop_map(|(run, ask)| Call::Ask { run, ask }),
         3 => (0..40_u64).prop_map(|seconds| Call::Wait { seconds }),
         2 => Just(Call::Tick),
         1 => Just(Call::Restart),
@@ -93,7 +103,16 @@ impl Trial {
                 let (fence, rev) = (self.fence(fence), self.rev(if_match));
                 let within = within.map(Duration::from_secs);
                 let key = key.to_string();
+                let armed = self.world.core.armed().cloned();
                 let result = self.world.apply(&fence, &key, rev, document, within);
+                if let (Ok(result), Some(armed)) = (&result, armed)
+                    && !result.replayed
+                {
+                    let mine = self.world.core.lease(self.world.now()).unwrap().run == armed.run;
+                    let back = result.config_hash == armed.target.hash;
+                    let allowed = if armed.tripped.is_none() { mine } else { !mine || back };
+                    assert!(allowed, "a change that the armed guards should have kept out");
+                }
                 if let (Ok(result), Some(within)) = (&result, within)
                     && !result.replayed
                 {
@@ -120,6 +139,25 @@ impl Trial {
                 let fence = self.fence(fence);
                 self.world.cleanup(&fence, &key.to_string()).is_ok().then_some(fence)
             }
+            Call::Arm { fence, phase: n } => {
+                let fence = self.fence(fence);
+                let name = ["one", "two"][usize::from(n)];
+                self.world.arm(&fence, &phase(name)).is_ok().then_some(fence)
+            }
+            Call::Disarm { fence } => {
+                let fence = self.fence(fence);
+                self.world.disarm(&fence).is_ok().then_some(fence)
+            }
+            Call::Breach { run } => {
+                self.tripping(|world| world.breach(char::from(b'a' + run)));
+                None
+            }
+            Call::Ask { run, ask } => {
+                self.tripping(|world| {
+                    let _ = world.ask(char::from(b'a' + run), ask);
+                });
+                None
+            }
             Call::Wait { seconds } => {
                 self.world.wait(Duration::from_secs(seconds));
                 None
@@ -129,7 +167,9 @@ impl Trial {
                 None
             }
             Call::Restart => {
+                let before = self.world.core.armed().cloned();
                 self.world.restart();
+                assert_eq!(self.world.core.armed(), before.as_ref(), "a restart disarms nothing");
                 assert_eq!(self.world.core.provisional(self.world.now()), None);
                 None
             }
@@ -142,6 +182,20 @@ impl Trial {
             assert_eq!(Some(&fence), self.fences.last(), "a write under an old fence");
         }
         assert!(self.world.book.operations.len() <= writes + 1);
+    }
+
+    /// After a trip, the target's content is in force and nothing is provisional; and it is final.
+    fn tripping(&mut self, call: impl FnOnce(&mut World)) {
+        let tripped = |world: &World| world.core.armed().and_then(|armed| armed.tripped.clone());
+        let before = tripped(&self.world);
+        call(&mut self.world);
+        let after = tripped(&self.world);
+        assert!(before.is_none() || before == after, "a trip is final");
+        if before != after {
+            let core = &self.world.core;
+            assert_eq!(core.head().hash, core.armed().unwrap().target.hash);
+            assert_eq!(core.provisional(self.world.now()), None);
+        }
     }
 
     /// After the timer has come by, nothing provisional is past its lease or its deadline.

@@ -68,6 +68,8 @@ impl Core {
             renewed: now.boot,
         });
         draft.write(Write::Fence(counter));
+        // Whoever takes the run up has been told by the state.
+        draft.forget_asked(&request.run);
         let about = About { run: Some(&request.run), fence: Some(counter), key: None };
         let detail =
             format!("granted to {}@{}, process {}", request.holder, request.host, request.pid);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::draft::About;
-use super::{Content, Core, Draft, Life, Now, Pending, Transition, Write};
+use super::{Arming, Content, Core, Draft, Life, Now, Pending, Transition, Write};
 use crate::control::config::Config;
 use crate::control::wire::{Anchor, AuditKind};
 use crate::ids::RunId;
@@ -19,6 +19,7 @@ pub struct Durable {
     pub confirmed: Content,
     pub predecessor: Option<u64>,
     pub interrupted: Option<Interrupted>,
+    pub armed: Option<Arming>,
 }
 
 /// A provisional revision that a restart has found.
@@ -27,6 +28,15 @@ pub struct Interrupted {
     pub content: Content,
     pub run: RunId,
     pub reason: String,
+}
+
+/// What is written anew when the legacy app has moved; `None` where it is right already.
+#[derive(Clone, Debug)]
+pub struct Rebase {
+    /// The configuration in force.
+    pub head: Option<Config>,
+    /// The content that a breach brings back.
+    pub target: Option<Config>,
 }
 
 impl Core {
@@ -41,6 +51,8 @@ impl Core {
             predecessor: None,
             pending: None,
             lease: None,
+            life: 1,
+            armed: None,
         };
         let mut draft = Draft::untimed(&core, now);
         draft.write(Write::Birth { uuid: uuid.to_owned() });
@@ -51,8 +63,9 @@ impl Core {
     }
 
     /// A start on an existing store: every lease is void and a provisional revision is reverted.
+    /// What is armed stays armed.
     pub fn boot(now: Now, durable: Durable) -> Transition<()> {
-        let Durable { uuid, fence, tip, confirmed, predecessor, interrupted } = durable;
+        let Durable { uuid, fence, tip, confirmed, predecessor, interrupted, armed } = durable;
         let pending = interrupted.map(|Interrupted { content, run, reason }| Pending {
             content,
             run,
@@ -60,7 +73,10 @@ impl Core {
             reason,
             life: Life::Lease,
         });
-        let core = Self { uuid, fence, tip, confirmed, predecessor, pending, lease: None };
+        let life = tip.seq + 1;
+        let armed = armed.map(Arc::new);
+        let core =
+            Self { uuid, fence, tip, confirmed, predecessor, pending, lease: None, life, armed };
         let mut draft = Draft::untimed(&core, now);
         let detail = "the orchestrator started; every lease is void".to_owned();
         draft.audit(AuditKind::Boot, &About::default(), detail);
@@ -70,12 +86,19 @@ impl Core {
         draft.finish(())
     }
 
-    /// Confirms `config` without anybody's lease: at a start, when the command line moved the
-    /// legacy app.
-    pub fn rebase(&self, now: Now, config: Config, reason: &str) -> Transition<()> {
+    /// Confirms a configuration without anybody's lease: at a start, when the command line moved
+    /// the legacy app. The target of an armed phase moves with it: a breach must not point events
+    /// at a place that the app has left.
+    pub fn rebase(&self, now: Now, rebase: Rebase, reason: &str) -> Transition<()> {
         let mut draft = Draft::new(self, now);
-        let content = Content::new(draft.core.head().rev + 1, Arc::new(config));
-        draft.confirm_content(content, None, reason.to_owned());
+        if let Some(config) = rebase.head {
+            let content = Content::new(draft.core.head().rev + 1, Arc::new(config));
+            draft.confirm_content(content, None, reason.to_owned());
+        }
+        if let (Some(config), Some(armed)) = (rebase.target, draft.core.armed.clone()) {
+            let target = Content::new(armed.target.rev, Arc::new(config));
+            draft.set_armed(Arming { target, ..Arming::clone(&armed) });
+        }
         draft.audit(AuditKind::Rebase, &About::default(), reason.to_owned());
         draft.finish(())
     }

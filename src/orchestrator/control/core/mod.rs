@@ -15,6 +15,9 @@
 //! lease; with one it lives until then, so that a long soak needs no open terminal. A restart ends
 //! both.
 
+mod armed;
+#[cfg(test)]
+mod armed_stories;
 mod draft;
 #[cfg(test)]
 mod laws;
@@ -29,9 +32,10 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::armed::{Arming, Cause};
 use self::draft::Draft;
 pub use self::lease::Acquire;
-pub use self::life::{Durable, Interrupted};
+pub use self::life::{Durable, Interrupted, Rebase};
 pub use self::revision::{Proposal, fingerprint};
 use crate::clock::{Clock, WallMs};
 use crate::control::config::Config;
@@ -62,7 +66,7 @@ impl Now {
 }
 
 /// A configuration under its number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Content {
     pub rev: u64,
     pub config: Arc<Config>,
@@ -87,6 +91,9 @@ pub struct Core {
     predecessor: Option<u64>,
     pending: Option<Pending>,
     lease: Option<Lease>,
+    /// The number of the row of the audit chain that this start has written.
+    life: u64,
+    armed: Option<Arc<Arming>>,
 }
 
 /// The provisional revision.
@@ -142,6 +149,12 @@ pub enum Write {
     Operation(KnownOperation),
     /// Deletes the content, not the rows, of revisions below this number.
     Forget { below: u64 },
+    /// A phase's guards are armed; replaces those that were.
+    Arm(Arc<Arming>),
+    /// What is armed has changed, but for its record.
+    Rearm(Arc<Arming>),
+    /// Nothing is armed.
+    Disarm,
     /// Appends to the audit chain.
     Audit(AuditRow),
 }
@@ -197,6 +210,11 @@ impl Core {
     /// The end of the audit chain.
     pub fn anchor(&self) -> &Anchor {
         &self.tip
+    }
+
+    /// The number of the row of the audit chain that this start has written.
+    pub fn life(&self) -> u64 {
+        self.life
     }
 
     /// The revision in force.

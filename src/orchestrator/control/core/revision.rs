@@ -54,7 +54,8 @@ impl Core {
     /// Puts a new document in force, provisionally.
     ///
     /// # Errors
-    /// In this order: stale fence, key reused, provisional exists, head moved, invalid document.
+    /// In this order: stale fence, key reused, guards armed by another run or tripped, provisional
+    /// exists, head moved, invalid document.
     pub fn apply(
         &self,
         now: Now,
@@ -77,6 +78,7 @@ impl Core {
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
+        draft.core.not_guarded_against(&run, &hash)?;
         draft.core.no_provisional()?;
         let head = draft.core.head().rev;
         if head != if_match && holds(Rule::IfMatch) {
@@ -108,7 +110,7 @@ impl Core {
     /// Makes the provisional revision `rev` permanent.
     ///
     /// # Errors
-    /// In this order: stale fence, key reused, not provisional (any more), of another run.
+    /// In this order: stale fence, key reused, tripped, not provisional (any more), of another run.
     pub fn confirm(
         &self,
         now: Now,
@@ -120,6 +122,9 @@ impl Core {
             Admission::New(admitted) => admitted,
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
+        let pending = draft.core.pending.as_ref();
+        let hash = pending.map_or("", |pending| &pending.content.hash);
+        draft.core.not_guarded_against(&run, hash)?;
         draft.core.provisional_is(rev, &run)?;
         let pending = draft.core.pending.take().expect("it was just checked");
         draft.write(Write::Status { rev, status: RevisionStatus::Confirmed });
@@ -149,8 +154,8 @@ impl Core {
         Ok(draft.finish(result))
     }
 
-    /// Deletes the content of revisions older than the confirmed one's predecessor. Nothing
-    /// brings it back.
+    /// Deletes the content of revisions older than the confirmed one's predecessor, and than the
+    /// target of an armed phase. Nothing brings it back.
     ///
     /// # Errors
     /// In this order: stale fence, key reused, provisional exists.
@@ -165,7 +170,9 @@ impl Core {
         };
         let Admitted { mut draft, run, fingerprint } = *admitted;
         draft.core.no_provisional()?;
-        let below = draft.core.predecessor.unwrap_or(draft.core.confirmed.rev);
+        let kept = draft.core.predecessor.unwrap_or(draft.core.confirmed.rev);
+        let target = draft.core.armed.as_ref().map_or(kept, |armed| armed.target.rev);
+        let below = kept.min(target);
         draft.write(Write::Forget { below });
         let detail =
             format!("cleared the cache and deleted the content of revisions below {below}");
@@ -213,7 +220,7 @@ impl Core {
         }
     }
 
-    fn no_provisional(&self) -> Result<(), Refusal> {
+    pub(super) fn no_provisional(&self) -> Result<(), Refusal> {
         self.pending.as_ref().filter(|_| holds(Rule::OneProvisional)).map_or(Ok(()), |pending| {
             Err(Refusal::new(
                 ProblemCode::ProvisionalExists,

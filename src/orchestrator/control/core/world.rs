@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Acquire, Caller, Core, Durable, Interrupted, KnownOperation, Now, Proposal, Refusal,
-    RevisionRow, Transition, Write,
+    Acquire, Arming, Caller, Cause, Core, Durable, Interrupted, KnownOperation, Now, Proposal,
+    Rebase, Refusal, RevisionRow, Transition, Write,
 };
 use crate::clock::ManualClock;
+use crate::control::armed::{ArmRequest, ArmedGuard, Ask, AskRequest, AskResult, Bound};
 use crate::control::config::{CacheMode, Config};
 use crate::control::wire::{
     Anchor, AuditKind, AuditRow, Fence, LeaseRequest, ProblemCode, RevisionRequest, RevisionResult,
@@ -27,6 +28,7 @@ pub(super) struct Book {
     pub(super) revisions: BTreeMap<u64, RevisionRow>,
     pub(super) operations: BTreeMap<String, KnownOperation>,
     pub(super) audit: Vec<AuditRow>,
+    pub(super) armed: Option<Arming>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,24 @@ pub(super) fn document(n: u64) -> Config {
     config.cache.mode = CacheMode::Read;
     config.cache.capacity = n;
     config
+}
+
+/// The request that arms a phase with one guard.
+pub(super) fn phase(name: &str) -> ArmRequest {
+    ArmRequest {
+        plan: "plan".parse().expect("a name"),
+        phase: name.parse().expect("a name"),
+        guards: vec![ArmedGuard {
+            id: "error-rate".parse().expect("a name"),
+            metric: "error_rate".to_owned(),
+            limit: Bound::AtMost(0.05),
+            breaches: 1,
+            min_samples: 20,
+            every_ms: 1000,
+            patience_ms: None,
+        }],
+        record: "{}".to_owned(),
+    }
 }
 
 impl World {
@@ -178,6 +198,57 @@ impl World {
         self.answer(result)
     }
 
+    pub(super) fn arm(&mut self, fence: &Fence, request: &ArmRequest) -> Result<(), ProblemCode> {
+        let result = self.core.arm(self.now(), fence, request);
+        self.answer(result).map(|_| ())
+    }
+
+    pub(super) fn disarm(&mut self, fence: &Fence) -> Result<(), ProblemCode> {
+        let result = self.core.disarm(self.now(), fence, true);
+        self.answer(result)
+    }
+
+    /// As a run that has not heard of a trip.
+    pub(super) fn disarm_unaware(&mut self, fence: &Fence) -> Result<(), ProblemCode> {
+        let result = self.core.disarm(self.now(), fence, false);
+        self.answer(result)
+    }
+
+    /// The guard of [`phase`] is breached.
+    pub(super) fn breach(&mut self, name: char) {
+        let guard = "error-rate".parse().expect("a name");
+        let why = "error_rate 25%, limit at most 5%".to_owned();
+        let cause = Cause::Breach { guard, why };
+        let phase = self.core.armed().map(|armed| armed.phase.clone());
+        let phase = phase.unwrap_or_else(|| "one".parse().expect("a name"));
+        let transition = self.core.trip(self.now(), &run(name), &phase, cause);
+        let _ = self.answer(Ok(transition));
+    }
+
+    /// Ann asks something of a run.
+    pub(super) fn ask(&mut self, name: char, ask: Ask) -> Result<AskResult, ProblemCode> {
+        let request = AskRequest {
+            run: run(name),
+            ask,
+            by: "ann".to_owned(),
+            host: "desk".to_owned(),
+            reason: Some("too slow".to_owned()),
+        };
+        let result = self.core.ask(self.now(), &request);
+        self.answer(result)
+    }
+
+    pub(super) fn rebase(&mut self, rebase: Rebase) {
+        let transition = self.core.rebase(self.now(), rebase, "the legacy app has moved");
+        self.take(transition);
+    }
+
+    /// A proposal of revision 1's content.
+    pub(super) fn original(&self) -> RevisionRequest {
+        let config = Config::clone(&self.book.revisions[&1].content.config);
+        RevisionRequest { config, confirm_within_ms: None, reason: "back".to_owned() }
+    }
+
     /// Forgets everything that is not in the book, as a crash does, and starts again.
     pub(super) fn restart(&mut self) {
         let durable = self.book.load(self.core.uuid());
@@ -219,6 +290,13 @@ impl World {
         assert_eq!(tip.as_ref(), Ok(&core.tip), "the audit chain verifies");
         let last = book.audit.last().expect("the birth is on record");
         assert_eq!((last.rev, &last.config_hash), (head.rev, &head.hash), "and is up to date");
+        assert_eq!(core.armed.as_deref(), book.armed.as_ref(), "what is armed is durable");
+        if let (Some(armed), Some(pending)) = (&core.armed, &core.pending)
+            && armed.tripped.is_some()
+            && armed.run == pending.run
+        {
+            assert_eq!(pending.content.hash, armed.target.hash, "a tripped run goes on");
+        }
     }
 }
 
@@ -258,6 +336,15 @@ impl Book {
                 let before = self.operations.insert(known.operation.key.clone(), known);
                 assert_eq!(before, None, "a key has one effect");
             }
+            Write::Arm(arming) => self.armed = Some(Arming::clone(&arming)),
+            Write::Rearm(arming) => {
+                let before = self.armed.as_ref().expect("it was armed before");
+                assert_eq!((&before.run, &before.record), (&arming.run, &arming.record));
+                self.armed = Some(Arming::clone(&arming));
+            }
+            Write::Disarm => {
+                assert!(self.armed.take().is_some(), "only what is armed is disarmed");
+            }
             Write::Audit(row) => self.audit.push(row),
         }
     }
@@ -278,6 +365,7 @@ impl Book {
             confirmed: self.revisions[current].content.clone(),
             predecessor: before.last().copied(),
             interrupted,
+            armed: self.armed.clone(),
         }
     }
 }

@@ -65,6 +65,14 @@ pub(super) struct After {
     pub(super) after: u64,
 }
 
+/// `?taken_back=true`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakenBack {
+    #[serde(default)]
+    pub(super) taken_back: bool,
+}
+
 /// Parameters after the `?`; unknown ones are refused.
 #[derive(Debug)]
 pub(super) struct Params<T>(pub(super) T);

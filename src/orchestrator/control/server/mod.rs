@@ -23,8 +23,10 @@ use tokio::sync::watch;
 use self::access::{Access, Operator};
 use super::core::Refusal;
 use super::desk::Desk;
+use crate::control::observe::{Health, Metrics};
 use crate::control::wire::ProblemCode;
-use crate::orchestrator::health::Vitals;
+use crate::orchestrator::guarding::Board;
+use crate::orchestrator::health::{self, Vitals};
 use crate::orchestrator::plane::Plane;
 use crate::secret::Secret;
 
@@ -34,8 +36,30 @@ pub struct Shared {
     pub desk: Desk,
     pub plane: Arc<Plane>,
     pub vitals: Vitals,
+    /// How the armed guards were last seen.
+    pub guards: Board,
     /// Where events are received.
     pub data_addr: SocketAddr,
+}
+
+impl Shared {
+    /// What was measured since `from_ms`; without it, in the last 5 seconds.
+    pub fn metrics(&self, from_ms: Option<u64>) -> Metrics {
+        Metrics { host: self.vitals.host(), ..self.plane.observe(from_ms) }
+    }
+
+    /// Checks, incidents, self-healing and reliability.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn health(&self) -> Result<Health, Refusal> {
+        let plane = &self.plane;
+        let active = plane.active();
+        let (status, checks) = self.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
+        let (incidents, healing, observed) = self.desk.health()?;
+        let reliability = health::reliability(observed, plane.tempo);
+        Ok(Health { status, checks, incidents, healing, reliability })
+    }
 }
 
 /// Serves until `stop` says how long requests in flight may still take.

@@ -194,6 +194,13 @@ fn parameter(parameter: Parameter) -> Value {
         Parameter::From => {
             ("from", "query", false, number, "milliseconds since the orchestrator started")
         }
+        Parameter::TakenBack => (
+            "taken_back",
+            "query",
+            false,
+            json!({ "type": "boolean" }),
+            "the run knows that its phase was taken back",
+        ),
         Parameter::After => {
             ("after", "query", false, number, "only rows with a larger sequence number")
         }

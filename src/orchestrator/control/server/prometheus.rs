@@ -27,5 +27,28 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
     add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
+    guards(shared, &mut text);
     text
+}
+
+/// What is armed, and how near each guard is to a breach.
+fn guards(shared: &Shared, text: &mut String) {
+    let (armed, _) = shared.desk.watched();
+    let tripped = armed.as_ref().is_some_and(|armed| armed.tripped.is_some());
+    let count = armed.as_ref().map_or(0, |armed| armed.guards.len());
+    let mut head = |name: &str, help: &str, samples: &[(String, u64)]| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for (labels, value) in samples {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let plain = |value: u64| [(String::new(), value)];
+    head("ctx_guard_armed", "Guards of a phase that are armed.", &plain(count as u64));
+    let help = "1 when a phase was taken back and is not cleared away yet.";
+    head("ctx_guard_tripped", help, &plain(tripped.into()));
+    let Some(armed) = armed else { return };
+    let streaks = shared.guards.breaches(&armed).into_iter();
+    let streaks: Vec<_> =
+        streaks.map(|(id, n)| (format!("{{guard=\"{id}\"}}"), n.into())).collect();
+    head("ctx_guard_breaches", "Breaches of a guard in a row.", &streaks);
 }

@@ -9,7 +9,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::access::Access;
-use super::handlers::{lease, maintenance, observe, revisions};
+use super::handlers::{guards, lease, maintenance, observe, revisions};
+use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use crate::control::observe::{CacheSnapshot, Health, Metrics};
 use crate::control::wire::{
     AuditRow, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode, Revision,
@@ -44,6 +45,7 @@ pub enum Parameter {
     IfMatch,
     From,
     After,
+    TakenBack,
 }
 
 /// How a type becomes a JSON Schema.
@@ -175,6 +177,8 @@ pub static ROUTES: &[Route] = &[
         problems: &[
             ProblemCode::StaleFence,
             ProblemCode::KeyReused,
+            ProblemCode::GuardsArmed,
+            ProblemCode::Tripped,
             ProblemCode::ProvisionalExists,
             ProblemCode::HeadMoved,
             ProblemCode::InvalidConfig,
@@ -191,6 +195,7 @@ pub static ROUTES: &[Route] = &[
         problems: &[
             ProblemCode::StaleFence,
             ProblemCode::KeyReused,
+            ProblemCode::Tripped,
             ProblemCode::NotProvisional,
             ProblemCode::ProvisionalExists,
         ],
@@ -210,6 +215,55 @@ pub static ROUTES: &[Route] = &[
             ProblemCode::ProvisionalExists,
         ],
         handler: || post(revisions::revert),
+        ..READ
+    },
+    Route {
+        method: "put",
+        path: "/v1/guards",
+        summary: "Arms the guards of a phase; a breach brings the confirmed content back",
+        parameters: &[Parameter::Fence],
+        body: Some(shape::<ArmRequest>),
+        replies: &[(200, Content::Json(shape::<Armed>))],
+        problems: &[
+            ProblemCode::StaleFence,
+            ProblemCode::GuardsArmed,
+            ProblemCode::ProvisionalExists,
+        ],
+        handler: || put(guards::arm),
+        ..READ
+    },
+    Route {
+        path: "/v1/guards",
+        summary: "What is armed, and how each guard was last seen",
+        replies: &[(200, Content::Json(shape::<GuardsView>))],
+        handler: || get(guards::get),
+        ..READ
+    },
+    Route {
+        method: "delete",
+        path: "/v1/guards",
+        summary: "Disarms; nothing armed is nothing to do",
+        parameters: &[Parameter::Fence, Parameter::TakenBack],
+        replies: &[(204, Content::Nothing)],
+        problems: &[ProblemCode::StaleFence, ProblemCode::GuardsArmed, ProblemCode::Tripped],
+        handler: || delete(guards::disarm),
+        ..READ
+    },
+    Route {
+        path: "/v1/guards/record",
+        summary: "The first fact of the run whose guards are armed; `null` when none are",
+        replies: &[(200, Content::Json(shape::<Option<Record>>))],
+        handler: || get(guards::record),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/asks",
+        summary: "Asks something of a run; an abort is carried out at once",
+        body: Some(shape::<AskRequest>),
+        replies: &[(200, Content::Json(shape::<AskResult>))],
+        problems: &[ProblemCode::NotFound, ProblemCode::Tripped, ProblemCode::NotProvisional],
+        handler: || post(guards::ask),
         ..READ
     },
     Route {

@@ -11,7 +11,6 @@ use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::{Access, Operator};
 use crate::orchestrator::control::server::input::{After, From, Params};
 use crate::orchestrator::control::server::{openapi, prometheus};
-use crate::orchestrator::health;
 
 pub(in super::super) async fn live() -> &'static str {
     "live"
@@ -29,16 +28,11 @@ pub(in super::super) async fn metrics(
     operator: Operator,
     Params(From { from }): Params<From>,
 ) -> Json<Metrics> {
-    Json(Metrics { host: operator.vitals.host(), ..operator.plane.observe(from) })
+    Json(operator.metrics(from))
 }
 
 pub(in super::super) async fn health(operator: Operator) -> Result<Json<Health>, Refusal> {
-    let plane = &operator.plane;
-    let active = plane.active();
-    let (status, checks) = operator.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
-    let (incidents, healing, observed) = operator.desk.health()?;
-    let reliability = health::reliability(observed, plane.tempo);
-    Ok(Json(Health { status, checks, incidents, healing, reliability }))
+    operator.health().map(Json)
 }
 
 pub(in super::super) async fn prometheus(

@@ -1,0 +1,140 @@
+//! A guard as it crosses the wire, and as it is judged.
+//!
+//! The orchestrator judges the guards that are armed there with the code that ctx itself uses, so
+//! both sides mean the same by the same numbers.
+
+use std::time::Duration;
+
+use super::guard::{Guard, OnNoData};
+use super::{Limit, Metric};
+use crate::control::armed::{ArmedGuard, Bound};
+use crate::error::did_you_mean;
+
+/// The shortest and the longest time from one look to the next.
+const EVERY: std::ops::RangeInclusive<u64> = 100..=86_400_000;
+/// The shortest and the longest patience.
+const PATIENCE: std::ops::RangeInclusive<u64> = 1..=604_800_000;
+/// The most consecutive breaches that a guard may wait for.
+const BREACHES: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// Reads a guard from the wire.
+///
+/// # Errors
+/// Says which value breaks which rule.
+pub fn read(armed: &ArmedGuard) -> Result<Guard, String> {
+    let ArmedGuard { id, metric, limit, breaches, min_samples, every_ms, patience_ms } = armed;
+    let wrong = |what: &str| Err(format!("guard `{id}`: {what}"));
+    let metric: Metric = metric.parse().map_err(|()| {
+        let names = Metric::ALL.map(|(_, name, _)| name);
+        let hint = match did_you_mean(metric, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("metrics are {}", names.join(", ")),
+        };
+        let shown: String = metric.chars().take(64).collect();
+        format!("guard `{id}`: there is no metric `{shown}`; {hint}")
+    })?;
+    let limit = match *limit {
+        Bound::AtMost(bound) => Limit::AtMost(bound),
+        Bound::AtLeast(bound) => Limit::AtLeast(bound),
+    };
+    if !limit.bound().is_finite() {
+        return wrong("`limit` must be a finite number");
+    }
+    if !BREACHES.contains(breaches) {
+        return wrong("`breaches` must be within 1..=1,000");
+    }
+    if !EVERY.contains(every_ms) {
+        return wrong("`every_ms` must be within 100..=86,400,000");
+    }
+    if patience_ms.is_some_and(|ms| !PATIENCE.contains(&ms)) {
+        return wrong("`patience_ms` must be within 1..=604,800,000");
+    }
+    let (on_no_data, patience) = match patience_ms {
+        Some(ms) => (OnNoData::Fail, Duration::from_millis(*ms)),
+        None => (OnNoData::Ignore, Duration::ZERO),
+    };
+    Ok(Guard {
+        id: id.clone(),
+        metric,
+        limit,
+        breaches: *breaches,
+        min_samples: *min_samples,
+        every: Duration::from_millis(*every_ms),
+        on_no_data,
+        patience,
+    })
+}
+
+/// Writes a guard for the wire; its times are real time already, and are rounded up to whole
+/// milliseconds and brought within what [`read`] takes.
+pub fn write(guard: &Guard) -> ArmedGuard {
+    let millis =
+        |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    ArmedGuard {
+        id: guard.id.clone(),
+        metric: guard.metric.name().to_owned(),
+        limit: match guard.limit {
+            Limit::AtMost(bound) => Bound::AtMost(bound),
+            Limit::AtLeast(bound) => Bound::AtLeast(bound),
+        },
+        breaches: guard.breaches.clamp(*BREACHES.start(), *BREACHES.end()),
+        min_samples: guard.min_samples,
+        every_ms: millis(guard.every).clamp(*EVERY.start(), *EVERY.end()),
+        patience_ms: match guard.on_no_data {
+            OnNoData::Fail => {
+                Some(millis(guard.patience).clamp(*PATIENCE.start(), *PATIENCE.end()))
+            }
+            OnNoData::Ignore => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard {
+            id: "error-rate".parse().unwrap(),
+            metric: Metric::ErrorRate,
+            limit: Limit::AtMost(0.05),
+            breaches: 3,
+            min_samples: 50,
+            every: Duration::from_secs(1),
+            on_no_data: OnNoData::Fail,
+            patience: Duration::from_secs(300),
+        }
+    }
+
+    #[test]
+    fn a_guard_survives_the_wire() {
+        assert_eq!(read(&write(&guard())), Ok(guard()));
+        let ignoring = Guard { on_no_data: OnNoData::Ignore, patience: Duration::ZERO, ..guard() };
+        assert_eq!(read(&write(&ignoring)), Ok(ignoring));
+        let hasty = Guard { every: Duration::from_micros(1), ..guard() };
+        assert_eq!(read(&write(&hasty)).unwrap().every, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named() {
+        let good = write(&guard());
+        let why = |armed: ArmedGuard| read(&armed).unwrap_err();
+        let misspelt = why(ArmedGuard { metric: "eror_rate".to_owned(), ..good.clone() });
+        assert_eq!(
+            misspelt,
+            "guard `error-rate`: there is no metric `eror_rate`; did you mean `error_rate`?"
+        );
+        let strange = why(ArmedGuard { metric: "xyz".to_owned(), ..good.clone() });
+        assert!(strange.contains("metrics are"), "{strange}");
+        for (armed, field) in [
+            (ArmedGuard { limit: Bound::AtMost(f64::NAN), ..good.clone() }, "limit"),
+            (ArmedGuard { breaches: 0, ..good.clone() }, "breaches"),
+            (ArmedGuard { breaches: 1001, ..good.clone() }, "breaches"),
+            (ArmedGuard { every_ms: 99, ..good.clone() }, "every_ms"),
+            (ArmedGuard { every_ms: 86_400_001, ..good.clone() }, "every_ms"),
+            (ArmedGuard { patience_ms: Some(0), ..good.clone() }, "patience_ms"),
+        ] {
+            assert!(why(armed).contains(field), "{field}");
+        }
+    }
+}
