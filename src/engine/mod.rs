@@ -19,4 +19,6 @@ pub mod recover;
 pub mod state;
 
 #[cfg(test)]
+mod recovery_story;
+#[cfg(test)]
 mod story;

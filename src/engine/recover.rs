@@ -3,7 +3,8 @@
 //! It is asked after a new fence was granted, so nothing of older processes can still arrive, and
 //! whenever the orchestrator's answer shows that the world is not as the ledger expects.
 
-use super::state::{MoveState, Restore, Rollback, RunState};
+use super::decide::{Next, decide};
+use super::state::{Arming, MoveState, Restore, Rollback, RunState};
 use crate::control::armed::Tripped;
 use crate::control::wire::{Operation, State};
 use crate::ledger::fact::{Fact, HaltReason};
@@ -92,11 +93,25 @@ pub fn recover(state: &RunState, op: Option<&Operation>, there: &State) -> Findi
 
 /// The orchestrator has taken the phase back by itself, and the ledger does not know yet.
 fn taken_back(state: &RunState, there: &State) -> Option<Fact> {
-    let armed = there.armed.as_ref().filter(|armed| armed.run == state.run)?;
-    let tripped = armed.tripped.as_ref()?;
-    let news = !state.taken_back && state.ended.is_none();
-    let Tripped { guard, why, rev, .. } = tripped.clone();
-    news.then_some(Fact::TakenBack { guard, why, rev })
+    if state.taken_back || state.ended.is_some() {
+        return None;
+    }
+    let Some(armed) = there.armed.as_ref().filter(|armed| armed.run == state.run) else {
+        return displaced(state, there);
+    };
+    let Tripped { guard, why, rev, .. } = armed.tripped.clone()?;
+    Some(Fact::TakenBack { guard, why, rev })
+}
+
+/// Armed guards only make room for another phase when theirs was taken back; or when the run
+/// itself has disarmed them, which it does last.
+fn displaced(state: &RunState, there: &State) -> Option<Fact> {
+    let guarded = state.arming == Arming::Armed && state.rollback.is_none();
+    if !guarded || decide(state) == Next::Disarm {
+        return None;
+    }
+    let why = "the orchestrator does not hold its guards any more: it was taken back".to_owned();
+    Some(Fact::TakenBack { guard: None, why, rev: there.head })
 }
 
 /// It is confirmed: by our request, or because a person asked the orchestrator to.

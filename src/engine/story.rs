@@ -10,6 +10,7 @@ use serde_json::json;
 use super::decide::Next;
 use super::protocol::{Answer, Call, Protocol, Want};
 use super::state::RunState;
+use crate::control::armed::{ArmRequest, Armed};
 use crate::control::config::Config;
 use crate::control::document::Assignment;
 use crate::control::wire::{
@@ -23,17 +24,24 @@ use crate::units::Percent;
 
 /// An orchestrator, as far as a run can see it.
 #[derive(Clone)]
-struct Model {
-    head: u64,
+pub(super) struct Model {
+    pub(super) head: u64,
     confirmed: (u64, Config),
     provisional: Option<(u64, String, Config)>,
     operations: BTreeMap<String, Operation>,
+    armed: Option<Armed>,
 }
 
 impl Model {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = Config::legacy("http://127.0.0.1:8000");
-        Self { head: 1, confirmed: (1, config), provisional: None, operations: BTreeMap::new() }
+        Self {
+            head: 1,
+            confirmed: (1, config),
+            provisional: None,
+            operations: BTreeMap::new(),
+            armed: None,
+        }
     }
 
     fn config(&self) -> &Config {
@@ -96,12 +104,18 @@ impl Model {
                 self.revert();
                 changed(Some(self.head))
             }
-            Call::Arm(_) => Answer::Armed { target: 1, anchor: None },
-            Call::Disarm { .. } => Answer::Disarmed,
+            Call::Arm(request) => {
+                self.armed = Some(armed(*request));
+                Answer::Armed { target: 1, anchor: None }
+            }
+            Call::Disarm { .. } => {
+                self.armed = None;
+                Answer::Disarmed
+            }
         }
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         State {
             state_uuid: "u".to_owned(),
             version: "0".to_owned(),
@@ -122,8 +136,21 @@ impl Model {
             data_addr: String::new(),
             up_ms: 0,
             life: 1,
-            armed: None,
+            armed: self.armed.clone(),
         }
+    }
+}
+
+fn armed(request: ArmRequest) -> Armed {
+    Armed {
+        run: run_id(),
+        plan: request.plan,
+        phase: request.phase,
+        target: 1,
+        target_hash: begun().base.config_hash,
+        guards: request.guards,
+        tripped: None,
+        asked: None,
     }
 }
 
@@ -132,11 +159,11 @@ fn refusal(code: ProblemCode) -> Problem {
     Problem { kind, title, status: code.status(), detail, code, lease: None }
 }
 
-fn anchor() -> Anchor {
+pub(super) fn anchor() -> Anchor {
     Anchor { seq: 1, hash: "00".to_owned() }
 }
 
-fn run_id() -> RunId {
+pub(super) fn run_id() -> RunId {
     RunId::try_from("a".repeat(32)).unwrap()
 }
 
@@ -151,7 +178,7 @@ fn step(id: &str, action: Action) -> Step {
     }
 }
 
-fn begun() -> RunBegun {
+pub(super) fn begun() -> RunBegun {
     let assignment = Assignment { path: "cache.mode".into(), value: json!("read") };
     let (ten, all) = (Percent::whole(10), Percent::ALL);
     let command = vec!["true".to_owned()];

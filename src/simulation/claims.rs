@@ -64,10 +64,15 @@ impl Witness {
                 self.claimed(*rev, target);
             }
             Fact::RestoreConfirmed { rev, .. } => {
-                self.claimed(*rev, Some(state.target().hash()));
+                // A legacy app that moved takes the target of an armed phase along.
+                let moved =
+                    state.taken_back && self.confirmed.iter().any(|(known, _)| known == rev);
+                if !moved {
+                    self.claimed(*rev, Some(state.target().hash()));
+                }
             }
             Fact::LocalIntended { at } => {
-                let elsewhere = self.starts == 1 && self.elsewhere(run);
+                let elsewhere = self.elsewhere(run);
                 self.hold(Invariant::I9, !elsewhere, || {
                     format!("run {run:?} begins `{at}` beside another run's lease")
                 });
@@ -115,9 +120,8 @@ impl Witness {
     fn ends(&mut self, state: &RunState, outcome: Outcome, active: &Content) {
         let run = &state.run;
         let wanted = match (outcome, &state.begun.kind) {
-            (Outcome::Done, RunKind::Migrate) => state.expected().hash(),
+            (Outcome::Done, RunKind::Migrate) | (Outcome::Held, _) => state.expected().hash(),
             (Outcome::Done | Outcome::RolledBack, _) => state.target().hash(),
-            (Outcome::Held, _) => state.expected().hash(),
             (Outcome::RollbackIncomplete | Outcome::Abandoned, _) => {
                 let alone = self.is_alone() && self.restores == 0;
                 return self.hold(Invariant::I12, !alone, || {

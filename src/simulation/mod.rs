@@ -13,7 +13,8 @@
 //! - [`rng`], [`world`]: chance, virtual time, the queue of events;
 //! - [`network`]: requests and replies on their way;
 //! - [`book`], [`server`]: the orchestrator and what its disk holds;
-//! - [`scenario`], [`operator`], [`process`]: the people, their ledgers, their command lines;
+//! - [`scenario`], [`operator`]: the people, what they want done, their ledgers;
+//! - [`process`], [`soaks`], [`leaving`]: a command line at work, and what it does last;
 //! - [`invariants`], [`witness`], [`claims`]: what must hold, and who checks it after every event;
 //! - [`mutants`]: what happens without one of the rules;
 //! - [`seeds`]: the tests.
@@ -24,6 +25,7 @@
 mod book;
 mod claims;
 mod invariants;
+mod leaving;
 mod mutants;
 mod network;
 mod operator;
@@ -32,5 +34,6 @@ mod rng;
 mod scenario;
 mod seeds;
 mod server;
+mod soaks;
 mod witness;
 mod world;

@@ -84,15 +84,12 @@ impl Weather {
 
     /// How long each copy of a message takes; none when it is lost.
     pub(super) fn travel(self, rng: &mut Rng) -> [Option<u64>; 2] {
-        let mut copy = |arrives: bool| {
-            arrives.then(|| match rng.chance(self.late) {
-                true => rng.within(1_000, LATEST),
-                false => rng.within(1, 200),
-            })
+        let mut copy = || {
+            let (from, to) = if rng.chance(self.late) { (1_000, LATEST) } else { (1, 200) };
+            rng.within(from, to)
         };
-        let first = copy(true);
-        let second = copy(true);
+        let (first, second) = (copy(), copy());
         let (lost, doubled) = (rng.chance(self.loss), rng.chance(self.doubled));
-        [first.filter(|_| !lost), second.filter(|_| doubled)]
+        [(!lost).then_some(first), doubled.then_some(second)]
     }
 }

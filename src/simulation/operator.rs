@@ -196,3 +196,19 @@ pub(super) enum Stop {
     Lost,
     Refused(Box<Problem>),
 }
+
+impl Operator {
+    pub(super) fn new(plan: usize, changes_mind: bool, grace: Option<u64>) -> Self {
+        Self {
+            plan,
+            grace,
+            changes_mind,
+            runs: Vec::new(),
+            begun: 0,
+            process: None,
+            incarnation: 0,
+            generation: 0,
+            last: None,
+        }
+    }
+}

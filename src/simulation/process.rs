@@ -6,134 +6,41 @@ use std::time::Duration;
 
 use super::mutants::Switch;
 use super::network::{Answered, Reply, Request, What};
-use super::operator::{
-    Conversation, Last, Lease, Ledger, Operator, Outcome2, Process, Stage, Stop,
-};
+use super::operator::{Conversation, Lease, Ledger, Process, Stage, Stop};
 use super::scenario;
 use super::witness::TTL;
 use super::world::{Event, World};
-use crate::control::armed::{Armed, Ask};
-use crate::control::wire::{Fence, LeaseRequest, ProblemCode, State};
+use crate::control::wire::{LeaseRequest, State};
 use crate::engine::decide::Next;
 use crate::engine::protocol::{Answer, Call, Protocol, Want};
-use crate::engine::state::MoveState;
 use crate::ids::RunId;
-use crate::ledger::fact::{Fact, Outcome};
+use crate::ledger::fact::Fact;
 
 /// How long the client waits for an answer.
-const TIMEOUT: u64 = 10_000;
+pub(super) const TIMEOUT: u64 = 10_000;
 /// As the executor has them.
-const PATIENCE: u64 = 60_000;
+pub(super) const PATIENCE: u64 = 60_000;
 const ROLLBACK_PATIENCE: u64 = 600_000;
 const FIRST_PATIENCE: u64 = 350;
 const PAUSE: u64 = 50;
-const LONGEST_PAUSE: u64 = 2_000;
+pub(super) const LONGEST_PAUSE: u64 = 2_000;
 const WAIT: u64 = 500;
 const ASKING: u64 = 1_000;
 
-/// What others did to the run while nobody here looked.
-enum Elsewhere {
-    Nothing,
-    Confirm,
-    /// The process does something else now.
-    Gone,
-}
-
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).expect("a small number")
 }
 
 /// Whether there is something to do right away.
 #[derive(PartialEq)]
-enum Flow {
+pub(super) enum Flow {
     Again,
     Blocked,
 }
 
 impl World {
-    /// A person types a command.
-    pub(super) fn comes(&mut self, at: usize) {
-        let operator = &self.operators[at];
-        if operator.process.is_some() || operator.last.is_some() {
-            return;
-        }
-        let faulty = self.kills > 0;
-        if faulty && self.rng.one_in(40) {
-            self.tell(|| format!("operator {at} goes away for good"));
-            self.operators[at].last = Some(Last::Gone);
-            return;
-        }
-        let undo = self.rng.one_in(12);
-        let operator = &mut self.operators[at];
-        operator.incarnation += 1;
-        let open = operator.runs.last().map(Ledger::state).filter(|state| state.ended.is_none());
-        let conversation = match open {
-            Some(state) => Conversation::Run(Box::new(Protocol::new(state, 1))),
-            None => {
-                operator.begun += 1;
-                Conversation::Opening { run: scenario::run_id(at, operator.begun) }
-            }
-        };
-        operator.process = Some(Process {
-            conversation,
-            stage: Stage::Free,
-            lease: None,
-            arrived: false,
-            agreed: false,
-            asked_to_stop: false,
-            asked_to_undo: undo,
-            leaving: None,
-        });
-        let incarnation = operator.incarnation;
-        if faulty && self.rng.one_in(3) {
-            let when = self.now + self.rng.within(0, 20_000);
-            self.at(when, Event::Kill { operator: at, incarnation });
-        }
-        if self.rng.one_in(12) {
-            let when = self.now + self.rng.within(0, 15_000);
-            self.at(when, Event::Signal { operator: at, incarnation });
-        }
-        self.tell(|| format!("operator {at} comes{}", if undo { ", to undo" } else { "" }));
-        self.go_on(at);
-    }
-
-    fn process(&mut self, at: usize) -> &mut Process {
+    pub(super) fn process(&mut self, at: usize) -> &mut Process {
         self.operators[at].process.as_mut().expect("it is running")
-    }
-
-    /// The process is gone at once; its disk stays, up to a few rows where that rule is missing.
-    pub(super) fn kill(&mut self, at: usize) {
-        if self.operators[at].process.take().is_none() {
-            return;
-        }
-        self.tell(|| format!("operator {at} is killed"));
-        self.operators[at].generation += 1;
-        let lost = if self.has(Switch::LosesRows) { self.rng.within(0, 3) } else { 0 };
-        if let Some(ledger) = self.operators[at].runs.last_mut() {
-            let kept = ledger.facts.len().saturating_sub(usize::try_from(lost).unwrap_or(0));
-            ledger.facts.truncate(kept.min(ledger.durable));
-            ledger.durable = ledger.facts.len();
-        }
-        self.return_later(at);
-    }
-
-    fn return_later(&mut self, at: usize) {
-        let pause = if self.rng.one_in(4) { 45_000 } else { 6_000 };
-        let when = self.now + self.rng.within(100, pause);
-        self.at(when, Event::Return { operator: at });
-    }
-
-    pub(super) fn signal(&mut self, at: usize, incarnation: u64) {
-        if self.operators[at].incarnation == incarnation
-            && let Some(process) = &mut self.operators[at].process
-        {
-            process.asked_to_stop = true;
-            let soaking = matches!(process.stage, Stage::Busy { next: Next::Soak { .. }, .. });
-            if soaking {
-                process.stage = Stage::Free;
-                self.go_on(at);
-            }
-        }
     }
 
     /// Does one thing after the other, until something has to be waited for.
@@ -243,7 +150,7 @@ impl World {
                 if self.record(at, &fact) == Flow::Blocked {
                     return Flow::Blocked;
                 }
-                let takes = self.rng.within(100, 8_000);
+                let takes = self.rng.within(100, 45_000);
                 self.busy(at, Next::Local { index }, takes, false)
             }
             Next::Backup | Next::Undo { .. } => {
@@ -263,7 +170,7 @@ impl World {
     }
 
     /// Wakes up at the end of what is done, or when the lease may be lost.
-    fn look_again(&mut self, at: usize, until: u64) -> Flow {
+    pub(super) fn look_again(&mut self, at: usize, until: u64) -> Flow {
         let lease = self.process(at).lease.as_ref();
         let lost_at = lease.map_or(u64::MAX, |lease| lease.agreed + TTL * 2 / 3 + 1);
         let soaking = matches!(self.process(at).stage, Stage::Busy { next: Next::Soak { .. }, .. });
@@ -271,128 +178,8 @@ impl World {
         self.alarm_in(at, if soaking { left.min(ASKING) } else { left })
     }
 
-    /// Leaves a soak to the orchestrator, or ends it when its time has passed there.
-    fn part(&mut self, at: usize, index: usize) -> Flow {
-        let began = self.now;
-        self.part_on(at, index, None, began)
-    }
-
-    fn part_on(&mut self, at: usize, index: usize, there: Option<Box<State>>, began: u64) -> Flow {
-        let id = self.number();
-        let what = if there.is_none() { What::State } else { What::Guards };
-        self.send(&Request { id, operator: at, fence: None, what });
-        self.process(at).stage = Stage::Parting { index, there, id, began };
-        self.alarm_in(at, TIMEOUT)
-    }
-
-    /// An answer about what others did meanwhile.
-    fn looked(&mut self, at: usize, result: &Answered) {
-        self.operators[at].generation += 1;
-        let stage = std::mem::replace(&mut self.process(at).stage, Stage::Free);
-        match (stage, result) {
-            (Stage::Looking { next, until, breach, .. }, Answered::Guards(armed)) => {
-                let Next::Soak { index } = next else { unreachable!("only a soak looks") };
-                match self.heed(at, armed.as_deref()) {
-                    Elsewhere::Nothing => {
-                        self.process(at).stage = Stage::Busy { next, until, breach };
-                        self.look_again(at, until);
-                    }
-                    Elsewhere::Confirm => self.finished(at, &Next::Soak { index }, false),
-                    Elsewhere::Gone => {}
-                }
-            }
-            (Stage::Looking { next, until, breach, .. }, _) => {
-                self.process(at).stage = Stage::Busy { next, until, breach };
-                self.look_again(at, until);
-            }
-            (Stage::Parting { index, began, .. }, Answered::Answer(answer)) => {
-                let Answer::State(there) = &**answer else { return };
-                self.left_soak(at, index, there.clone(), began);
-            }
-            (Stage::Parting { index, there: Some(there), .. }, Answered::Guards(armed)) => {
-                match self.heed(at, armed.as_deref()) {
-                    Elsewhere::Nothing => self.parted(at, index, &there),
-                    Elsewhere::Confirm => self.finished(at, &Next::Soak { index }, false),
-                    Elsewhere::Gone => {}
-                }
-            }
-            (Stage::Parting { index, there, began, .. }, _) => {
-                // Nobody is there; it is asked again after a pause.
-                let id = 0;
-                self.process(at).stage = Stage::Parting { index, there, id, began };
-                self.alarm_in(at, LONGEST_PAUSE);
-            }
-            _ => {}
-        }
-        self.go_on(at);
-    }
-
-    /// Whether the orchestrator knows already when the soak began.
-    fn began_at(&mut self, at: usize, index: usize, there: &State) -> Option<u64> {
-        let state = &self.protocol(at).state;
-        let left = state.left.as_ref()?;
-        let rev = match &state.at[index] {
-            MoveState::Applied { rev, .. } => Some(*rev),
-            _ => None,
-        };
-        let same = left.at == state.moves[index].at && left.rev == rev && left.life == there.life;
-        same.then_some(left.up_ms)
-    }
-
-    fn left_soak(&mut self, at: usize, index: usize, there: Box<State>, began: u64) {
-        if self.began_at(at, index, &there).is_none() {
-            let state = &self.protocol(at).state;
-            let rev = match &state.at[index] {
-                MoveState::Applied { rev, .. } => Some(*rev),
-                _ => None,
-            };
-            let fact = Fact::SoakLeft {
-                at: state.moves[index].at.clone(),
-                rev,
-                soak_ms: millis(state.moves[index].soak),
-                life: there.life,
-                up_ms: there.up_ms,
-            };
-            if self.record(at, &fact) == Flow::Blocked {
-                return;
-            }
-        }
-        self.part_on(at, index, Some(there), began);
-    }
-
-    fn parted(&mut self, at: usize, index: usize, there: &State) {
-        let began = self.began_at(at, index, there).unwrap_or(there.up_ms);
-        let total = millis(self.protocol(at).state.moves[index].soak);
-        let soaks = total.saturating_sub(there.up_ms.saturating_sub(began));
-        if soaks == 0 {
-            self.finished(at, &Next::Soak { index }, false);
-        } else {
-            self.leave(at, Stop::Left(soaks));
-        }
-    }
-
-    /// Does what was asked elsewhere, or notices that the phase was taken back.
-    fn heed(&mut self, at: usize, armed: Option<&Armed>) -> Elsewhere {
-        let run = self.run_of(at);
-        let Some(armed) = armed.filter(|armed| armed.run == run) else { return Elsewhere::Nothing };
-        if armed.tripped.is_some() {
-            self.protocol(at).waited();
-            return Elsewhere::Gone;
-        }
-        let Some(asked) = &armed.asked else { return Elsewhere::Nothing };
-        let fact = Fact::Heeded { ask: asked.ask, by: String::new(), reason: None };
-        if self.record(at, &fact) == Flow::Blocked {
-            return Elsewhere::Gone;
-        }
-        if asked.ask == Ask::Confirm {
-            return Elsewhere::Confirm;
-        }
-        self.leave(at, Stop::Paused);
-        Elsewhere::Gone
-    }
-
     /// What was done is done.
-    fn finished(&mut self, at: usize, next: &Next, breach: bool) {
+    pub(super) fn finished(&mut self, at: usize, next: &Next, breach: bool) {
         let protocol = self.protocol(at);
         let place = |index: usize| protocol.state.moves[index].at.clone();
         let fact = match next {
@@ -420,7 +207,7 @@ impl World {
         self.record(at, &fact);
     }
 
-    fn protocol(&mut self, at: usize) -> &mut Protocol {
+    pub(super) fn protocol(&mut self, at: usize) -> &mut Protocol {
         match &mut self.process(at).conversation {
             Conversation::Run(protocol) => protocol,
             Conversation::Opening { .. } => unreachable!("the run is begun"),
@@ -428,7 +215,7 @@ impl World {
     }
 
     /// Makes a fact durable; the process may die before or after.
-    fn record(&mut self, at: usize, fact: &Fact) -> Flow {
+    pub(super) fn record(&mut self, at: usize, fact: &Fact) -> Flow {
         let hazard = self.rng.within(0, 1000);
         if hazard < self.kills {
             self.kill(at);
@@ -479,14 +266,14 @@ impl World {
         self.alarm_in(at, TIMEOUT)
     }
 
-    fn run_of(&mut self, at: usize) -> RunId {
+    pub(super) fn run_of(&mut self, at: usize) -> RunId {
         match &self.process(at).conversation {
             Conversation::Opening { run } => run.clone(),
             Conversation::Run(protocol) => protocol.state.run.clone(),
         }
     }
 
-    fn request(&mut self, at: usize, id: u64, call: &Call) -> Request {
+    pub(super) fn request(&mut self, at: usize, id: u64, call: &Call) -> Request {
         let run = self.run_of(at);
         let fresh = self.has(Switch::FreshKeys);
         let key = |key: &String| if fresh { format!("{key}~{id}") } else { key.clone() };
@@ -525,7 +312,7 @@ impl World {
         Request { id, operator: at, fence, what }
     }
 
-    fn alarm_in(&mut self, at: usize, after: u64) -> Flow {
+    pub(super) fn alarm_in(&mut self, at: usize, after: u64) -> Flow {
         self.operators[at].generation += 1;
         let generation = self.operators[at].generation;
         self.at(self.now + after, Event::Alarm { operator: at, generation });
@@ -676,7 +463,6 @@ impl World {
         match &mut self.process(at).conversation {
             Conversation::Run(protocol) => protocol.heard(answer),
             Conversation::Opening { .. } => match answer {
-                Answer::Granted { .. } => {}
                 Answer::State(there) if there.provisional.is_none() => self.begin(at, &there),
                 Answer::State(_) => {
                     self.leave(at, Stop::Early);
@@ -703,174 +489,5 @@ impl World {
         let Some(lease) = &process.lease else { unreachable!("it was granted before the look") };
         let protocol = Protocol::granted(opening, 1, lease.fence.clone(), lease.anchor.clone());
         process.conversation = Conversation::Run(Box::new(protocol));
-    }
-
-    /// The lease is to be renewed.
-    pub(super) fn renewal(&mut self, at: usize, incarnation: u64, round: u64) {
-        if self.operators[at].incarnation != incarnation {
-            return;
-        }
-        let Some(process) = &mut self.operators[at].process else { return };
-        let releasing = matches!(process.stage, Stage::Releasing { .. });
-        let Some(lease) = process.lease.as_mut().filter(|lease| lease.round == round) else {
-            return;
-        };
-        if lease.refused || releasing {
-            return;
-        }
-        lease.round += 1;
-        let (fence, round) = (lease.fence.clone(), lease.round);
-        let id = self.number();
-        let now = self.now;
-        let call = Call::Acquire { min_token: 0, last_anchor: None };
-        let request = Request { fence: Some(fence), ..self.request(at, id, &call) };
-        self.send(&request);
-        if let Some(lease) = &mut self.process(at).lease {
-            lease.asked = Some((id, now));
-        }
-        // Without an answer, the next one goes out after the timeout and a pause.
-        let when = now + TIMEOUT + TTL / 3;
-        self.at(when, Event::Renewal { operator: at, incarnation, round });
-    }
-
-    /// A renewal was answered.
-    fn kept(&mut self, at: usize, asked: u64, result: &Answered) {
-        let incarnation = self.operators[at].incarnation;
-        let now = self.now;
-        let Some(lease) = &mut self.process(at).lease else { return };
-        lease.asked = None;
-        match result {
-            Answered::Fine => lease.agreed = asked,
-            Answered::Answer(answer) => {
-                if let Answer::Refused(problem) = &**answer {
-                    lease.refused |= problem.status < 500;
-                }
-            }
-            Answered::Unreachable | Answered::Guards(_) => {}
-        }
-        if lease.refused {
-            let watching = matches!(
-                self.process(at).stage,
-                Stage::Busy { next: Next::Soak { .. } | Next::Local { .. }, .. }
-            );
-            if watching {
-                self.process(at).stage = Stage::Free;
-                self.go_on(at);
-            }
-            return;
-        }
-        lease.round += 1;
-        let round = lease.round;
-        self.at(now + TTL / 3, Event::Renewal { operator: at, incarnation, round });
-    }
-
-    /// Makes the stop safe and puts it on record.
-    fn leave(&mut self, at: usize, stop: Stop) -> Flow {
-        self.tell(|| format!("operator {at} leaves: {stop:?}"));
-        let opening = matches!(self.process(at).conversation, Conversation::Opening { .. });
-        if let Stop::Refused(problem) = &stop
-            && !opening
-            && !matches!(problem.code, ProblemCode::LeaseHeld | ProblemCode::GuardsArmed)
-        {
-            let problem = problem.clone();
-            self.witness.refused(&problem);
-        }
-        let process = self.process(at);
-        let taking_back = match (&stop, &mut process.conversation) {
-            (Stop::Interrupted | Stop::Paused, Conversation::Run(protocol)) => protocol.take_back(),
-            _ => false,
-        };
-        if taking_back {
-            process.leaving = Some(stop);
-            return Flow::Again;
-        }
-        match (&stop, &process.conversation) {
-            (Stop::Interrupted | Stop::Paused | Stop::Halted(..), Conversation::Run(_)) => {
-                self.left(at, stop)
-            }
-            _ => {
-                process.leaving = Some(stop);
-                self.release(at)
-            }
-        }
-    }
-
-    fn left(&mut self, at: usize, stop: Stop) -> Flow {
-        let fact = match &stop {
-            Stop::Halted(reason, detail) => {
-                Some(Fact::Halted { reason: *reason, detail: detail.clone() })
-            }
-            Stop::Interrupted | Stop::Paused => Some(Fact::Interrupted { by: "SIGINT".to_owned() }),
-            _ => None,
-        };
-        if let Some(fact) = fact
-            && self.record(at, &fact) == Flow::Blocked
-        {
-            return Flow::Blocked;
-        }
-        self.process(at).leaving = Some(stop);
-        self.release(at)
-    }
-
-    /// Gives the lease back, asking only once.
-    fn release(&mut self, at: usize) -> Flow {
-        let Some(lease) = &self.process(at).lease else {
-            self.gone(at);
-            return Flow::Blocked;
-        };
-        let fence: Fence = lease.fence.clone();
-        let id = self.number();
-        let request = Request { id, operator: at, fence: Some(fence), what: What::Release };
-        self.send(&request);
-        self.process(at).stage = Stage::Releasing { id };
-        self.alarm_in(at, TIMEOUT)
-    }
-
-    /// The process has ended by itself.
-    fn gone(&mut self, at: usize) {
-        let Some(process) = self.operators[at].process.take() else { return };
-        self.operators[at].generation += 1;
-        if let Some(Stop::Left(soaks)) = process.leaving {
-            self.tell(|| format!("operator {at} leaves a soak"));
-            let when = self.now + soaks + self.rng.within(0, 60_000);
-            return self.at(when, Event::Return { operator: at });
-        }
-        let last = match process.leaving {
-            Some(Stop::Ended(outcome)) => {
-                let operator: &mut Operator = &mut self.operators[at];
-                let again = operator.runs.len() == 1
-                    && operator.changes_mind
-                    && matches!(outcome, Outcome::Done | Outcome::Held);
-                let undone = operator.runs.len() > 1 && outcome == Outcome::Done;
-                match (again, undone) {
-                    (true, _) => None,
-                    (_, true) => Some(Last::Ended(Outcome2::Undone)),
-                    _ => Some(Last::Ended(outcome.into())),
-                }
-            }
-            Some(Stop::Halted(reason, _)) => Some(Last::Halted(reason.into())),
-            _ => None,
-        };
-        self.tell(|| format!("operator {at} is gone, {last:?}"));
-        self.operators[at].last = last;
-        if last.is_none() {
-            self.return_later(at);
-        }
-    }
-}
-
-impl Operator {
-    pub(super) fn new(plan: usize, changes_mind: bool, grace: Option<u64>) -> Self {
-        Self {
-            plan,
-            grace,
-            changes_mind,
-            runs: Vec::new(),
-            begun: 0,
-            process: None,
-            incarnation: 0,
-            generation: 0,
-            last: None,
-        }
     }
 }

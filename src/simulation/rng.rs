@@ -1,4 +1,4 @@
-//! Chance: SplitMix64, which has no bad seeds and needs no dependency.
+//! Chance: `SplitMix64`, which has no bad seeds and needs no dependency.
 //!
 //! Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014).
 

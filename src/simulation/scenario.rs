@@ -36,6 +36,8 @@ pub(super) struct Scenario {
     pub(super) asks: Vec<u64>,
     /// How long each operator has to confirm what soaked without them.
     pub(super) graces: Vec<Option<u64>>,
+    /// An operator that hears nothing and is not heard, from when until when.
+    pub(super) partition: Option<(usize, u64, u64)>,
     /// Per mille of what either side does that end with its death.
     pub(super) kills: u64,
 }
@@ -56,8 +58,16 @@ impl Scenario {
         });
         let breach_at = rng.one_in(6).then(|| rng.within(1_000, calm_at));
         let asks = if rng.one_in(4) { rng.within(1, 3) } else { 0 };
-        let graces = plans.iter().map(|_| rng.one_in(4).then(|| rng.within(1_000, 90_000)));
+        let graces = plans.iter().map(|_| {
+            let most = if rng.one_in(2) { 4_000 } else { 90_000 };
+            rng.one_in(4).then(|| rng.within(200, most))
+        });
         let graces = graces.collect();
+        let partition = rng.one_in(4).then(|| {
+            let from = rng.within(1_000, calm_at);
+            let who = usize::try_from(rng.within(0, plans.len() as u64)).expect("a small number");
+            (who, from, (from + rng.within(5_000, 60_000)).min(calm_at))
+        });
         let crashes = if still { 0 } else { rng.within(0, 3) };
         Self {
             weather: if still { Weather::CALM } else { Weather::ROUGH },
@@ -68,6 +78,7 @@ impl Scenario {
             breach_at,
             asks: (0..asks).map(|_| rng.within(1_000, calm_at)).collect(),
             graces,
+            partition,
             crashes: (0..crashes).map(|_| rng.within(0, calm_at)).collect(),
             kills: if still { 0 } else { 12 },
         }
@@ -110,7 +121,7 @@ fn step(plan: usize, number: u32, soak: u64) -> Step {
     let value = json!(100 * (u32::try_from(plan).expect("a small number") + 1) + number);
     let command = vec!["true".to_owned()];
     let action = match (plan, number) {
-        (2, 2) => Action::Run {
+        (2, 2 | 3) => Action::Run {
             command: command.clone(),
             undo: Some(command),
             timeout: Duration::from_secs(1),
@@ -127,9 +138,9 @@ fn step(plan: usize, number: u32, soak: u64) -> Step {
     }
 }
 
-/// The phases: two steps, three, a program between two changes, and one that holds on failure.
+/// The phases: two steps, three, two programs between two changes, and one that holds on failure.
 fn phase(plan: usize) -> Phase {
-    let soaks: &[u64] = [&[5, 0][..], &[2, 3, 1], &[1, 1, 8], &[12, 3]][plan];
+    let soaks: &[u64] = [&[5, 0][..], &[2, 3, 1], &[1, 0, 0, 3], &[12, 3]][plan];
     let steps = (1..).zip(soaks).map(|(number, soak)| step(plan, number, *soak)).collect();
     Phase {
         id: format!("p{plan}").parse().expect("a name"),

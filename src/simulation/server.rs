@@ -258,19 +258,19 @@ impl Server {
                 let caller = Caller { fence: &fence, key, known: known.as_ref() };
                 let proposal = Proposal { if_match: *if_match, request };
                 let applied = self.up()?.apply(now, caller, proposal)?;
-                changed(self.commit(here, cause, applied)?, self)
+                changed(&self.commit(here, cause, applied)?, self)
             }
             What::Confirm { key, rev } => {
                 let known = self.known(here.now, key);
                 let caller = Caller { fence: &fence, key, known: known.as_ref() };
                 let confirmed = self.up()?.confirm(now, caller, *rev)?;
-                changed(self.commit(here, cause, confirmed)?, self)
+                changed(&self.commit(here, cause, confirmed)?, self)
             }
             What::Revert { key, rev } => {
                 let known = self.known(here.now, key);
                 let caller = Caller { fence: &fence, key, known: known.as_ref() };
                 let reverted = self.up()?.revert(now, caller, *rev)?;
-                changed(self.commit(here, cause, reverted)?, self)
+                changed(&self.commit(here, cause, reverted)?, self)
             }
             What::Arm(request) => {
                 let armed = self.up()?.arm(now, &fence, request)?;
@@ -428,7 +428,7 @@ impl Server {
     }
 }
 
-fn changed(result: RevisionResult, server: &Server) -> Answer {
+fn changed(result: &RevisionResult, server: &Server) -> Answer {
     Answer::Changed { rev: result.rev, anchor: server.anchor() }
 }
 

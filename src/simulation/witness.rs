@@ -71,6 +71,8 @@ pub(super) struct Witness {
     granted: Option<Granted>,
     provisional: Option<Provisional>,
     pub(super) intents: BTreeMap<String, Intent>,
+    /// In which life of the orchestrator each run was granted its newest lease.
+    lives: BTreeMap<RunId, u32>,
     /// The slot that each run owns.
     pub(super) owners: BTreeMap<RunId, usize>,
     /// What each number stood for, since the last restore of an older state.
@@ -111,8 +113,12 @@ impl Witness {
         }
     }
 
-    /// Whether another run's lease lives; a lease that a start has voided does not.
+    /// Whether another run's lease lives, and no start has voided this one's without its knowing.
     pub(super) fn elsewhere(&self, run: &RunId) -> bool {
+        self.lives.get(run).is_none_or(|life| *life == self.starts) && self.other(run)
+    }
+
+    fn other(&self, run: &RunId) -> bool {
         self.granted.as_ref().is_some_and(|lease| lease.run != *run && self.now < lease.expires)
     }
 
@@ -158,6 +164,18 @@ impl Witness {
                 | Write::Forget { .. } => {}
             }
         }
+        let armed = writes.iter().find_map(|write| match write {
+            Write::Rearm(armed) if armed.tripped.is_some() => Some(armed),
+            _ => None,
+        });
+        if let (Some(armed), Some(core)) = (armed, core) {
+            let written = writes.iter().rev().find_map(|write| match write {
+                Write::Revision(row) => Some(&row.content.hash),
+                _ => None,
+            });
+            let back = *written.unwrap_or(&core.head().hash) == armed.target.hash;
+            self.hold(Invariant::I11, back, || "a trip has not brought the target back".to_owned());
+        }
         if let Cause::Edit = cause {
             self.granted = None;
         }
@@ -174,8 +192,9 @@ impl Witness {
         });
         let repeated = self.fences.insert(counter, fence.id.clone()).is_some();
         self.hold(Invariant::I6, !repeated, || format!("fence {counter} was granted twice"));
-        let other = self.elsewhere(&run);
+        let other = self.other(&run);
         self.hold(Invariant::I3, !other, || "two runs hold the lease".to_owned());
+        self.lives.insert(run.clone(), self.starts);
         self.granted = Some(Granted { fence: fence.clone(), run, expires: now + TTL });
     }
 
@@ -246,6 +265,11 @@ impl Witness {
         let other = self.provisional.as_ref().map(|before| before.rev);
         self.hold(Invariant::I8, other.is_none(), || {
             format!("revision {rev} is provisional beside {other:?}")
+        });
+        let armed = core.and_then(Core::armed).filter(|armed| armed.tripped.is_none());
+        let foreign = armed.is_some_and(|armed| armed.run != intent.run);
+        self.hold(Invariant::I9, !foreign, || {
+            format!("revision {rev} changes what another run's phase is changing")
         });
         if let Some(core) = core {
             self.slots(&intent, core.confirmed(), request);

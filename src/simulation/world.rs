@@ -278,6 +278,10 @@ impl World {
             Event::Calm => {
                 self.tell(|| "faults stop".to_owned());
                 (self.weather, self.kills) = (Weather::CALM, 0);
+                // Who comes back too late every time never gets anywhere: from here on they attend.
+                for operator in &mut self.operators {
+                    operator.grace = None;
+                }
             }
             Event::Alarm { operator, generation } => self.alarm(operator, generation),
             Event::Renewal { operator, incarnation, round } => {
@@ -315,7 +319,9 @@ impl World {
         let core = self.server.core.as_ref();
         let Some(armed) = core.and_then(|core| core.armed()).cloned() else { return };
         let owner = armed.run.as_str()[..4].parse::<usize>().expect("a small number");
-        if armed.tripped.is_none() && self.operators[owner].last.is_some() {
+        let operator = &self.operators[owner];
+        let open = operator.runs.last().is_some_and(|ledger| ledger.opening.run == armed.run);
+        if armed.tripped.is_none() && (operator.last.is_some() || !open) {
             let done = self.here(|server, here| server.ask(here, Ask::Abort));
             self.tell(|| format!("somebody aborts the phase that nobody sees to: {done:?}"));
         }
@@ -342,12 +348,17 @@ impl World {
             // A store that failed is asked again, but not in a tight loop.
             let at = at.max(self.now + 10);
             self.timer = Some(at);
-            self.at(at, Event::Timer);
+            // A busy machine comes to it a little late.
+            let late = self.rng.within(0, 150);
+            self.at(at + late, Event::Timer);
         }
     }
 
     /// Sends a request on its way, maybe twice.
     pub(super) fn send(&mut self, request: &Request) {
+        if self.is_cut_off(request.operator) {
+            return;
+        }
         for travel in self.weather.travel(&mut self.rng).into_iter().flatten() {
             self.at(self.now + travel, Event::AtServer(request.clone()));
         }
@@ -360,7 +371,7 @@ impl World {
             let shown = shown(answered.as_ref());
             self.tell(|| format!("server  <- {at} #{id} {what}: {shown}"));
         }
-        let Some(result) = answered else { return };
+        let Some(result) = answered.filter(|_| !self.is_cut_off(request.operator)) else { return };
         let reply = Reply { id: request.id, operator: request.operator, result };
         if let Answered::Unreachable = reply.result {
             // A refused connection is known at once.
@@ -370,6 +381,11 @@ impl World {
         for travel in self.weather.travel(&mut self.rng).into_iter().flatten() {
             self.at(self.now + travel, Event::AtOperator(reply.clone()));
         }
+    }
+
+    fn is_cut_off(&self, operator: usize) -> bool {
+        let cut = self.scenario.partition;
+        cut.is_some_and(|(who, from, until)| who == operator && (from..until).contains(&self.now))
     }
 
     /// How it ended for each operator.

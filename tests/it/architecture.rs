@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::support::markdown::{Document, root};
 
 /// The small words that everything is said in; every module may use them.
-const WORDS: [&str; 5] = ["clock", "error", "ids", "secret", "units"];
+const WORDS: [&str; 6] = ["clock", "error", "ids", "rules", "secret", "units"];
 
 /// The modules from the bottom up, and what each may use besides [`WORDS`].
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("words", &[]),
     ("settings", &[]),
     ("ui", &[]),
@@ -27,6 +27,8 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("load", &["control", "judge", "plan"]),
     ("backup", &["control", "ledger"]),
     ("rehearsal", &["control", "plan", "load", "orchestrator"]),
+    // A test of two modules with each other.
+    ("simulation", &["control", "plan", "ledger", "engine", "orchestrator"]),
     ("cli", &ALL),
 ];
 

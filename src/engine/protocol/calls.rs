@@ -79,13 +79,14 @@ impl Protocol {
     /// The intent to write the target back, or the word that it is in force already.
     pub(super) fn restore_intended(&self, attempt: u32, there: &State) -> Fact {
         let target_hash = self.state.target().hash();
-        // The orchestrator may have followed a legacy app that has moved, and insists on that.
-        let tripped = there.armed.as_ref().filter(|armed| {
+        // Where the legacy app has moved, the orchestrator brought back a target that is not
+        // ours, and insists on it. The read-back then says that a person is needed.
+        let moved = there.armed.as_ref().is_some_and(|armed| {
             armed.run == self.state.run
                 && armed.tripped.is_some()
-                && armed.target_hash == there.config_hash
+                && armed.target_hash != target_hash
         });
-        if there.config_hash == target_hash || tripped.is_some() {
+        if there.config_hash == target_hash || moved {
             let (rev, anchor) = (there.head, Some(there.anchor.clone()));
             return Fact::RestoreConfirmed { rev, anchor };
         }
@@ -125,8 +126,11 @@ impl Protocol {
 
     pub(super) fn arm_request(&self) -> ArmRequest {
         let begun = &self.state.begun;
-        let record = serde_json::to_string(&Fact::RunBegun(Box::new(begun.clone())))
-            .expect("a fact is plain data");
+        let text = || {
+            serde_json::to_string(&Fact::RunBegun(Box::new(begun.clone())))
+                .expect("a fact is plain data")
+        };
+        let record = self.record.get_or_init(text).clone();
         ArmRequest {
             plan: begun.plan.clone(),
             phase: begun.phase.id.clone(),

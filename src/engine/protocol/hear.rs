@@ -124,6 +124,11 @@ impl Protocol {
                 }
                 _ => stuck(Want::GiveUp(problem)),
             },
+            (ProblemCode::Tripped, Call::Apply { .. })
+                if decide(&self.state) == Next::SendRestore =>
+            {
+                Mode::Recording([Fact::RestoreVoid { why: problem.detail }].into())
+            }
             (
                 ProblemCode::HeadMoved
                 | ProblemCode::ProvisionalExists

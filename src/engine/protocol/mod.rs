@@ -17,6 +17,7 @@
 mod calls;
 mod hear;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use super::decide::{Next, decide};
@@ -112,6 +113,8 @@ pub struct Protocol {
     /// How often a change came to nothing since this process began.
     voids: u32,
     pid: u32,
+    /// The run's first fact as text, once it was needed.
+    record: OnceCell<String>,
 }
 
 /// Where the conversation stands, beyond what the facts say.
@@ -155,7 +158,7 @@ enum Mode {
 impl Protocol {
     /// Takes a run up from its facts alone.
     pub fn new(state: RunState, pid: u32) -> Self {
-        Self { state, mode: Mode::Unleased, voids: 0, pid }
+        Self { state, mode: Mode::Unleased, voids: 0, pid, record: OnceCell::new() }
     }
 
     /// Begins with a lease that is there already: the one under which the run's base was read.

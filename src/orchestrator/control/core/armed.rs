@@ -277,10 +277,8 @@ impl Draft {
         let named = guard.as_ref().map(|guard| format!("guard {guard}: ")).unwrap_or_default();
         let detail = if pending.is_some() || self.core.confirmed.hash != target.hash {
             let text = format!("{named}{why}; the content of revision {} is back", target.rev);
-            let back = match holds(Rule::TripRestores) {
-                true => Content { rev: head + 1, ..target.clone() },
-                false => Content { rev: head + 1, ..self.core.confirmed.clone() },
-            };
+            let content = if holds(Rule::TripRestores) { target } else { &self.core.confirmed };
+            let back = Content { rev: head + 1, ..content.clone() };
             self.confirm_content(back, Some(armed.run.clone()), text.clone());
             text
         } else {
