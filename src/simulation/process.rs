@@ -150,7 +150,7 @@ impl World {
                 if self.record(at, &fact) == Flow::Blocked {
                     return Flow::Blocked;
                 }
-                let takes = self.rng.within(100, 25_000);
+                let takes = self.rng.within(100, 45_000);
                 self.busy(at, Next::Local { index }, takes, false)
             }
             Next::Backup | Next::Undo { .. } => {

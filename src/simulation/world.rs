@@ -348,7 +348,9 @@ impl World {
             // A store that failed is asked again, but not in a tight loop.
             let at = at.max(self.now + 10);
             self.timer = Some(at);
-            self.at(at, Event::Timer);
+            // A busy machine comes to it a little late.
+            let late = self.rng.within(0, 150);
+            self.at(at + late, Event::Timer);
         }
     }
 

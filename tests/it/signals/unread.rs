@@ -30,7 +30,7 @@ struct Unread {
 }
 
 enum End {
-    Terminal(OwnedFd),
+    Terminal(#[expect(dead_code, reason = "held open, never read")] OwnedFd),
     Pipe(PipeReader),
 }
 
