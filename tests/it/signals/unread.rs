@@ -30,7 +30,7 @@ struct Unread {
 }
 
 enum End {
-    Terminal(#[expect(dead_code, reason = "held open, never read")] OwnedFd),
+    Terminal { _held: OwnedFd },
     Pipe(PipeReader),
 }
 
@@ -75,11 +75,12 @@ impl Unread {
         let slave = options.open(&name).unwrap();
         fill(&slave);
         let child = on_terminal(&name, test, args)?;
-        Some(Self { child, end: End::Terminal(master) })
+        Some(Self { child, end: End::Terminal { _held: master } })
     }
 
-    fn ends(&mut self) -> Option<i32> {
-        until("its end", || self.child.try_wait().unwrap()).code()
+    /// Its exit code; none where a signal ended it at once.
+    fn ends(&mut self) -> i32 {
+        until("its end", || self.child.try_wait().unwrap()).code().unwrap_or(-1)
     }
 
     fn terminate(&self) {
@@ -96,8 +97,8 @@ impl Unread {
     }
 }
 
-fn number(code: Code) -> Option<i32> {
-    Some(i32::from(code.number()))
+fn number(code: Code) -> i32 {
+    i32::from(code.number())
 }
 
 /// On a terminal and on a pipe, for people and for programs.
