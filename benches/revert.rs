@@ -92,7 +92,7 @@ impl World {
     async fn round(&self, round: u64) -> Result<Duration> {
         tokio::time::sleep(REST).await;
         let fence = self.lease().await?;
-        self.client.disarm(&fence).await?;
+        self.client.disarm(&fence, true).await?;
         self.client.arm(&fence, &guards()).await?;
         let state = self.client.state().await?.body;
         let mut config = state.config;

@@ -414,6 +414,7 @@ fn a_rollback_killed_anywhere_is_finished_by_the_next_process() {
 #[test]
 fn a_run_adopted_anywhere_reaches_the_same_end() {
     let (_, whole, end) = run(&[], false, None);
+    let mut adopted = 0;
     for lapse in [false, true] {
         for first in 0..3 * u32::try_from(whole.len()).unwrap() {
             let mut model = Model::new();
@@ -425,6 +426,11 @@ fn a_run_adopted_anywhere_reaches_the_same_end() {
             if lapse {
                 model.revert();
             }
+            if model.armed.is_none() {
+                // Nothing is in flight there, so there is nothing to adopt.
+                continue;
+            }
+            adopted += 1;
             // The ledger is gone; what the orchestrator knows of the run is all there is.
             let known = adopt::keys(&run_id(), &begun()).unwrap();
             let known = known.iter().filter_map(|key| model.operations.get_key_value(key));
@@ -436,6 +442,7 @@ fn a_run_adopted_anywhere_reaches_the_same_end() {
             assert_eq!(model.config().canonical(), end.config().canonical());
         }
     }
+    assert!(adopted > 20, "{adopted}");
 }
 
 #[test]

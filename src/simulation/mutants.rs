@@ -101,15 +101,12 @@ impl From<Switch> for Broken {
 
 caught! {
     without_fences: [Fence] [];
-
     two_holders_of_the_lease: [OneHolder] [];
     without_anchors: [Regression] [];
     a_change_outlives_its_lease: [RevertWithLease] [];
     a_deadline_is_not_honoured: [Deadline] [];
     a_change_outlives_a_restart: [RevertOnRestart] [];
     a_revert_reuses_the_old_number: [FreshNumber] [];
-
-
     only_new_revisions_are_audited: [AuditConfirm] [];
     resuming_without_the_table: [Table] [];
     without_looking_for_drift: [Drift] [];
@@ -132,6 +129,5 @@ caught! {
 
 masked! {
     neither_if_match_nor_replay: Rule::IfMatch with Rule::Replay;
-    neither_if_match_nor_one_provisional: Rule::IfMatch with Rule::OneProvisional;
     neither_the_desk_nor_the_core_looks_at_the_clock: Rule::ExpireFirst with Switch::NoSettling;
 }
