@@ -7,7 +7,9 @@
 //! - [`moves`]: a phase unrolled into single changes, each with the whole document it leads to;
 //! - [`state`]: what the facts of a run come to;
 //! - [`decide`]: what to do next;
+//! - [`protocol`]: the conversation with the orchestrator, a state machine over the two above;
 //! - [`recover`]: what a request of unknown outcome came to, by the table of the protocol;
+//! - [`adopt`]: a run taken over from what the orchestrator knows of it;
 //! - [`executor`]: the loop, and the parts of the world it acts on.
 
 pub mod adopt;
@@ -17,6 +19,7 @@ pub mod key;
 pub mod moves;
 pub mod protocol;
 pub mod recover;
+mod rollback;
 pub mod state;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::plan::model::{Action, Milestone, OnFailure};
 use crate::rules::{Rule, holds};
 
 use super::moves::{Act, Move, unroll};
+pub use super::rollback::{Restore, Rollback, Settled};
 
 /// A run, as far as it has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,40 +101,6 @@ pub enum Backup {
     Taken(BackupId),
     /// On the machine that the run was adopted from.
     Elsewhere,
-}
-
-/// A rollback, as far as it has come.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rollback {
-    pub cause: String,
-    /// A provisional revision of ours whose revert is under way.
-    pub reverting: Option<(u64, String)>,
-    pub restore: Restore,
-    /// What was done outside the configuration, last first, and whether it is settled.
-    pub undo: Vec<(Undo, Settled)>,
-    /// The configuration equals the target: read back.
-    pub read_back: Option<bool>,
-}
-
-/// How far the configuration has been put back.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Restore {
-    Needed { attempt: u32 },
-    Intended { attempt: u32, key: String, if_match: u64 },
-    Applied { attempt: u32, rev: u64 },
-    Confirming { attempt: u32, rev: u64, key: String },
-    Confirmed { rev: u64 },
-}
-
-/// Whether a local act was undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    Open,
-    Undone,
-    /// It cannot be: the plan said so.
-    Irreversible,
-    /// It should have been, and failed.
-    Failed,
 }
 
 /// Why a list of facts is not a run.
@@ -477,31 +444,6 @@ impl RunState {
     fn see(&mut self, anchor: Option<&Anchor>) {
         if let Some(anchor) = anchor {
             self.anchor = Some(anchor.clone());
-        }
-    }
-}
-
-impl Rollback {
-    fn new(cause: String, undo: Vec<(Undo, Settled)>) -> Self {
-        Self {
-            cause,
-            reverting: None,
-            restore: Restore::Needed { attempt: 1 },
-            undo,
-            read_back: None,
-        }
-    }
-}
-
-impl Restore {
-    /// The number of the attempt under way, or of the next one.
-    pub fn attempt(&self) -> u32 {
-        match self {
-            Self::Needed { attempt }
-            | Self::Intended { attempt, .. }
-            | Self::Applied { attempt, .. }
-            | Self::Confirming { attempt, .. } => *attempt,
-            Self::Confirmed { .. } => 1,
         }
     }
 }
