@@ -117,6 +117,34 @@ fn guards_that_made_room_for_another_phase_were_tripped() {
 }
 
 #[test]
+fn a_change_on_its_way_when_the_phase_is_taken_back_is_fenced_off() {
+    let at = state(begun(), &[]).moves[0].at.clone();
+    let (key, target_hash) = ("change".to_owned(), String::new());
+    let facts = [
+        Fact::GuardsArmed { target: 1, anchor: None },
+        Fact::ChangeIntended { at, attempt: 1, key, if_match: 3, target_hash },
+    ];
+    let fence = Fence { counter: 1, id: "00".into() };
+    let mut protocol = Protocol::granted(state(begun(), &facts), 1, fence, None);
+    let there = tripped(&Model::new().state().config_hash);
+    loop {
+        match protocol.next() {
+            Want::Record(fact) => {
+                protocol.recorded(&fact).unwrap();
+                if matches!(fact, Fact::TakenBack { .. }) {
+                    break;
+                }
+            }
+            Want::Send(Call::State) => protocol.heard(Answer::State(Box::new(there.clone()))),
+            Want::Send(Call::Operation { .. }) => protocol.heard(Answer::Operation(None)),
+            other => panic!("it looks first: {other:?}"),
+        }
+    }
+    let next = protocol.next();
+    assert!(matches!(next, Want::Send(Call::Acquire { .. })), "a new fence first: {next:?}");
+}
+
+#[test]
 fn a_rollback_to_where_the_app_no_longer_is_ends_and_says_so() {
     let mut facts = under_way();
     facts.push(Fact::TakenBack { guard: None, why: "aborted".into(), rev: 3 });

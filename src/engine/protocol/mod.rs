@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use super::decide::{Next, decide};
 use super::key::key;
 use super::recover::Finding;
-use super::state::RunState;
+use super::state::{MoveState, RunState};
 use crate::control::armed::ArmRequest;
 use crate::control::wire::{
     Anchor, Fence, Operation, OperationKind, Problem, ProblemCode, RevisionRequest, State,
@@ -213,6 +213,11 @@ impl Protocol {
         }
         self.mode = match std::mem::replace(&mut self.mode, Mode::Settled) {
             Mode::Granted { .. } => Mode::Looking,
+            // The head need not have moved, so a change that is still on its way could come into
+            // force after the disarming; under a new fence it cannot.
+            Mode::Found(Finding::Record(Fact::TakenBack { .. })) if self.is_changing() => {
+                Mode::Unleased
+            }
             Mode::Found(Finding::Record(_)) => match self.given_up(fact) {
                 Some(failed) => Mode::Recording([failed].into()),
                 None => Mode::Looking,
@@ -290,6 +295,11 @@ impl Protocol {
             | Next::End { .. }
             | Next::Ended(_) => Want::Act(next),
         }
+    }
+
+    /// Whether a change may be on its way.
+    fn is_changing(&self) -> bool {
+        self.state.at.iter().any(|at| matches!(at, MoveState::Intended { .. }))
     }
 
     /// A change that keeps coming to nothing fails the phase.
