@@ -125,7 +125,8 @@ fn a_change_on_its_way_when_the_phase_is_taken_back_is_fenced_off() {
         Fact::ChangeIntended { at, attempt: 1, key, if_match: 3, target_hash },
     ];
     let fence = Fence { counter: 1, id: "00".into() };
-    let mut protocol = Protocol::granted(state(begun(), &facts), 1, fence, None);
+    let mut protocol = Protocol::new(state(begun(), &facts), 1);
+    protocol.heard(Answer::Granted { fence, anchor: None });
     let there = tripped(&Model::new().state().config_hash);
     loop {
         match protocol.next() {

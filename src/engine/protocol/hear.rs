@@ -126,7 +126,7 @@ impl Protocol {
                 _ => stuck(Want::GiveUp(problem)),
             },
             (ProblemCode::Tripped, Call::Apply { .. })
-                if decide(&self.state) == Next::SendRestore =>
+                if self.state.taken_back && decide(&self.state) == Next::SendRestore =>
             {
                 Mode::Recording([Fact::RestoreVoid { why: problem.detail }].into())
             }
