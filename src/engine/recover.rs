@@ -181,10 +181,11 @@ fn rolling_back(
 ) -> Finding {
     let provisional = there.provisional.as_ref().map(|p| p.rev);
     if let Some((rev, _)) = rollback.reverting {
-        return if provisional == Some(rev) {
-            Finding::GoOn
-        } else {
-            Finding::Record(Fact::Reverted { rev, head: there.head })
+        return match open {
+            _ if provisional == Some(rev) => Finding::GoOn,
+            // A person has had it confirmed meanwhile; the restore undoes it all the same.
+            Some(Finding::Record(fact @ Fact::ChangeConfirmed { .. })) => Finding::Record(fact),
+            _ => Finding::Record(Fact::Reverted { rev, head: there.head }),
         };
     }
     // What was open when the rollback began: settled, so that it can be reverted.

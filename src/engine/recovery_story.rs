@@ -86,6 +86,28 @@ fn an_answer_about_the_restore_says_nothing_about_an_open_change() {
 }
 
 #[test]
+fn a_change_that_a_person_kept_while_it_was_to_be_reverted_was_not_reverted() {
+    let at = state(begun(), &[]).moves[0].at.clone();
+    let mut state = state(
+        begun(),
+        &[
+            Fact::ChangeApplied { at, rev: 2, anchor: None },
+            Fact::RollbackBegun { cause: "asked for".into() },
+            Fact::RevertIntended { rev: 2, key: "revert".into() },
+        ],
+    );
+    let there = State { head: 2, confirmed: 2, ..Model::new().state() };
+    let Finding::Record(fact @ Fact::ChangeConfirmed { rev: 2, .. }) =
+        recover(&state, None, &there)
+    else {
+        panic!("{:?}", recover(&state, None, &there))
+    };
+    state.evolve(&fact).unwrap();
+    assert_eq!(recover(&state, None, &there), Finding::GoOn);
+    assert_eq!(decide(&state), Next::BeginRestore { attempt: 1 });
+}
+
+#[test]
 fn a_phase_that_was_taken_back_after_its_first_step_is_not_drift() {
     let mut state = state(begun(), &under_way());
     let there = tripped(&Model::new().state().config_hash);

@@ -217,6 +217,10 @@ impl RunState {
                 self.see(anchor.as_ref());
                 self.head = *rev;
                 self.set(at, MoveState::Confirmed { rev: *rev })?;
+                // There is nothing to be reverted any more.
+                if let Some(rollback) = &mut self.rollback {
+                    rollback.reverting.take_if(|(reverting, _)| *reverting == *rev);
+                }
             }
             Fact::ProgramStarted { pid, started } => self.program = Some((*pid, started.clone())),
             Fact::LocalIntended { at } => self.set(at, MoveState::Begun)?,
