@@ -87,6 +87,17 @@ pub struct Counts {
     /// Shadow copies whose answers were compared, and how many of them were equal.
     pub shadow_compared: u64,
     pub shadow_equal: u64,
+    /// Events that were stored in the inbox before they were acknowledged.
+    pub stored: u64,
+    /// Stored events that were handled, that failed and will be tried again, and that went to the
+    /// dead letters.
+    pub delivered: u64,
+    pub retried: u64,
+    pub dead: u64,
+    /// Requests that a breaker kept from an upstream.
+    pub broken: u64,
+    /// Requests refused because of too much load: a full gate, a full inbox, or shedding.
+    pub shed: u64,
 }
 
 /// `GET /v1/health`: checks, incidents and what follows from them.

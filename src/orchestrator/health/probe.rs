@@ -71,7 +71,7 @@ async fn upstreams(config: &Config) -> BTreeMap<String, Finding> {
 /// Connects, asks for `/`, and takes any answer below 500 for a sign of health: whether the path
 /// exists is not the question.
 async fn probe(upstream: &Upstream) -> Finding {
-    let Upstream { url, connect_timeout, timeout: limit } = upstream;
+    let Upstream { url, connect_timeout, timeout: limit, .. } = upstream;
     let authority = url.strip_prefix("http://").unwrap_or(url);
     let address =
         if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
@@ -135,7 +135,7 @@ mod tests {
             }
         });
         let limit = Duration::from_millis(300);
-        Upstream { url, connect_timeout: limit, timeout: limit }
+        Upstream { connect_timeout: limit, timeout: limit, ..Upstream::at(&url) }
     }
 
     #[tokio::test]

@@ -122,7 +122,7 @@ impl Totals {
 
     fn counters(&self, text: &mut String) {
         let c = &self.counts;
-        let families: [Family<'_>; 6] = [
+        let families: [Family<'_>; 9] = [
             (
                 "ctx_upstream_requests_total",
                 "Requests sent to upstreams, by the kind of connection.",
@@ -158,6 +158,22 @@ impl Totals {
                 "Shadow copies whose answers were equal.",
                 &[("", c.shadow_equal)],
             ),
+            (
+                "ctx_inbox_events_total",
+                "Events of the inbox, by what became of them.",
+                &[
+                    ("step=\"stored\"", c.stored),
+                    ("step=\"delivered\"", c.delivered),
+                    ("step=\"retried\"", c.retried),
+                    ("step=\"dead\"", c.dead),
+                ],
+            ),
+            (
+                "ctx_breaker_rejected_total",
+                "Requests that a breaker kept from an upstream.",
+                &[("", c.broken)],
+            ),
+            ("ctx_shed_total", "Requests refused because of too much load.", &[("", c.shed)]),
         ];
         for (name, help, samples) in families {
             head(text, name, "counter", help);

@@ -97,6 +97,12 @@ pub(super) fn add_counts(sum: &mut Counts, more: &Counts) {
         duplicates,
         shadow_compared,
         shadow_equal,
+        stored,
+        delivered,
+        retried,
+        dead,
+        broken,
+        shed,
     } = more;
     sum.pooled += pooled;
     sum.unpooled += unpooled;
@@ -109,4 +115,10 @@ pub(super) fn add_counts(sum: &mut Counts, more: &Counts) {
     sum.duplicates += duplicates;
     sum.shadow_compared += shadow_compared;
     sum.shadow_equal += shadow_equal;
+    sum.stored += stored;
+    sum.delivered += delivered;
+    sum.retried += retried;
+    sum.dead += dead;
+    sum.broken += broken;
+    sum.shed += shed;
 }

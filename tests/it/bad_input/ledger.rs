@@ -64,14 +64,18 @@ fn one_flipped_byte() {
         bytes[at + 2] ^= 1;
         std::fs::write(path, bytes).unwrap();
     };
-    assert_snapshot!(spoilt(flip, &[MIGRATE, &["ledger", "verify"]]), @"
+    let said = spoilt(flip, &[MIGRATE, &["ledger", "verify"]]);
+    // Which entry lies where in the file is SQLite's business.
+    let number = |c: char| c.is_ascii_digit();
+    let said: Vec<_> = said.split("entry ").map(|part| part.trim_start_matches(number)).collect();
+    assert_snapshot!(said.join("entry N"), @"
     $ ctx migrate phase 2 --yes
-    error: the ledger `.ctx/ledger.sqlite3` is damaged: entry 8 is not the one that was written: its time, run, kind, body, hash or place was changed
+    error: the ledger `.ctx/ledger.sqlite3` is damaged: entry N is not the one that was written: its time, run, kind, body, hash or place was changed
     hint:  keep the file as it is: it is evidence; nothing is written to it any more; `ctx ledger verify` says more
     hint:  to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of what the orchestrator knows; name it with `--ledger PATH` from then on
     $ ctx ledger verify
     error: the ledger `.ctx/ledger.sqlite3` is damaged: 1 fault
-    why:   entry 8 is not the one that was written: its time, run, kind, body, hash or place was changed
+    why:   entry N is not the one that was written: its time, run, kind, body, hash or place was changed
     hint:  keep the file as it is: it is evidence; compare it with a copy or an export
     hint:  entries before the first fault are proven; what follows it is not
     hint:  to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of what the orchestrator knows; name it with `--ledger PATH` from then on

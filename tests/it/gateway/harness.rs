@@ -106,11 +106,7 @@ impl Upstream {
 
 /// The configuration of an upstream with limits that a test can wait for.
 pub(super) fn upstream_at(addr: SocketAddr) -> config::Upstream {
-    config::Upstream {
-        url: format!("http://{addr}"),
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(10),
-    }
+    config::Upstream::at(&format!("http://{addr}"))
 }
 
 /// An address where nobody listens.

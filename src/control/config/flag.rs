@@ -1,0 +1,55 @@
+//! Feature flags, and the names of those that the orchestrator itself consults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Percent;
+
+/// Share of events that the own processor takes while the mode is still legacy.
+pub const ENHANCED_EVENT_PROCESSING: &str = "enhanced_event_processing";
+/// Share of upstream requests that use pooled connections.
+pub const CONNECTION_POOLING: &str = "connection_pooling";
+/// Share of requests that the cache serves.
+pub const CACHING_LAYER: &str = "caching_layer";
+/// Whether self-healing runs, in the mode that `healing.mode` says.
+pub const SELF_HEALING: &str = "self_healing";
+/// Share of events that installed extensions handle.
+pub const EXTENSION_MANAGEMENT: &str = "extension_management";
+/// Whether the event workers are scaled.
+pub const AUTO_SCALING: &str = "auto_scaling";
+/// Share of upstream requests that ask a breaker first.
+pub const CIRCUIT_BREAKING: &str = "circuit_breaking";
+/// Share of events that the inbox takes, as `inbox.mode` says.
+pub const DURABLE_INBOX: &str = "durable_inbox";
+
+/// All of them, in alphabetical order.
+pub const ALL: [&str; 8] = [
+    AUTO_SCALING,
+    CACHING_LAYER,
+    CIRCUIT_BREAKING,
+    CONNECTION_POOLING,
+    DURABLE_INBOX,
+    ENHANCED_EVENT_PROCESSING,
+    EXTENSION_MANAGEMENT,
+    SELF_HEALING,
+];
+
+/// A feature flag with a gradual rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Flag {
+    /// Off means off for everybody, whatever the percentage.
+    pub enabled: bool,
+    /// The share of keys that are in while the flag is enabled.
+    pub percentage: Percent,
+    /// The algorithm that assigns keys; pinned, because changing it would move everybody.
+    pub bucketing: Bucketing,
+}
+
+/// How a key is assigned to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Bucketing {
+    /// flagd's `fractional`, second version: murmur3 over the key, scaled by a multiplication.
+    #[serde(rename = "flagd-v2")]
+    FlagdV2,
+}

@@ -1,0 +1,172 @@
+//! The orchestrator's one configuration document.
+//!
+//! Everything that ctx can change about a running service is a value in here, so the inverse of a
+//! change is always known: the document before it. Maps are ordered and quantities are exact, so
+//! that equal configurations are equal bytes (see [`Config::canonical`]).
+
+mod breaker;
+mod cache;
+mod extension;
+pub mod flag;
+mod health;
+mod inbox;
+mod route;
+mod scaling;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use self::breaker::Breaker;
+pub use self::cache::{Cache, CacheMode};
+pub use self::extension::{Category, Extension};
+pub use self::flag::{Bucketing, Flag};
+pub use self::health::{Healing, HealingMode, Health};
+pub use self::inbox::{Inbox, InboxMode};
+pub use self::route::{Platform, Route, RouteKind};
+pub use self::scaling::{Canary, Scaling};
+pub use self::upstream::{Pool, Upstream};
+use crate::ids::ExtensionId;
+use crate::units::Percent;
+
+/// The name of the upstream that stands for the service as it was.
+pub const LEGACY: &str = "legacy";
+
+/// The configuration of a data plane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who processes events: the legacy app alone, or the orchestrator's own processor.
+    pub mode: Mode,
+    /// Whether an event that the own processor could not handle goes to the legacy app instead.
+    pub legacy_fallback: bool,
+    /// Servers that requests are forwarded to, by name. `legacy` is always there.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Paths with a meaning, by name. Every other path is passed to `legacy` unchanged.
+    pub routes: BTreeMap<String, Route>,
+    /// Feature flags, by name.
+    pub flags: BTreeMap<String, Flag>,
+    pub pool: Pool,
+    pub breaker: Breaker,
+    pub cache: Cache,
+    pub inbox: Inbox,
+    pub health: Health,
+    pub healing: Healing,
+    /// Installed extensions, by id.
+    pub extensions: BTreeMap<ExtensionId, Extension>,
+    /// A second upstream that takes a share of the traffic.
+    pub canary: Option<Canary>,
+    pub scaling: Scaling,
+}
+
+/// Who processes events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Every request goes to the legacy app, bytes unchanged, save those that
+    /// `enhanced_event_processing` takes.
+    Legacy,
+    /// Events go to the orchestrator's own processor.
+    Enhanced,
+}
+
+impl Config {
+    /// The document of a service that nothing has been changed about yet: everything to the
+    /// legacy app at `url`, every feature off.
+    pub fn legacy(url: &str) -> Self {
+        let event = |platform: Platform, sticky: Option<&str>| Route {
+            path: format!("/{}/events", platform.name()),
+            kind: RouteKind::Event,
+            platform: Some(platform),
+            cache: false,
+            shadow: false,
+            sticky: sticky.map(str::to_owned),
+            secret: None,
+            synchronous: false,
+            max_body: None,
+            cache_ttl: None,
+        };
+        let home = Route {
+            path: "/".to_owned(),
+            kind: RouteKind::Read,
+            platform: None,
+            cache: true,
+            shadow: true,
+            sticky: None,
+            secret: None,
+            synchronous: false,
+            max_body: None,
+            cache_ttl: None,
+        };
+        let routes = [
+            ("home", home),
+            ("linear", event(Platform::Linear, None)),
+            ("github", event(Platform::Github, Some("x-github-hook-id"))),
+            ("slack", event(Platform::Slack, None)),
+        ];
+        let off = Flag { enabled: false, percentage: Percent::ZERO, bucketing: Bucketing::FlagdV2 };
+        Self {
+            mode: Mode::Legacy,
+            legacy_fallback: true,
+            upstreams: BTreeMap::from([(LEGACY.to_owned(), Upstream::at(url))]),
+            routes: routes.map(|(name, route)| (name.to_owned(), route)).into(),
+            flags: flag::ALL.map(|name| (name.to_owned(), off.clone())).into(),
+            pool: Pool { max_idle: 64, idle_timeout: Duration::from_secs(2) },
+            breaker: Breaker::default(),
+            cache: Cache { mode: CacheMode::Off, ttl: Duration::from_secs(60), capacity: 10_000 },
+            inbox: Inbox::default(),
+            health: Health { enabled: false, interval: Duration::from_secs(30), alerts: false },
+            healing: Healing {
+                mode: HealingMode::Off,
+                cooldown: Duration::from_secs(30),
+                limit: 5,
+            },
+            extensions: BTreeMap::new(),
+            canary: None,
+            scaling: Scaling { min: 2, max: 8, target: Percent::whole(70) },
+        }
+    }
+
+    /// The bytes that two equal configurations share: JSON without white space, object keys in
+    /// byte order, quantities in their canonical text.
+    pub fn canonical(&self) -> Vec<u8> {
+        let value = serde_json::to_value(self).expect("a configuration is plain data");
+        serde_json::to_vec(&value).expect("a JSON value prints")
+    }
+
+    /// SHA-256 over [`Config::canonical`], as 64 hex digits.
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.canonical()))
+    }
+
+    /// Whether `flag` is enabled for everybody.
+    pub fn fully_on(&self, flag: &str) -> bool {
+        self.flags.get(flag).is_some_and(|f| f.enabled && f.percentage == Percent::ALL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_survives_json_byte_for_byte() {
+        let config = Config::legacy("http://127.0.0.1:8000/");
+        let bytes = config.canonical();
+        let again: Config = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(again, config);
+        assert_eq!(again.canonical(), bytes);
+        assert_eq!(config.hash().len(), 64);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let mut value = serde_json::to_value(Config::legacy("http://x")).unwrap();
+        value["colour"] = "red".into();
+        assert!(serde_json::from_value::<Config>(value).is_err());
+    }
+}
