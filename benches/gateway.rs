@@ -195,23 +195,14 @@ fn milliseconds(text: &str) -> Result<f64> {
     }
 }
 
-/// Processor seconds that a process and its children have used; children as nginx's workers are.
+/// Processor seconds that a process has used.
 fn processor_time(pid: u32) -> Result<f64> {
-    let mut total = 0.0;
-    for pid in std::iter::once(pid).chain(children(pid)?) {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let rest = stat.rsplit_once(')').ok_or("an odd stat")?.1;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        // Fields 14 and 15 of proc(5), in ticks of 10 ms; the third is the first of `rest`.
-        let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-        total += ticks / 100.0;
-    }
-    Ok(total)
-}
-
-fn children(pid: u32) -> Result<Vec<u32>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = stat.rsplit_once(')').ok_or("an odd stat")?.1;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // Fields 14 and 15 of proc(5), in ticks of 10 ms; the third is the first of `rest`.
+    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(ticks / 100.0)
 }
 
 /// An upstream that answers at once.
@@ -223,8 +214,8 @@ fn upstream_at(folder: &Path, port: u16) -> Result<Process> {
     spawn_nginx(folder, "upstream", &conf, "1", port)
 }
 
-const NGINX_HEAD: &str = "worker_processes 1; pid nginx.pid; error_log error.log crit; user root;\n\
-    events { worker_connections 16384; }\nhttp {\n  access_log off; keepalive_timeout 75s;\n";
+const NGINX_HEAD: &str = "worker_processes 1; master_process off; pid nginx.pid; error_log error.log crit; user root;\n\
+    events { worker_connections 8192; }\nhttp {\n  access_log off; keepalive_timeout 75s;\n";
 
 fn nginx(folder: &Path, upstream: u16) -> Result<Proxy> {
     let port = free_port()?;
@@ -260,7 +251,7 @@ fn haproxy(folder: &Path, upstream: u16) -> Result<Proxy> {
     fs::write(
         &conf,
         format!(
-            "global\n  nbthread 1\n  maxconn 16384\ndefaults\n  mode http\n  timeout client 75s\n  \
+            "global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode http\n  timeout client 75s\n  \
              timeout server 10s\n  timeout connect 2s\n  option http-keep-alive\n  option forwardfor\n  \
              http-reuse always\nfrontend f\n  bind 127.0.0.1:{port} backlog 4096\n  \
              default_backend b\nbackend b\n  server s 127.0.0.1:{upstream}\n"
