@@ -124,6 +124,11 @@ points! {
     EventHandled "gateway.event.handled" "A handler has answered, and its answer is not kept."
     CacheKeeps "gateway.cache.before-keep" "An answer has passed, and is about to be kept."
     CacheKept "gateway.cache.after-keep" "An answer is kept."
+    InboxWrites "inbox.write.before" "Events are to be stored or marked, and nothing is written."
+    InboxWritten "inbox.write.after-commit" "Events are stored or marked, and nobody is told."
+    InboxAcknowledges "inbox.acknowledge.before" "An event is stored, and its sender is not told."
+    InboxTaken "inbox.attempt.before" "A stored event is about to go to its handler."
+    InboxHandled "inbox.attempt.after" "What became of a stored event is known and not noted."
 }
 
 impl Point {

@@ -99,7 +99,7 @@ fn ask(context: &Context, ask: Ask) -> Result<Code> {
 }
 
 /// Where the run is: the settings, the plan, or the last run know it.
-fn there(context: &Context, known: &Known) -> Result<Orchestrator> {
+pub(super) fn there(context: &Context, known: &Known) -> Result<Orchestrator> {
     let token = known.plan.as_ref().and_then(|plan| plan.orchestrator.token.clone());
     // The run in flight knows best: it recorded where it works.
     let run = known.records.open.as_ref().map(|place| &place.begun.base);

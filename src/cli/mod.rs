@@ -3,6 +3,7 @@
 pub mod asks;
 pub mod backup;
 pub mod completions;
+pub mod events;
 pub mod history;
 pub mod init;
 pub mod ledger;
@@ -104,6 +105,7 @@ pub enum Command {
     Lock(lock::Args),
     Load(load::Args),
     Test(test::Args),
+    Events(events::Args),
     Completions(completions::Args),
 }
 
@@ -164,6 +166,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Lock(args) => lock::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
+        Command::Events(args) => events::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
+use super::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
 use super::observe::{CacheSnapshot, Health, Metrics};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
@@ -304,6 +305,42 @@ impl Client {
     /// Reads health, incidents and reliability.
     pub async fn health(&self) -> Result<Health, ControlError> {
         self.json(self.request(Method::GET, "/v1/health")).await.map(|reply| reply.body)
+    }
+
+    /// Reads how many events the inbox has.
+    pub async fn inbox(&self) -> Result<InboxView, ControlError> {
+        self.json(self.request(Method::GET, "/v1/inbox")).await.map(|reply| reply.body)
+    }
+
+    /// Reads dead letters with a number above `after`; not all at once.
+    pub async fn dead_letters(&self, after: u64) -> Result<Vec<DeadLetter>, ControlError> {
+        let path = format!("/v1/inbox/dead?after={after}");
+        self.json(self.request(Method::GET, &path)).await.map(|reply| reply.body)
+    }
+
+    /// Reads a dead letter with its content; `None` when there is none of that number.
+    pub async fn dead_letter(&self, id: u64) -> Result<Option<DeadLetterContent>, ControlError> {
+        let path = format!("/v1/inbox/dead/{id}");
+        match self.json(self.request(Method::GET, &path)).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has dead letters tried again, all of them where none is named. Returns how many those were.
+    pub async fn replay_dead(&self, ids: &[u64]) -> Result<u64, ControlError> {
+        self.move_dead("/v1/inbox/dead/replay", ids).await
+    }
+
+    /// Deletes dead letters. Returns how many those were.
+    pub async fn discard_dead(&self, ids: &[u64]) -> Result<u64, ControlError> {
+        self.move_dead("/v1/inbox/dead/discard", ids).await
+    }
+
+    async fn move_dead(&self, path: &str, ids: &[u64]) -> Result<u64, ControlError> {
+        let call = self.request(Method::POST, path).json(&Letters { ids: ids.to_vec() });
+        self.json::<LettersMoved>(call).await.map(|reply| reply.body.moved)
     }
 
     /// Reads what the cache holds.

@@ -9,5 +9,6 @@ pub mod config;
 pub mod document;
 pub mod failure;
 pub mod host;
+pub mod inbox;
 pub mod observe;
 pub mod wire;

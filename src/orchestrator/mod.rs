@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod guarding;
 pub mod healing;
 pub mod health;
+pub mod inbox;
 pub mod metrics;
 pub mod plane;
 pub mod pool;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -13,6 +13,7 @@ use super::cache::Cache;
 use super::gateway::gate::Load;
 use super::gateway::keyring::Keyring;
 use super::gateway::table::Table;
+use super::inbox::Inbox;
 use super::metrics::Registry;
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, flag};
@@ -39,6 +40,8 @@ pub struct Plane {
     pub started: Duration,
     pub metrics: Registry,
     pub cache: Cache,
+    /// Where events are stored; absent where there is no state folder.
+    pub inbox: OnceLock<Arc<Inbox>>,
     /// Event workers now: how many events may be in flight, in units of
     /// [`EVENTS_PER_WORKER`](super::gateway::gate::EVENTS_PER_WORKER). Scaling sets it.
     pub workers: AtomicU32,
@@ -69,6 +72,7 @@ impl Plane {
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
+            inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
             load: Load::default(),
             pool_generation: AtomicU64::new(0),

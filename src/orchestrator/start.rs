@@ -22,6 +22,7 @@ use super::control::server::{self, Shared, Token};
 use super::gateway::{self, Gateway};
 use super::guarding::{self, Board};
 use super::health::{self, Vitals};
+use super::inbox::Inbox;
 use super::plane::{Active, Plane};
 use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
@@ -90,6 +91,8 @@ pub struct Orchestrator {
     gateway: Option<Gateway>,
     stop: watch::Sender<Option<Duration>>,
     threads: Vec<JoinHandle<()>>,
+    /// Writes the inbox until it is told that nobody will ask any more.
+    disk: Option<JoinHandle<()>>,
 }
 
 impl Orchestrator {
@@ -119,18 +122,25 @@ impl Orchestrator {
         // The gateway's listeners share their port with each other, and so would not notice
         // that somebody else has it.
         drop(bind("events", listen)?);
-        let (core, store) = open(&state_dir, &legacy, &initial, Now::of(&*clock))
-            .map_err(|source| StartError::Store { folder: state_dir, source })?;
+        let in_folder = |source| StartError::Store { folder: state_dir.clone(), source };
+        let (core, store) =
+            open(&state_dir, &legacy, &initial, Now::of(&*clock)).map_err(in_folder)?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         let plane = Arc::new(Plane::new(active, clock, tempo));
+        let (inbox, disk) = Inbox::open(&state_dir).map_err(in_folder)?;
+        let inbox = Arc::new(inbox);
+        // A plane that was made just now has none.
+        let _ = plane.inbox.set(Arc::clone(&inbox));
         let gateway = gateway::start(Arc::clone(&plane), listen, workers)
             .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
+        let (stop, stopped) = watch::channel(None);
+        let handing = gateway::dispatch::start(Arc::clone(&plane), inbox, stopped.clone())
+            .map_err(StartError::Thread)?;
         let desk = Desk::new(core, store, Arc::clone(&plane));
         let vitals = Vitals::default();
         let guards = Board::default();
         let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr: gateway.addr });
-        let (stop, stopped) = watch::channel(None);
         let token: Token = Arc::new(ArcSwap::from_pointee(Rotating::new(token)));
         let mut orchestrator = Self {
             control_addr,
@@ -138,7 +148,8 @@ impl Orchestrator {
             token: Arc::clone(&token),
             stop,
             gateway: Some(gateway),
-            threads: Vec::new(),
+            threads: vec![handing],
+            disk: Some(disk),
         };
         orchestrator.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
@@ -214,6 +225,10 @@ impl Orchestrator {
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so itself.
             let _ = thread.join();
+        }
+        if let Some((inbox, disk)) = self.shared.plane.inbox.get().zip(self.disk.take()) {
+            inbox.close();
+            let _ = disk.join();
         }
     }
 }

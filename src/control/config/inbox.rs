@@ -13,10 +13,15 @@ use crate::units::duration;
 #[serde(deny_unknown_fields)]
 pub struct Inbox {
     pub mode: InboxMode,
-    /// How often a handler is asked before the event goes to the dead letters.
+    /// How often a handler may answer with a failure before the event goes to the dead letters.
+    /// Attempts that reach no handler do not count: the event is not to blame.
     pub max_attempts: u32,
+    /// How long an event is tried at all before it goes to the dead letters.
+    #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
+    pub give_up: Duration,
     /// The longest wait before the second attempt; it doubles from attempt to attempt, and the wait
-    /// itself is drawn at random up to there.
+    /// itself is drawn at random between half of it and all.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub first_retry: Duration,
@@ -41,9 +46,9 @@ pub enum InboxMode {
     /// With its handler's answer, whatever that is.
     Off,
     /// With its handler's answer; where that is a failure, the event is stored, acknowledged with
-    /// 202, and tried again.
+    /// 200, and tried again.
     Rescue,
-    /// With 202 as soon as it is stored; handled after that.
+    /// With 200 as soon as it is stored; handled after that.
     Store,
 }
 
@@ -52,6 +57,7 @@ impl Default for Inbox {
         Self {
             mode: InboxMode::Off,
             max_attempts: 12,
+            give_up: Duration::from_hours(24),
             first_retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(60),
             // Linear and GitHub send again for up to 7 days.

@@ -19,12 +19,34 @@ const MAX_ID: usize = 128;
 /// The body's hash is part of it, so that the same id with another body is another event.
 pub fn name(platform: Platform, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let id = id(platform, headers, body)?;
-    let sound = !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic());
-    let hash = Sha256::digest(body);
-    sound.then(|| format!("event {} {id} {}", platform.name(), hex::encode(hash)))
+    Some(format!("event {} {id} {}", platform.name(), body_hash(body)))
 }
 
-fn id<'a>(platform: Platform, headers: &'a HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
+/// SHA-256 of a body, as 64 hex digits.
+pub fn body_hash(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+/// The platform's id of this delivery; `None` for an event without a sound one.
+pub fn id<'a>(platform: Platform, headers: &'a HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
+    said(platform, headers, body).filter(|id| {
+        !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic())
+    })
+}
+
+/// Whether this is Slack's question for a challenge, which only the handler's own answer answers.
+pub fn is_challenge(platform: Option<Platform>, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+    }
+    platform == Some(Platform::Slack)
+        && serde_json::from_slice::<Envelope<'_>>(body)
+            .is_ok_and(|envelope| envelope.kind.as_deref() == Some("url_verification"))
+}
+
+fn said<'a>(platform: Platform, headers: &'a HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow)]

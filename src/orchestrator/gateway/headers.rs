@@ -66,7 +66,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 fn is_reserved(name: &HeaderName) -> bool {
     let name = name.as_str();
     name == "forwarded"
-        || name == CTX_SHADOW.as_str()
+        || name.starts_with("ctx-")
         || name.starts_with("x-forwarded-")
         || name.starts_with("x-ctx-")
 }

@@ -17,6 +17,7 @@ mod admit;
 mod answer;
 pub(crate) mod body;
 pub mod delivery;
+pub(crate) mod dispatch;
 mod event;
 mod forward;
 pub mod gate;

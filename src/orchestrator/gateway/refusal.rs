@@ -26,6 +26,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// Too many events are in flight or waiting, or take too much memory.
     Overloaded,
+    /// The event ought to be stored, and the disk did not take it.
+    NotStored,
 }
 
 impl Refusal {
@@ -45,6 +47,7 @@ impl Refusal {
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too many events are in flight\n")
             }
+            Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
 
@@ -53,8 +56,21 @@ impl Refusal {
     fn leaves_body(self) -> bool {
         match self {
             Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded => true,
-            Self::Upstream | Self::TimedOut | Self::Unverified | Self::Unverifiable => false,
+            Self::Upstream
+            | Self::TimedOut
+            | Self::Unverified
+            | Self::Unverifiable
+            | Self::NotStored => false,
         }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        self.status_and_text().0
+    }
+
+    /// What the client is told.
+    pub(super) fn text(self) -> &'static str {
+        self.status_and_text().1.trim_end()
     }
 
     /// The answer, which ends the trip.

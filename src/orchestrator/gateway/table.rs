@@ -9,10 +9,11 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::intake;
 use super::keyring::Keyring;
 use crate::control::config::{self, CacheMode, Config, LEGACY, Mode, Platform, RouteKind, flag};
 use crate::orchestrator::flags::Share;
-use crate::orchestrator::metrics::{CACHE, GATEWAY, OTHER};
+use crate::orchestrator::metrics::{CACHE, GATEWAY, INBOX, OTHER};
 use crate::orchestrator::plane::Active;
 use crate::orchestrator::pool::Address;
 use crate::orchestrator::split::Split;
@@ -33,7 +34,10 @@ pub(crate) struct Table {
     pub(super) pooling: Share,
     pub(super) caching: Share,
     pub(super) extending: Share,
+    pub(super) storing: Share,
+    pub(super) inbox: config::Inbox,
     pub(super) cache_arm: Arc<str>,
+    pub(super) inbox_arm: Arc<str>,
     pub(super) gateway_arm: Arc<str>,
     routes: HashMap<String, Arc<Route>>,
     other: Arc<Route>,
@@ -69,6 +73,10 @@ pub(super) struct Route {
     pub(super) platform: Option<Platform>,
     pub(super) cache: bool,
     pub(super) shadow: bool,
+    /// Whether its senders need the handler's own answer.
+    pub(super) synchronous: bool,
+    /// The largest body, in bytes.
+    pub(super) max_body: usize,
     pub(super) signing: Signing,
     sticky: Option<HeaderName>,
 }
@@ -120,7 +128,10 @@ impl Table {
             pooling: share(flag::CONNECTION_POOLING),
             caching: share(flag::CACHING_LAYER),
             extending: share(flag::EXTENSION_MANAGEMENT),
+            storing: share(flag::DURABLE_INBOX),
+            inbox: config.inbox.clone(),
             cache_arm: CACHE.into(),
+            inbox_arm: INBOX.into(),
             gateway_arm: GATEWAY.into(),
             routes: routes.map(|(path, route)| (path, Arc::new(route))).collect(),
             other: Arc::new(Route::other()),
@@ -160,6 +171,10 @@ impl Route {
             platform: route.platform,
             cache: route.cache,
             shadow: route.shadow,
+            synchronous: route.synchronous,
+            max_body: route
+                .max_body
+                .map_or(intake::cap(route.platform), |max| max.try_into().unwrap_or(usize::MAX)),
             signing: Signing::of(name, route, keyring),
             sticky,
         }
@@ -172,6 +187,8 @@ impl Route {
             platform: None,
             cache: false,
             shadow: false,
+            synchronous: true,
+            max_body: intake::cap(None),
             signing: Signing::Unchecked,
             sticky: None,
         }

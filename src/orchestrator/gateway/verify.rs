@@ -9,6 +9,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -65,6 +66,30 @@ pub fn verify(
     }
 }
 
+/// Signs a body as Slack does, at `seconds` since 1970, instead of what was signed before.
+pub(super) fn sign_slack(secret: &Secret, headers: &mut HeaderMap, body: &[u8], seconds: i64) {
+    let time = seconds.to_string();
+    let signature = format!("v0={}", mac(secret, &[b"v0:", time.as_bytes(), b":", body]));
+    for (name, value) in [("x-slack-request-timestamp", time), ("x-slack-signature", signature)] {
+        let value = HeaderValue::try_from(value).expect("digits and hex are a header's value");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// HMAC-SHA-256 over `parts`, as 64 lower-case hex digits.
+pub(super) fn mac(secret: &Secret, parts: &[&[u8]]) -> String {
+    hex::encode(keyed(secret, parts).finalize().into_bytes())
+}
+
+fn keyed(secret: &Secret, parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac
+}
+
 /// When Linear signed, in milliseconds: in the body, else in a header, else not at all.
 fn linear_time(headers: &HeaderMap, body: &[u8]) -> Result<Option<i64>, Unverified> {
     #[derive(Deserialize)]
@@ -109,18 +134,11 @@ fn check(secret: &Secret, parts: &[&[u8]], signature: &str) -> Result<(), Unveri
         return Err(Unverified);
     }
     let signature = hex::decode(signature).map_err(|_| Unverified)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
-        .expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac.verify_slice(&signature).map_err(|_| Unverified)
+    keyed(secret, parts).verify_slice(&signature).map_err(|_| Unverified)
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
-
     use super::*;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -176,6 +194,16 @@ mod tests {
             assert_eq!(check("1531420618", now_s), expect, "{}", now_s - time);
         }
         assert_eq!(check("1531420619", time), Err(Unverified));
+    }
+
+    #[test]
+    fn what_is_signed_anew_is_good_and_the_old_signature_is_gone() {
+        let secret = Secret::new("hush");
+        let mut headers =
+            headers(&[("x-slack-request-timestamp", "1"), ("x-slack-signature", "v0=0")]);
+        sign_slack(&secret, &mut headers, b"{}", 5000);
+        assert_eq!(verify(Platform::Slack, &secret, &headers, b"{}", 5_000_000), Ok(()));
+        assert_eq!(verify(Platform::Slack, &secret, &headers, b"[]", 5_000_000), Err(Unverified));
     }
 
     fn linear(body: &str, now_ms: i64, more: &[(&'static str, &str)]) -> Result<(), Unverified> {

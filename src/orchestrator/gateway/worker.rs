@@ -84,7 +84,8 @@ impl Seat {
 }
 
 impl Worker {
-    fn new(plane: Arc<Plane>, gates: u32) -> Rc<Self> {
+    /// A worker with a pool, a shard and one of `gates` gates of its own.
+    pub(super) fn new(plane: Arc<Plane>, gates: u32) -> Rc<Self> {
         Rc::new(Self {
             shard: plane.metrics.shard(),
             pool: Pool::default(),

@@ -28,6 +28,8 @@ pub const OTHER: &str = "other";
 pub const GATEWAY: &str = "gateway";
 /// The arm of requests that the cache answered.
 pub const CACHE: &str = "cache";
+/// The arm of events that were acknowledged because they are stored.
+pub const INBOX: &str = "inbox";
 /// How far back a window reaches when it is asked for without a beginning.
 const DEFAULT_WINDOW_MS: u64 = 5_000;
 

@@ -20,7 +20,7 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     apply(connection, &FILES)
 }
 
-fn apply(connection: &mut Connection, files: &[&str]) -> Result<(), StoreError> {
+pub(super) fn apply(connection: &mut Connection, files: &[&str]) -> Result<(), StoreError> {
     let known = i64::try_from(files.len()).expect("a handful of files");
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > known {

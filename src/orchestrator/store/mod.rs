@@ -4,11 +4,12 @@
 //! `synchronous = FULL`). Opening takes a lock on the folder, so two orchestrators never share a
 //! state; the kernel drops it with the process, so nothing is left to clean up by hand.
 //!
-//! SQL lives in this folder and in `migrations/orchestrator/`, nowhere else.
+//! SQL lives in this folder and in `migrations/`, nowhere else.
 
 mod armed;
 mod folder;
 mod health;
+pub mod inbox;
 mod migrate;
 mod read;
 mod snapshot;

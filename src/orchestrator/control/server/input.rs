@@ -48,6 +48,10 @@ pub(super) struct Expected(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Rev(pub(super) u64);
 
+/// The dead letter in the path.
+#[derive(Debug)]
+pub(super) struct Letter(pub(super) u64);
+
 /// The key in the path.
 #[derive(Debug)]
 pub(super) struct KeyPath(pub(super) String);
@@ -207,13 +211,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Rev {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        match Path::<u64>::from_request_parts(parts, state).await {
-            Ok(Path(rev)) => Ok(Self(rev)),
-            Err(PathRejection::FailedToDeserializePathParams(_)) => {
-                Err(bad("a revision is a number"))
-            }
-            Err(error) => Err(bad(error.body_text())),
+        number(parts, state, "a revision is a number").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Letter {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = number(parts, state, "a dead letter is a number").await?;
+        if i64::try_from(id).is_err() {
+            return Err(Refusal::new(ProblemCode::NotFound, "there is no such dead letter"));
         }
+        Ok(Self(id))
+    }
+}
+
+/// The number in a path.
+async fn number<S: Send + Sync>(parts: &mut Parts, state: &S, law: &str) -> Result<u64, Refusal> {
+    match Path::<u64>::from_request_parts(parts, state).await {
+        Ok(Path(number)) => Ok(number),
+        Err(PathRejection::FailedToDeserializePathParams(_)) => Err(bad(law)),
+        Err(error) => Err(bad(error.body_text())),
     }
 }
 

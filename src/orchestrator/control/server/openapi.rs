@@ -172,6 +172,7 @@ fn parameter(parameter: Parameter) -> Value {
         json!({ "type": "string", "minLength": 18, "pattern": "^[0-9]{1,16}\\.[0-9a-f]{16}$" });
     let (name, place, required, schema, description) = match parameter {
         Parameter::Rev => ("rev", "path", true, number, "the number of a revision"),
+        Parameter::Letter => ("id", "path", true, number, "the number of a dead letter"),
         Parameter::KeyPath => ("key", "path", true, key, "the idempotency key of a request"),
         Parameter::Fence => ("Ctx-Fence", "header", true, fence, "proof of holding the lease"),
         Parameter::MaybeFence => (
@@ -277,6 +278,7 @@ mod tests {
         for route in ROUTES {
             let declares = |parameter| route.parameters.contains(&parameter);
             assert_eq!(route.path.contains("{rev}"), declares(Parameter::Rev), "{route:?}");
+            assert_eq!(route.path.contains("{id}"), declares(Parameter::Letter), "{route:?}");
             assert_eq!(route.path.contains("{key}"), declares(Parameter::KeyPath), "{route:?}");
         }
     }

@@ -27,6 +27,14 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
     add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
+    let census = plane.inbox.get().and_then(|inbox| inbox.read(|store| store.census()).ok());
+    add(
+        "ctx_inbox_pending",
+        "gauge",
+        "Stored events that wait.",
+        census.and_then(|c| float(c.pending)),
+    );
+    add("ctx_inbox_dead", "gauge", "Dead letters.", census.and_then(|c| float(c.dead)));
     guards(shared, &mut text);
     text
 }

@@ -9,8 +9,9 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::access::Access;
-use super::handlers::{guards, lease, maintenance, observe, revisions};
+use super::handlers::{guards, inbox, lease, maintenance, observe, revisions};
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
+use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
 use crate::control::observe::{CacheSnapshot, Health, Metrics};
 use crate::control::wire::{
     AuditRow, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode,
@@ -37,6 +38,7 @@ pub struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
     Rev,
+    Letter,
     KeyPath,
     Fence,
     /// The fence, where the request may do without.
@@ -324,6 +326,48 @@ pub static ROUTES: &[Route] = &[
         replies: &[(204, Content::Nothing)],
         problems: &[ProblemCode::StaleFence],
         handler: || put(maintenance::restore_cache),
+        ..READ
+    },
+    Route {
+        path: "/v1/inbox",
+        summary: "How many events wait for their handler, and how many are dead letters",
+        replies: &[(200, Content::Json(shape::<InboxView>))],
+        handler: || get(inbox::view),
+        ..READ
+    },
+    Route {
+        path: "/v1/inbox/dead",
+        summary: "Dead letters, oldest first, at most 1,000",
+        parameters: &[Parameter::After],
+        replies: &[(200, Content::Json(shape::<Vec<DeadLetter>>))],
+        handler: || get(inbox::dead),
+        ..READ
+    },
+    Route {
+        path: "/v1/inbox/dead/{id}",
+        summary: "A dead letter with its content, without signatures",
+        parameters: &[Parameter::Letter],
+        replies: &[(200, Content::Json(shape::<DeadLetterContent>))],
+        problems: &[ProblemCode::NotFound],
+        handler: || get(inbox::dead_letter),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/inbox/dead/replay",
+        summary: "Makes dead letters pending again: those named, or all",
+        body: Some(shape::<Letters>),
+        replies: &[(200, Content::Json(shape::<LettersMoved>))],
+        handler: || post(inbox::replay),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/inbox/dead/discard",
+        summary: "Deletes dead letters; nothing brings them back",
+        body: Some(shape::<Letters>),
+        replies: &[(200, Content::Json(shape::<LettersMoved>))],
+        handler: || post(inbox::discard),
         ..READ
     },
     Route {

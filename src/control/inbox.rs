@@ -1,0 +1,60 @@
+//! The inbox on the wire: `/v1/inbox` and what is below it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/inbox`: how many events there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxView {
+    /// Acknowledged, and waiting for a handler or with one.
+    pub pending: u64,
+    /// How long the oldest of them has waited; absent when none does.
+    pub oldest_ms: Option<u64>,
+    /// In the dead letters.
+    pub dead: u64,
+}
+
+/// A dead letter without its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeadLetter {
+    pub id: u64,
+    /// The platform's name, or the route's where there is none.
+    pub source: String,
+    /// The platform's id of the delivery.
+    pub delivery: Option<String>,
+    /// Path and query.
+    pub target: String,
+    /// RFC 3339, for display.
+    pub received: String,
+    pub attempts: u32,
+    /// Why no further attempt is made.
+    pub why: String,
+    /// The body's size.
+    pub bytes: u64,
+}
+
+/// `GET /v1/inbox/dead/{id}`: a dead letter with its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeadLetterContent {
+    #[serde(flatten)]
+    pub letter: DeadLetter,
+    /// Names and values, without signatures.
+    pub headers: Vec<(String, String)>,
+    /// Hex, because a body need not be text.
+    pub body: String,
+}
+
+/// `POST /v1/inbox/dead/replay` and `.../discard`: which dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Letters {
+    /// At most 1,000; for a replay, none is all of them.
+    #[schemars(length(max = 1000))]
+    pub ids: Vec<u64>,
+}
+
+/// How many dead letters that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LettersMoved {
+    pub moved: u64,
+}

@@ -1,0 +1,109 @@
+//! `/v1/inbox`
+
+use std::sync::Arc;
+
+use axum::Json;
+
+use crate::clock::{from_wall_ms, rfc3339};
+use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
+use crate::control::wire::ProblemCode;
+use crate::orchestrator::control::core::Refusal;
+use crate::orchestrator::control::server::access::Operator;
+use crate::orchestrator::control::server::input::{After, Body, Letter, Params};
+use crate::orchestrator::inbox::{Inbox, Kept, Line, Refused};
+use crate::orchestrator::store::StoreError;
+
+/// The most dead letters of one answer, and of one request.
+const MOST: usize = 1000;
+
+pub(in super::super) async fn view(operator: Operator) -> Result<Json<InboxView>, Refusal> {
+    let census = inbox(&operator)?.read(|store| store.census()).map_err(|error| failed(&error))?;
+    let now_ms = operator.plane.clock.wall().timestamp_millis();
+    let age = |since: i64| u64::try_from(now_ms.saturating_sub(since)).unwrap_or(0);
+    let (pending, dead) = (census.pending, census.dead);
+    Ok(Json(InboxView { pending, oldest_ms: census.oldest_ms.map(age), dead }))
+}
+
+pub(in super::super) async fn dead(
+    operator: Operator,
+    Params(After { after }): Params<After>,
+) -> Result<Json<Vec<DeadLetter>>, Refusal> {
+    let dead = inbox(&operator)?.read(|store| store.dead(after, MOST));
+    let dead = dead.map_err(|error| failed(&error))?;
+    Ok(Json(dead.into_iter().map(letter).collect()))
+}
+
+pub(in super::super) async fn dead_letter(
+    operator: Operator,
+    Letter(id): Letter,
+) -> Result<Json<DeadLetterContent>, Refusal> {
+    let found = inbox(&operator)?.read(|store| store.dead_letter(id));
+    let found = found.map_err(|error| failed(&error))?;
+    let unknown = || Refusal::new(ProblemCode::NotFound, format!("there is no dead letter {id}"));
+    let (Kept { id, event, attempts, .. }, why) = found.ok_or_else(unknown)?;
+    let mut headers = event.headers;
+    // Who reads the log of a dead letter need not be able to send it again in the sender's name.
+    headers.retain(|(name, _)| !name.contains("signature") && name != "authorization");
+    let line = Line {
+        id,
+        source: event.source,
+        delivery: event.delivery,
+        target: event.target,
+        received_ms: event.received_ms,
+        attempts,
+        why,
+        bytes: event.body.len() as u64,
+    };
+    let body = hex::encode(event.body);
+    Ok(Json(DeadLetterContent { letter: letter(line), headers, body }))
+}
+
+pub(in super::super) async fn replay(
+    operator: Operator,
+    Body(Letters { ids }): Body<Letters>,
+) -> Result<Json<LettersMoved>, Refusal> {
+    let inbox = inbox(&operator)?;
+    let now_ms = operator.plane.clock.wall().timestamp_millis();
+    let all = ids.is_empty();
+    let moved = inbox.replay((!all).then(|| few(ids)).transpose()?, now_ms).await;
+    let moved = moved.map_err(refused)?;
+    tracing::info!(moved, all, "dead letters are tried again");
+    Ok(Json(LettersMoved { moved }))
+}
+
+pub(in super::super) async fn discard(
+    operator: Operator,
+    Body(Letters { ids }): Body<Letters>,
+) -> Result<Json<LettersMoved>, Refusal> {
+    let moved = inbox(&operator)?.discard(few(ids)?).await.map_err(refused)?;
+    tracing::warn!(moved, "dead letters are discarded");
+    Ok(Json(LettersMoved { moved }))
+}
+
+fn inbox(operator: &Operator) -> Result<Arc<Inbox>, Refusal> {
+    let inbox = operator.plane.inbox.get().cloned();
+    inbox.ok_or_else(|| Refusal::new(ProblemCode::StoreFailed, "there is no inbox"))
+}
+
+fn few(ids: Vec<u64>) -> Result<Vec<u64>, Refusal> {
+    if ids.len() > MOST || ids.iter().any(|id| i64::try_from(*id).is_err()) {
+        let why = format!("at most {MOST} ids, each below 2^63");
+        return Err(Refusal::new(ProblemCode::BadRequest, why));
+    }
+    Ok(ids)
+}
+
+fn letter(line: Line) -> DeadLetter {
+    let Line { id, source, delivery, target, received_ms, attempts, why, bytes } = line;
+    let received = rfc3339(from_wall_ms(received_ms));
+    DeadLetter { id, source, delivery, target, received, attempts, why, bytes }
+}
+
+fn failed(error: &StoreError) -> Refusal {
+    tracing::error!(%error, "the inbox cannot be read");
+    Refusal::new(ProblemCode::StoreFailed, "the inbox cannot be read")
+}
+
+fn refused(refused: Refused) -> Refusal {
+    Refusal::new(ProblemCode::StoreFailed, refused.to_string())
+}

@@ -1,0 +1,158 @@
+//! The thread that writes the inbox: whatever has queued up goes into one transaction.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Refused;
+use super::store::{Batch, Event, Inbox, Mark, Put};
+use crate::clock::WallMs;
+use crate::failpoint::{self, Point};
+use crate::orchestrator::store::StoreError;
+
+/// The most changes of one transaction.
+const BATCH: usize = 512;
+/// How long it waits to try again what the disk did not take.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is to be written, and who is told when it is.
+pub(super) enum Command {
+    Put(Box<Event>, oneshot::Sender<Result<Put, Refused>>),
+    Mark(u64, Mark, oneshot::Sender<()>),
+    Replay(Option<Vec<u64>>, WallMs, oneshot::Sender<Result<u64, Refused>>),
+    Discard(Vec<u64>, oneshot::Sender<Result<u64, Refused>>),
+    Tidy {
+        before_ms: WallMs,
+        latest_ms: WallMs,
+    },
+    /// Nobody asks any more.
+    Close,
+}
+
+/// What came of a command within a transaction that is not committed yet.
+enum Done {
+    Put(Put),
+    Count(u64),
+    Nothing,
+}
+
+pub(super) struct Writer {
+    folder: PathBuf,
+    /// Absent after the disk failed: what reached it is only known when it is opened again.
+    database: Option<Inbox>,
+    pending: Arc<AtomicU64>,
+}
+
+impl Writer {
+    pub(super) fn new(folder: &Path, database: Inbox, pending: Arc<AtomicU64>) -> Self {
+        Self { folder: folder.to_path_buf(), database: Some(database), pending }
+    }
+
+    /// Writes until nobody is left who could ask for it.
+    pub(super) fn run(mut self, queue: &Receiver<Command>) {
+        // What must be written and could not be yet.
+        let mut owed = Vec::new();
+        loop {
+            let first = if owed.is_empty() {
+                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                queue.recv_timeout(PAUSE)
+            };
+            match first {
+                Ok(command) => owed.push(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let room = BATCH.saturating_sub(owed.len());
+            owed.extend(queue.try_iter().take(room));
+            let last = owed.iter().any(|command| matches!(command, Command::Close));
+            owed = self.write(owed);
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch, and tells everybody. Returns what must be tried again.
+    fn write(&mut self, batch: Vec<Command>) -> Vec<Command> {
+        failpoint::hit(Point::InboxWrites);
+        match self.attempt(&batch) {
+            Ok(done) => {
+                failpoint::hit(Point::InboxWritten);
+                for (command, done) in batch.into_iter().zip(done) {
+                    self.tell(command, &done);
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::error!(%error, changes = batch.len(), "the inbox was not written");
+                // Not even SQLite knows what reached the disk: it is opened again.
+                self.database = None;
+                batch.into_iter().filter_map(refuse).collect()
+            }
+        }
+    }
+
+    fn attempt(&mut self, commands: &[Command]) -> Result<Vec<Done>, StoreError> {
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Inbox::open(&self.folder)?),
+        };
+        database.write(|batch| commands.iter().map(|command| perform(batch, command)).collect())
+    }
+
+    fn tell(&self, command: Command, done: &Done) {
+        let count = if let Done::Count(count) = done { *count } else { 0 };
+        // Whoever does not listen any more has gone away; what was written stays written.
+        match (command, done) {
+            (Command::Put(_, told), Done::Put(put)) => drop(told.send(Ok(*put))),
+            (Command::Put(_, told), _) => drop(told.send(Err(Refused::Failed))),
+            (Command::Mark(_, mark, told), _) => {
+                if !matches!(mark, Mark::Retry { .. }) {
+                    self.pending.fetch_sub(1, Ordering::Relaxed);
+                }
+                let _ = told.send(());
+            }
+            (Command::Replay(_, _, told), _) => {
+                self.pending.fetch_add(count, Ordering::Relaxed);
+                let _ = told.send(Ok(count));
+            }
+            (Command::Discard(_, told), _) => {
+                let _ = told.send(Ok(count));
+            }
+            (Command::Tidy { .. } | Command::Close, _) => {}
+        }
+    }
+}
+
+fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
+    match command {
+        Command::Put(event, _) => batch.put(event).map(Done::Put),
+        Command::Mark(id, mark, _) => batch.mark(*id, mark).map(|()| Done::Nothing),
+        Command::Replay(ids, now_ms, _) => batch.replay(ids.as_deref(), *now_ms).map(Done::Count),
+        Command::Discard(ids, _) => batch.discard(ids).map(Done::Count),
+        Command::Tidy { before_ms, latest_ms } => {
+            batch.forget(*before_ms)?;
+            batch.bring_forward(*latest_ms)?;
+            Ok(Done::Nothing)
+        }
+        Command::Close => Ok(Done::Nothing),
+    }
+}
+
+/// Tells that it was not written, but for what an attempt has shown: that is kept.
+fn refuse(command: Command) -> Option<Command> {
+    match command {
+        Command::Put(_, told) => drop(told.send(Err(Refused::Failed))),
+        Command::Replay(_, _, told) | Command::Discard(_, told) => {
+            let _ = told.send(Err(Refused::Failed));
+        }
+        Command::Tidy { .. } | Command::Close => {}
+        mark @ Command::Mark(..) => return Some(mark),
+    }
+    None
+}
