@@ -57,6 +57,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "ledger" -d 'Verify, describ
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "events" -d 'Show stored events and dead letters, and have dead letters tried again'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand init" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -675,6 +676,97 @@ complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "suite" -d 'Run one suite'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "status" -d 'Show how many events wait for their handler, and how many are dead letters'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "dead" -d 'List the dead letters: acknowledged events that no handler would or could handle'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "show" -d 'Show one dead letter with its headers and its body'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "discard" -d 'Take dead letters away for good'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l all -d 'All of them'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show how many events wait for their handler, and how many are dead letters'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "dead" -d 'List the dead letters: acknowledged events that no handler would or could handle'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one dead letter with its headers and its body'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "discard" -d 'Take dead letters away for good'
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l write -d 'Write the scripts of all shells to FOLDER' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -689,28 +781,29 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "init" -d 'Make a ledger from what an orchestrator is doing already'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "pause" -d 'Stop the run in flight at its next safe point'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "abort" -d 'Take the phase in flight back, at once'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "history" -d 'List the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "init" -d 'Make a ledger from what an orchestrator is doing already'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "pause" -d 'Stop the run in flight at its next safe point'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "abort" -d 'Take the phase in flight back, at once'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "history" -d 'List the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "events" -d 'Show stored events and dead letters, and have dead letters tried again'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
@@ -730,3 +823,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from lock" -f -a "release" -d 'Take the orchestrator\'s lease from a holder who is dead or out of reach'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "phase" -d 'Run the suites that a phase\'s `test` steps name'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from test" -f -a "suite" -d 'Run one suite'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "status" -d 'Show how many events wait for their handler, and how many are dead letters'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "dead" -d 'List the dead letters: acknowledged events that no handler would or could handle'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "show" -d 'Show one dead letter with its headers and its body'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "discard" -d 'Take dead letters away for good'

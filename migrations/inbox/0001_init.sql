@@ -11,6 +11,8 @@ CREATE TABLE events (
     headers     TEXT NOT NULL,
     body        BLOB NOT NULL,
     received_ms INTEGER NOT NULL,
+    -- Since when it waits: received, or replayed.
+    since_ms    INTEGER NOT NULL,
     state       TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'dead')),
     -- Attempts so far, and how many of them a handler answered.
     attempts    INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),

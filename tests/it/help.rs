@@ -61,6 +61,8 @@ fn the_first_screen() {
                    gone
       load         Send load at a constant rate to a server on this machine
       test         Run a plan's test suites against its orchestrator
+      events       Show stored events and dead letters, and have dead letters tried
+                   again
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

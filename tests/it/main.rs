@@ -17,6 +17,7 @@ mod fastapi;
 mod fuzz;
 mod gateway;
 mod help;
+mod inbox;
 mod iofault;
 mod kills;
 mod ledger;

@@ -42,7 +42,7 @@ pub fn after(
     };
     let refused = matches!(attempt, Attempt::Status(status) if !is_failure(*status));
     let answers = kept.answered + u32::from(answered);
-    let age = now_ms.saturating_sub(kept.event.received_ms);
+    let age = now_ms.saturating_sub(kept.since_ms);
     if refused {
         Mark::Dead { answered, why: format!("{why}: it does not want it") }
     } else if answers >= settings.max_attempts.max(1) {
@@ -83,7 +83,7 @@ mod tests {
             body: Vec::new(),
             received_ms: 0,
         };
-        Kept { id: 1, event, attempts, answered }
+        Kept { id: 1, event, since_ms: 0, attempts, answered }
     }
 
     fn decide(attempt: &Attempt, kept: &Kept, now_ms: WallMs, chance: f64) -> Mark {

@@ -38,6 +38,8 @@ pub struct Event {
 pub struct Kept {
     pub id: u64,
     pub event: Event,
+    /// Since when it waits: received, or replayed.
+    pub since_ms: WallMs,
     /// Attempts so far, and how many of them a handler answered.
     pub attempts: u32,
     pub answered: u32,
@@ -61,7 +63,7 @@ pub struct Line {
 pub struct Census {
     pub pending: u64,
     pub dead: u64,
-    /// When the oldest pending one was received.
+    /// Since when the oldest pending one waits.
     pub oldest_ms: Option<WallMs>,
 }
 
@@ -123,8 +125,8 @@ impl Inbox {
     /// When the database cannot be read.
     pub fn due(&self, now_ms: WallMs, limit: usize) -> Result<Vec<Kept>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, source, delivery, body_hash, target, headers, body, received_ms, attempts,
-                    answered
+            "SELECT id, source, delivery, body_hash, target, headers, body, received_ms, since_ms,
+                    attempts, answered
              FROM events WHERE state = 'pending' AND due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -150,7 +152,7 @@ impl Inbox {
     pub fn census(&self) -> Result<Census, StoreError> {
         let sql = "SELECT count(*) FILTER (WHERE state = 'pending'),
                           count(*) FILTER (WHERE state = 'dead'),
-                          min(received_ms) FILTER (WHERE state = 'pending') FROM events";
+                          min(since_ms) FILTER (WHERE state = 'pending') FROM events";
         let (pending, dead, oldest_ms) = self
             .connection
             .prepare_cached(sql)?
@@ -195,13 +197,13 @@ impl Inbox {
     /// When the database cannot be read.
     pub fn dead_letter(&self, id: u64) -> Result<Option<(Kept, String)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, source, delivery, body_hash, target, headers, body, received_ms, attempts,
-                    answered, why
+            "SELECT id, source, delivery, body_hash, target, headers, body, received_ms, since_ms,
+                    attempts, answered, why
              FROM events WHERE state = 'dead' AND id = ?1",
         )?;
         let mut rows = statement.query([signed(id)?])?;
         match rows.next()? {
-            Some(row) => Ok(Some((kept(row)?, row.get(10)?))),
+            Some(row) => Ok(Some((kept(row)?, row.get(11)?))),
             None => Ok(None),
         }
     }
@@ -243,8 +245,9 @@ impl Batch<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO events
-                     (source, delivery, body_hash, target, headers, body, received_ms, due_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+                     (source, delivery, body_hash, target, headers, body, received_ms, since_ms,
+                      due_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7)",
             )?
             .execute(params![
                 event.source,
@@ -295,7 +298,7 @@ impl Batch<'_> {
     /// When the database cannot be written.
     pub fn replay(&self, ids: Option<&[u64]>, now_ms: WallMs) -> Result<u64, StoreError> {
         const SET: &str = "UPDATE events SET state = 'pending', attempts = 0, answered = 0,
-                               due_ms = ?1, received_ms = ?1 WHERE state = 'dead'";
+                               due_ms = ?1, since_ms = ?1 WHERE state = 'dead'";
         let Some(ids) = ids else {
             return Ok(self.0.execute(SET, [now_ms])? as u64);
         };
@@ -356,8 +359,9 @@ fn kept(row: &Row<'_>) -> Result<Kept, StoreError> {
             body: row.get(6)?,
             received_ms: row.get(7)?,
         },
-        attempts: row.get(8)?,
-        answered: row.get(9)?,
+        since_ms: row.get(8)?,
+        attempts: row.get(9)?,
+        answered: row.get(10)?,
     })
 }
 

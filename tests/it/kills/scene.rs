@@ -73,6 +73,11 @@ title = "Events through the own processor"
   ramp = { flag = "enhanced_event_processing", to = ["50%", "100%"], soak = "20ms" }
 
   [[phase.step]]
+  id   = "inbox"
+  set  = { "inbox.mode" = "store", "inbox.first_retry" = "20ms", "inbox.max_retry" = "200ms", "flags.durable_inbox.enabled" = true, "flags.durable_inbox.percentage" = "100%" }
+  soak = "20ms"
+
+  [[phase.step]]
   id   = "ask"
   call = { do = { method = "GET", url = "control:/v1/health" }, undo = { method = "GET", url = "control:/v1/health" }, timeout = "5s" }
 "#;

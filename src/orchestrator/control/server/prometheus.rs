@@ -27,7 +27,10 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
     add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
-    let census = plane.inbox.get().and_then(|inbox| inbox.read(|store| store.census()).ok());
+    let census = plane
+        .inbox
+        .get()
+        .and_then(|inbox| inbox.read(crate::orchestrator::store::inbox::Inbox::census).ok());
     add(
         "ctx_inbox_pending",
         "gauge",

@@ -12,12 +12,13 @@ use crate::orchestrator::control::server::access::Operator;
 use crate::orchestrator::control::server::input::{After, Body, Letter, Params};
 use crate::orchestrator::inbox::{Inbox, Kept, Line, Refused};
 use crate::orchestrator::store::StoreError;
+use crate::orchestrator::store::inbox::Inbox as Stored;
 
 /// The most dead letters of one answer, and of one request.
 const MOST: usize = 1000;
 
 pub(in super::super) async fn view(operator: Operator) -> Result<Json<InboxView>, Refusal> {
-    let census = inbox(&operator)?.read(|store| store.census()).map_err(|error| failed(&error))?;
+    let census = inbox(&operator)?.read(Stored::census).map_err(|error| failed(&error))?;
     let now_ms = operator.plane.clock.wall().timestamp_millis();
     let age = |since: i64| u64::try_from(now_ms.saturating_sub(since)).unwrap_or(0);
     let (pending, dead) = (census.pending, census.dead);
