@@ -26,6 +26,7 @@ mod lock;
 mod migration;
 mod openapi;
 mod plan;
+mod prometheus;
 mod readme;
 mod rehearse;
 mod report;

@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 2] = [
+const PEERS: [Peer; 3] = [
     Peer {
         name: "uvicorn",
         probe: || imports("fastapi, uvicorn"),
@@ -27,6 +27,15 @@ const PEERS: [Peer; 2] = [
         name: "schemathesis",
         probe: || imports("schemathesis.cli"),
         install: "pip install -r tests/openapi/requirements.txt",
+    },
+    Peer {
+        name: "promtool",
+        probe: || {
+            let mut command = Command::new("promtool");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus",
     },
 ];
 
