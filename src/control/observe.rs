@@ -28,6 +28,31 @@ pub struct Metrics {
     pub workers: u32,
     /// Answers in the cache now.
     pub cache_entries: u64,
+    /// Breakers of upstreams that were asked through one.
+    #[serde(default)]
+    pub breakers: Vec<BreakerView>,
+}
+
+/// How the breaker of an upstream stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BreakerView {
+    pub upstream: String,
+    pub state: BreakerState,
+    /// Within the breaker's window, and how many of them failed.
+    pub requests: u32,
+    pub failures: u32,
+}
+
+/// Whether an upstream is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// It is.
+    Closed,
+    /// It is not, for a while.
+    Open,
+    /// By one request at a time, to see whether it has recovered.
+    HalfOpen,
 }
 
 /// Requests and their answers within a window.

@@ -9,6 +9,7 @@
 //! - [`control`] over [`store`]: who may change the configuration, and how.
 //! - [`guarding`], [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
+pub mod breaker;
 pub mod cache;
 pub mod control;
 pub mod flags;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::breaker::Breakers;
 use super::cache::Cache;
 use super::gateway::gate::Load;
 use super::gateway::keyring::Keyring;
@@ -40,6 +41,7 @@ pub struct Plane {
     pub started: Duration,
     pub metrics: Registry,
     pub cache: Cache,
+    pub breakers: Breakers,
     /// Where events are stored; absent where there is no state folder.
     pub inbox: OnceLock<Arc<Inbox>>,
     /// Event workers now: how many events may be in flight, in units of
@@ -72,6 +74,7 @@ impl Plane {
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
+            breakers: Breakers::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
             load: Load::default(),
@@ -140,6 +143,7 @@ impl Plane {
         Metrics {
             workers: self.workers.load(Ordering::Relaxed),
             cache_entries: self.cache.len(),
+            breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             ..self.metrics.snapshot(from_ms, self.now_ms())
         }
     }

@@ -197,7 +197,7 @@ pub(super) async fn handle(
             trip.counts.extension += u64::from(extension.is_some());
             Ok(exchange)
         }
-        Err(Failure::Unsent(_, mut request))
+        Err(Failure::Unsent(_, mut request) | Failure::Broken(mut request))
             if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) =>
         {
             tracing::debug!(%upstream, "an event goes to the legacy app instead");

@@ -32,6 +32,8 @@ pub(super) struct Exchange {
 pub(super) enum Failure {
     /// Nothing was sent; the request is still whole.
     Unsent(io::ErrorKind, Box<Request<Outgoing>>),
+    /// Nothing was sent, because the upstream's breaker is open; the request is still whole.
+    Broken(Box<Request<Outgoing>>),
     /// The request, or part of it, was sent: nobody knows what became of it.
     Lost(Refusal),
 }
@@ -41,6 +43,7 @@ impl Failure {
         match self {
             Self::Unsent(io::ErrorKind::TimedOut, _) => Refusal::TimedOut,
             Self::Unsent(..) => Refusal::Upstream,
+            Self::Broken(_) => Refusal::Broken,
             Self::Lost(refusal) => *refusal,
         }
     }

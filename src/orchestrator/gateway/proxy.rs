@@ -13,12 +13,14 @@ use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure, forward};
 use super::patience::Patience;
+use super::refusal::Refusal;
 use super::table::{Route, Table, Upstream};
 use super::trip::Trip;
 use super::worker::Worker;
 use super::{event, reads, shadow};
 use crate::control::config::{CacheMode, Mode, RouteKind};
 use crate::failpoint::{self, Point};
+use crate::orchestrator::breaker::Verdict;
 use crate::orchestrator::flags::Key;
 
 /// What was decided on before a request is sent anywhere: the revision it is answered under, its
@@ -140,7 +142,8 @@ pub(super) fn stable_or_canary<'a>(course: &Course<'a>) -> &'a Arc<Upstream> {
     canary.unwrap_or(&course.table.legacy)
 }
 
-/// Sends a request as the flag for pooled connections says, counted under `arm`.
+/// Sends a request as the flag for pooled connections says, counted under `arm`; unless the
+/// upstream's breaker is open and the flag for breakers includes the sender.
 pub(super) async fn send(
     worker: &Worker,
     course: &Course<'_>,
@@ -151,8 +154,33 @@ pub(super) async fn send(
     trip: &mut Trip,
 ) -> Result<Exchange, Failure> {
     trip.ask(arm);
-    let pooled = course.table.pooling.includes(course.key);
+    let table = course.table;
+    let guarded = table.breaking.includes(course.key);
+    let Worker { plane, .. } = worker;
+    let verdict = if guarded {
+        plane.breakers.ask(&upstream.name, &table.breaker, plane.clock.boot())
+    } else {
+        Verdict::Go
+    };
+    if verdict == Verdict::Stop {
+        trip.counts.broken += 1;
+        return Err(Failure::Broken(Box::new(request)));
+    }
+    let pooled = table.pooling.includes(course.key);
     let counter = if pooled { &mut trip.counts.pooled } else { &mut trip.counts.unpooled };
     *counter += 1;
-    forward(worker, upstream, pooled, request, owed).await
+    let sent = forward(worker, upstream, pooled, request, owed).await;
+    if guarded {
+        // A client that stops sending says nothing about the upstream.
+        let failed = match &sent {
+            Ok(exchange) => Some(exchange.head.status.is_server_error()),
+            Err(Failure::Lost(Refusal::Stalled)) => None,
+            Err(_) => Some(true),
+        };
+        if let Some(failed) = failed {
+            let (now, probe) = (plane.clock.boot(), verdict == Verdict::Probe);
+            plane.breakers.tell(&upstream.name, &table.breaker, now, probe, failed);
+        }
+    }
+    sent
 }

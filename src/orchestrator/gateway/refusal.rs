@@ -26,6 +26,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// Too many events are in flight or waiting, or take too much memory.
     Overloaded,
+    /// The upstream's breaker is open.
+    Broken,
     /// The event ought to be stored, and the disk did not take it.
     NotStored,
 }
@@ -47,6 +49,9 @@ impl Refusal {
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too many events are in flight\n")
             }
+            Self::Broken => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the upstream is given time to recover\n")
+            }
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
@@ -55,7 +60,9 @@ impl Refusal {
     /// its next request would be lost.
     fn leaves_body(self) -> bool {
         match self {
-            Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded => true,
+            Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded | Self::Broken => {
+                true
+            }
             Self::Upstream
             | Self::TimedOut
             | Self::Unverified

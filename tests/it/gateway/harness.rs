@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ctx::clock::{SystemClock, Tempo};
+use ctx::clock::{Clock, SystemClock, Tempo};
 use ctx::control::config::{self, Config};
 use ctx::control::observe::Metrics;
 use ctx::orchestrator::gateway::{self, Gateway};
@@ -129,10 +129,18 @@ impl World {
     }
 
     pub(super) fn at(legacy: SocketAddr, change: impl FnOnce(&mut Config)) -> Self {
+        Self::timed(Arc::new(SystemClock), legacy, change)
+    }
+
+    pub(super) fn timed(
+        clock: Arc<dyn Clock>,
+        legacy: SocketAddr,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::legacy(&format!("http://{legacy}"));
         change(&mut config);
         let active = Active { rev: 1, config: config.clone() };
-        let plane = Arc::new(Plane::new(active, Arc::new(SystemClock), Tempo::default()));
+        let plane = Arc::new(Plane::new(active, clock, Tempo::default()));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let gateway = gateway::start(Arc::clone(&plane), any, 2).unwrap();
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();

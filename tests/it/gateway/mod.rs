@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up has failed")]
 
+mod breakers;
 mod carrying;
 mod events;
 mod harness;
 mod limits;
 mod pass_through;
 mod reads;
+mod smuggling;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use crate::control::observe::BreakerState;
 
 /// The text exposition format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -38,8 +39,26 @@ pub(super) fn text(shared: &Shared) -> String {
         census.and_then(|c| float(c.pending)),
     );
     add("ctx_inbox_dead", "gauge", "Dead letters.", census.and_then(|c| float(c.dead)));
+    breakers(shared, &mut text);
     guards(shared, &mut text);
     text
+}
+
+/// How the breakers stand: 0 closed, 1 half open, 2 open.
+fn breakers(shared: &Shared, text: &mut String) {
+    const NAME: &str = "ctx_breaker_state";
+    let plane = &shared.plane;
+    let settings = &plane.active().config.breaker;
+    let help = "The breaker of an upstream: 0 closed, 1 half open, 2 open.";
+    let _ = write!(text, "# HELP {NAME} {help}\n# TYPE {NAME} gauge\n");
+    for view in plane.breakers.view(settings, plane.clock.boot()) {
+        let value = match view.state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        let _ = writeln!(text, "{NAME}{{upstream=\"{}\"}} {value}", view.upstream);
+    }
 }
 
 /// What is armed, and how near each guard is to a breach.

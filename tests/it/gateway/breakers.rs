@@ -1,0 +1,110 @@
+//! Breakers, from outside: who is asked while an upstream fails, and when again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use ctx::clock::{Clock, ManualClock};
+use ctx::control::config::{Config, Extension, Mode, Platform, flag};
+use ctx::control::observe::BreakerState;
+use http_body_util::Full;
+use hyper::{Response, StatusCode};
+
+use super::harness::{Upstream, World, flag_on, nowhere, upstream_at};
+
+/// An upstream whose status can be changed.
+async fn fickle() -> (Upstream, Arc<AtomicU16>) {
+    let status = Arc::new(AtomicU16::new(200));
+    let said = Arc::clone(&status);
+    let upstream = Upstream::start(move |_| {
+        let mut response = Response::new(Full::from("said"));
+        *response.status_mut() = StatusCode::from_u16(said.load(Ordering::SeqCst)).unwrap();
+        response
+    });
+    (upstream.await, status)
+}
+
+fn breaking(config: &mut Config) {
+    flag_on(config, flag::CIRCUIT_BREAKING, 100);
+    config.breaker.min_requests = 5;
+    config.breaker.open_for = Duration::from_secs(5);
+    config.breaker.probes = 2;
+}
+
+#[tokio::test]
+async fn a_failing_upstream_is_left_alone_and_asked_again_little_by_little() {
+    let (upstream, status) = fickle().await;
+    let clock = Arc::new(ManualClock::default());
+    let world = World::timed(Arc::clone(&clock) as Arc<dyn Clock>, upstream.addr, breaking);
+    status.store(500, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(world.get("/x").await.0, 500, "the upstream's own answer");
+    }
+    let asked = upstream.seen().len();
+    for _ in 0..3 {
+        let answer = world.client.get(world.url("/x")).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
+    }
+    assert_eq!(upstream.seen().len(), asked, "nobody asked it");
+    let metrics = world.until("they are counted", |metrics| metrics.counts.broken == 3).await;
+    assert_eq!(metrics.breakers[0].state, BreakerState::Open);
+
+    // A probe finds it as it was: open for twice as long.
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(world.get("/x").await.0, 500);
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(world.get("/x").await.0, 503);
+
+    status.store(200, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(1));
+    for _ in 0..4 {
+        assert_eq!(world.get("/x").await.0, 200);
+    }
+    assert_eq!(world.metrics().breakers[0].state, BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn without_the_flag_everything_is_asked() {
+    let (upstream, status) = fickle().await;
+    let world = World::new(&upstream, |config| {
+        breaking(config);
+        flag_on(config, flag::CIRCUIT_BREAKING, 0);
+    });
+    status.store(500, Ordering::SeqCst);
+    for _ in 0..20 {
+        assert_eq!(world.get("/x").await.0, 500);
+    }
+    assert_eq!((upstream.seen().len(), world.metrics().counts.broken), (20, 0));
+    assert!(world.metrics().breakers.is_empty());
+}
+
+#[tokio::test]
+async fn while_an_extensions_breaker_is_open_its_events_fall_back() {
+    let legacy = Upstream::saying("legacy").await;
+    let world = World::new(&legacy, |config| {
+        breaking(config);
+        config.breaker.open_for = Duration::from_hours(1);
+        config.mode = Mode::Enhanced;
+        config.upstreams.insert("new".to_owned(), upstream_at(nowhere()));
+        let extension: Extension = serde_json::from_value(serde_json::json!({
+            "name": "GitHub", "version": "1.0.0", "category": "platform_integration",
+            "platform": Platform::Github, "upstream": "new", "path": "/in",
+        }))
+        .unwrap();
+        config.extensions.insert("github".parse().unwrap(), extension);
+        flag_on(config, flag::EXTENSION_MANAGEMENT, 100);
+    });
+    for _ in 0..12 {
+        assert_eq!(
+            world.post("/github/events", &[], "{}").await,
+            (StatusCode::OK, "legacy".into())
+        );
+    }
+    let metrics = world.metrics();
+    assert_eq!((metrics.counts.fallback, metrics.counts.broken), (12, 7));
+    let new = metrics.breakers.iter().find(|view| view.upstream == "new").unwrap();
+    assert_eq!(new.state, BreakerState::Open);
+}
