@@ -58,6 +58,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -f -a "lock" -d 'Show who holds th
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "events" -d 'Show stored events and dead letters, and have dead letters tried again'
+complete -c ctx -n "__fish_ctx_needs_command" -f -a "flags" -d 'List feature flags, evaluate them for a user, or change one'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ctx -n "__fish_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand init" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -156,6 +157,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand serve" -l listen -d 'Where event
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l control -d 'Where the control API listens; loopback only' -r
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l state -d 'Where the state is kept' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l token -d 'The operators\' token, as `env:NAME` or `file:PATH` [default: `CTX_TOKEN`, else a new one in DIR/token]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l flags-token -d 'A token that may evaluate flags (OFREP) and nothing else, as `env:NAME` or `file:PATH`' -r
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l workers -d 'Threads that handle events [default: one per core]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l github-secret -d 'Where GitHub\'s webhook secret is; used on the first start' -r
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l slack-secret -d 'Where Slack\'s signing secret is; used on the first start' -r
@@ -767,6 +769,86 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "discard" -d 'Take dead letters away for good'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "list" -d 'List the flags of the configuration in force'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l percentage -d 'The share of keys that are in, such as `25%`' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l on -d 'Enable it'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l off -d 'Disable it, whatever its percentage'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the flags of the configuration in force'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l write -d 'Write the scripts of all shells to FOLDER' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -781,29 +863,30 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Nev
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "init" -d 'Make a ledger from what an orchestrator is doing already'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "pause" -d 'Stop the run in flight at its next safe point'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "abort" -d 'Take the phase in flight back, at once'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "validate" -d 'Judge the success criteria now'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "history" -d 'List the runs, newest first'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "events" -d 'Show stored events and dead letters, and have dead letters tried again'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "init" -d 'Make a ledger from what an orchestrator is doing already'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "plan" -d 'Check a plan, preview it, or print the schema of plans'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "rehearse" -d 'Run a plan on an embedded orchestrator first, with real traffic and compressed time'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "serve" -d 'Run an orchestrator: the event gateway and the control API'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "migrate" -d 'Run a phase, or take it up where it was left'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "resume" -d 'Take up the run in flight, or say that there is none'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "pause" -d 'Stop the run in flight at its next safe point'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "abort" -d 'Take the phase in flight back, at once'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "confirm" -d 'Keep the provisional change now, before its soak is over'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "rollback" -d 'Undo the phase in flight, or the last one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "status" -d 'Show where the migration stands, on one screen'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "validate" -d 'Judge the success criteria now'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "report" -d 'Tell what was done, what came of it, and what is next'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "history" -d 'List the runs, newest first'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "show" -d 'Show everything that a run recorded, one line each'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "backup" -d 'Make, list, verify or restore backups'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "ledger" -d 'Verify, describe or export the ledger'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "lock" -d 'Show who holds the locks, or break the lease of a holder who is gone'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "load" -d 'Send load at a constant rate to a server on this machine'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "test" -d 'Run a plan\'s test suites against its orchestrator'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "events" -d 'Show stored events and dead letters, and have dead letters tried again'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "flags" -d 'List feature flags, evaluate them for a user, or change one'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and not __fish_seen_subcommand_from init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "check" -d 'Find every fault of a plan'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from plan" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
@@ -828,3 +911,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "show" -d 'Show one dead letter with its headers and its body'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "discard" -d 'Take dead letters away for good'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "list" -d 'List the flags of the configuration in force'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "set" -d 'Make a flag another one, at once and for good'

@@ -4,6 +4,7 @@ pub mod asks;
 pub mod backup;
 pub mod completions;
 pub mod events;
+pub mod flags;
 pub mod history;
 pub mod init;
 pub mod ledger;
@@ -106,6 +107,7 @@ pub enum Command {
     Load(load::Args),
     Test(test::Args),
     Events(events::Args),
+    Flags(flags::Args),
     Completions(completions::Args),
 }
 
@@ -167,6 +169,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Events(args) => events::run(&args, context),
+        Command::Flags(args) => flags::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -58,6 +58,9 @@ pub struct Args {
     /// in DIR/token]
     #[arg(long, value_name = "REF")]
     token: Option<String>,
+    /// A token that may evaluate flags (OFREP) and nothing else, as `env:NAME` or `file:PATH`
+    #[arg(long, value_name = "REF")]
+    flags_token: Option<String>,
     /// Threads that handle events [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
@@ -82,6 +85,8 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let source = TokenSource::of(&args);
     let token = source.read()?;
+    let flags_token = args.flags_token.as_deref();
+    let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -98,6 +103,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         tempo: Tempo::default(),
         clock: Arc::new(SystemClock),
         workers: args.workers.map_or(cores, NonZeroUsize::get),
+        flags_token,
         judge_cpu: true,
         initial,
     })

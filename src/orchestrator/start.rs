@@ -44,6 +44,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// What an operator must present.
     pub token: Secret,
+    /// What `OpenFeature` clients may present to evaluate flags; operators' token does, too.
+    pub flags_token: Option<Secret>,
     pub tempo: Tempo,
     pub clock: Arc<dyn Clock>,
     /// Gateway workers, one thread each.
@@ -108,6 +110,7 @@ impl Orchestrator {
             control,
             state_dir,
             token,
+            flags_token,
             tempo,
             clock,
             workers,
@@ -153,7 +156,7 @@ impl Orchestrator {
         };
         orchestrator.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
-            move || serve(control, &shared, token, stopped)
+            move || serve(control, &shared, token, flags_token, stopped)
         })?;
         orchestrator.spawn("ctx-guards", {
             let (shared, mut stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
@@ -260,6 +263,7 @@ fn serve(
     listener: TcpListener,
     shared: &Arc<Shared>,
     token: Token,
+    flags: Option<Secret>,
     stopped: watch::Receiver<Option<Duration>>,
 ) {
     run("the control API", async {
@@ -268,7 +272,7 @@ fn serve(
             Err(error) => return tracing::error!(%error, "the control API has no listener"),
         };
         tokio::select! {
-            () = server::run(listener, Arc::clone(shared), token, stopped) => {}
+            () = server::run(listener, Arc::clone(shared), token, flags, stopped) => {}
             () = shared.desk.watch() => {}
         }
     });

@@ -78,6 +78,7 @@ impl Stage {
             clock: Arc::new(SystemClock),
             workers,
             judge_cpu: false,
+            flags_token: None,
             initial: Initial { secrets: references, ..Initial::default() },
         })
         .map_err(|error| failed("start the orchestrator", &error))?;

@@ -63,6 +63,7 @@ fn the_first_screen() {
       test         Run a plan's test suites against its orchestrator
       events       Show stored events and dead letters, and have dead letters tried
                    again
+      flags        List feature flags, evaluate them for a user, or change one
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

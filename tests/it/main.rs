@@ -14,6 +14,7 @@ mod desk;
 mod detached;
 mod failure_model;
 mod fastapi;
+mod flags;
 mod fuzz;
 mod gateway;
 mod help;

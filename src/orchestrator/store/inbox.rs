@@ -174,7 +174,9 @@ impl Inbox {
              FROM events WHERE state = 'dead' AND id > ?1 ORDER BY id LIMIT ?2",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((signed(after)?, limit))?;
+        // A number that SQLite does not have is above all that it has.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let mut rows = statement.query((after, limit))?;
         let mut dead = Vec::new();
         while let Some(row) = rows.next()? {
             dead.push(Line {
@@ -304,8 +306,8 @@ impl Batch<'_> {
         };
         let mut statement = self.0.prepare_cached(&format!("{SET} AND id = ?2"))?;
         let mut replayed = 0;
-        for id in ids {
-            replayed += statement.execute((now_ms, signed(*id)?))? as u64;
+        for id in ids.iter().filter_map(|id| i64::try_from(*id).ok()) {
+            replayed += statement.execute((now_ms, id))? as u64;
         }
         Ok(replayed)
     }
@@ -318,8 +320,8 @@ impl Batch<'_> {
         let mut statement =
             self.0.prepare_cached("DELETE FROM events WHERE state = 'dead' AND id = ?1")?;
         let mut discarded = 0;
-        for id in ids {
-            discarded += statement.execute([signed(*id)?])? as u64;
+        for id in ids.iter().filter_map(|id| i64::try_from(*id).ok()) {
+            discarded += statement.execute([id])? as u64;
         }
         Ok(discarded)
     }

@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 4] = [
     Peer {
         name: "uvicorn",
         probe: || imports("fastapi, uvicorn"),
@@ -27,6 +27,11 @@ const PEERS: [Peer; 3] = [
         name: "schemathesis",
         probe: || imports("schemathesis.cli"),
         install: "pip install -r tests/openapi/requirements.txt",
+    },
+    Peer {
+        name: "openfeature",
+        probe: || imports("openfeature, openfeature.contrib.provider.ofrep"),
+        install: "pip install -r tests/openfeature/requirements.txt",
     },
     Peer {
         name: "promtool",

@@ -21,12 +21,15 @@ use subtle::{Choice, ConstantTimeEq};
 use super::{Shared, Token};
 use crate::control::wire::{ANCHOR, ProblemCode};
 use crate::orchestrator::control::core::Refusal;
+use crate::secret::Secret;
 
 /// The router's state. Its content is out of reach for handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     shared: Arc<Shared>,
     token: Token,
+    /// Opens the flags, and nothing else.
+    flags: Option<Secret>,
 }
 
 /// An authenticated caller, and with it the orchestrator.
@@ -41,9 +44,21 @@ impl Deref for Operator {
     }
 }
 
+/// Somebody who may evaluate flags: an operator, or whoever has the flags' own token.
+#[derive(Debug)]
+pub(super) struct Reader(Arc<Shared>);
+
+impl Deref for Reader {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
 impl Access {
-    pub(super) fn new(shared: Arc<Shared>, token: Token) -> Self {
-        Self { shared, token }
+    pub(super) fn new(shared: Arc<Shared>, token: Token, flags: Option<Secret>) -> Self {
+        Self { shared, token, flags }
     }
 
     /// Whether the orchestrator can do its work: the one thing an unknown caller may ask.
@@ -51,17 +66,42 @@ impl Access {
         self.shared.desk.ping().is_ok()
     }
 
-    /// Whether the request carries the token. Takes as long for a wrong one as for the right one
-    /// of the same length.
+    /// Whether the request carries the operators' token. Takes as long for a wrong one as for the
+    /// right one of the same length.
     fn knows(&self, headers: &HeaderMap) -> bool {
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(given), None) = (given.next(), given.next()) else { return false };
-        let Some((scheme, token)) = given.as_bytes().split_at_checked(7) else { return false };
+        let Some(token) = bearer(headers) else { return false };
         let good = self.token.load();
         let good = good.accepted().map(|good| token.ct_eq(good.expose().as_bytes()));
         // All of them are compared, so that the time does not tell which one it was.
-        let known = good.fold(Choice::from(0), |known, equal| known | equal);
-        scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(known)
+        bool::from(good.fold(Choice::from(0), |known, equal| known | equal))
+    }
+
+    /// Whether the request carries a token that opens the flags.
+    fn reads_flags(&self, headers: &HeaderMap) -> bool {
+        let own = self.flags.as_ref().zip(bearer(headers));
+        let own =
+            own.map_or(Choice::from(0), |(good, token)| token.ct_eq(good.expose().as_bytes()));
+        bool::from(own | Choice::from(u8::from(self.knows(headers))))
+    }
+}
+
+/// The token of the one `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let (Some(given), None) = (given.next(), given.next()) else { return None };
+    let (scheme, token) = given.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+}
+
+impl FromRequestParts<Access> for Reader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, access: &Access) -> Result<Self, Refusal> {
+        if access.reads_flags(&parts.headers) {
+            return Ok(Self(Arc::clone(&access.shared)));
+        }
+        let why = "send the flags' token: `Authorization: Bearer TOKEN`";
+        Err(Refusal::new(ProblemCode::Unauthorized, why))
     }
 }
 

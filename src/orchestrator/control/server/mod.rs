@@ -6,6 +6,7 @@ mod access;
 mod file;
 mod handlers;
 mod input;
+mod ofrep;
 pub mod openapi;
 mod problem;
 mod prometheus;
@@ -29,7 +30,7 @@ use crate::control::wire::ProblemCode;
 use crate::orchestrator::guarding::Board;
 use crate::orchestrator::health::{self, Vitals};
 use crate::orchestrator::plane::Plane;
-use crate::secret::Rotating;
+use crate::secret::{Rotating, Secret};
 
 /// What the handlers work on.
 #[derive(Debug)]
@@ -71,9 +72,10 @@ pub async fn run(
     listener: TcpListener,
     shared: Arc<Shared>,
     token: Token,
+    flags: Option<Secret>,
     mut stop: watch::Receiver<Option<Duration>>,
 ) {
-    let router = router(Access::new(shared, token));
+    let router = router(Access::new(shared, token, flags));
     let mut told = stop.clone();
     let asked = async move {
         // A stop that is dropped is a stop.
@@ -101,6 +103,7 @@ fn router(access: Access) -> Router {
     let table = routes::ROUTES.iter();
     table
         .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        .merge(ofrep::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(access.clone(), access::gate))

@@ -142,6 +142,7 @@ fn world() -> &'static World {
             clock: Arc::new(ManualClock::default()),
             workers: 1,
             judge_cpu: false,
+            flags_token: None,
             initial: Initial::default(),
         };
         let orchestrator = Orchestrator::start(options).expect("nothing is in the way");

@@ -87,8 +87,8 @@ fn inbox(operator: &Operator) -> Result<Arc<Inbox>, Refusal> {
 }
 
 fn few(ids: Vec<u64>) -> Result<Vec<u64>, Refusal> {
-    if ids.len() > MOST || ids.iter().any(|id| i64::try_from(*id).is_err()) {
-        let why = format!("at most {MOST} ids, each below 2^63");
+    if ids.len() > MOST {
+        let why = format!("at most {MOST} ids");
         return Err(Refusal::new(ProblemCode::BadRequest, why));
     }
     Ok(ids)

@@ -8,6 +8,8 @@
 //! over flag key and targeting key, scaled to thousandths of a percent by a multiplication. The
 //! flag's own name is part of the hash, so two flags at 10 % do not pick the same tenth.
 
+pub mod explain;
+
 use std::cell::Cell;
 
 use crate::control::config::Flag;
@@ -62,6 +64,11 @@ impl Share {
 /// The bucket of a key under a flag, in 0..100,000. The key is in iff its bucket is below the
 /// flag's percentage in thousandths of a percent.
 pub fn bucket(flag_key: &str, targeting_key: &[u8]) -> u32 {
+    scale(hash(flag_key, targeting_key))
+}
+
+/// The hash of a key under a flag.
+fn hash(flag_key: &str, targeting_key: &[u8]) -> u32 {
     let (flag_key, both) = (flag_key.as_bytes(), flag_key.len() + targeting_key.len());
     // Nearly every key fits the stack; the heap is for senders of absurd headers.
     let mut short = [0u8; 256];
@@ -70,9 +77,9 @@ pub fn bucket(flag_key: &str, targeting_key: &[u8]) -> u32 {
             let (head, tail) = joined.split_at_mut(flag_key.len());
             head.copy_from_slice(flag_key);
             tail.copy_from_slice(targeting_key);
-            scale(murmur3_x86_32(joined))
+            murmur3_x86_32(joined)
         }
-        None => scale(murmur3_x86_32(&[flag_key, targeting_key].concat())),
+        None => murmur3_x86_32(&[flag_key, targeting_key].concat()),
     }
 }
 
