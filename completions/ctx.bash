@@ -76,6 +76,9 @@ _ctx() {
             ctx,serve)
                 cmd="ctx__subcmd__serve"
                 ;;
+            ctx,shadow)
+                cmd="ctx__subcmd__shadow"
+                ;;
             ctx,show)
                 cmd="ctx__subcmd__show"
                 ;;
@@ -249,6 +252,9 @@ _ctx() {
                 ;;
             ctx__subcmd__help,serve)
                 cmd="ctx__subcmd__help__subcmd__serve"
+                ;;
+            ctx__subcmd__help,shadow)
+                cmd="ctx__subcmd__help__subcmd__shadow"
                 ;;
             ctx__subcmd__help,show)
                 cmd="ctx__subcmd__help__subcmd__show"
@@ -467,7 +473,7 @@ _ctx() {
 
     case "${cmd}" in
         ctx)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags shadow completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1485,7 +1491,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help)
-            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags completions help"
+            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags shadow completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2129,6 +2135,20 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__shadow)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3465,6 +3485,40 @@ _ctx() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__shadow)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -17,6 +17,7 @@ pub mod report;
 pub mod resume;
 pub mod rollback;
 pub mod serve;
+pub mod shadow;
 pub mod show;
 pub mod status;
 pub mod test;
@@ -108,6 +109,7 @@ pub enum Command {
     Test(test::Args),
     Events(events::Args),
     Flags(flags::Args),
+    Shadow(shadow::Args),
     Completions(completions::Args),
 }
 
@@ -170,6 +172,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Test(args) => test::run(&args, context),
         Command::Events(args) => events::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),
+        Command::Shadow(args) => shadow::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -33,6 +33,41 @@ pub struct Metrics {
     pub breakers: Vec<BreakerView>,
 }
 
+/// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shadow {
+    pub routes: BTreeMap<String, ShadowRoute>,
+}
+
+/// What shadow copies showed on one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowRoute {
+    pub compared: u64,
+    /// Equal but for what the legacy app does not agree with itself about.
+    pub equal: u64,
+    /// How many of those differed in that.
+    pub noisy: u64,
+    /// Equal ones per compared one; absent when nothing was compared.
+    pub parity: Option<f64>,
+    /// Newest first, at most 20.
+    pub differences: Vec<Difference>,
+}
+
+/// A place where two answers to the same request differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// RFC 3339, for display.
+    pub at: String,
+    /// Path and query.
+    pub target: String,
+    /// A JSON pointer, `status`, or `body` for what is not JSON.
+    pub place: String,
+    /// What the client was given there, shortened.
+    pub given: String,
+    /// What the legacy app said there.
+    pub legacy: String,
+}
+
 /// How the breaker of an upstream stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerView {

@@ -19,6 +19,7 @@ pub mod healing;
 pub mod health;
 pub mod inbox;
 pub mod metrics;
+pub mod parity;
 pub mod plane;
 pub mod pool;
 pub mod scaling;

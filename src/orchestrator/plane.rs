@@ -16,6 +16,7 @@ use super::gateway::keyring::Keyring;
 use super::gateway::table::Table;
 use super::inbox::Inbox;
 use super::metrics::Registry;
+use super::parity;
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, flag};
 use crate::control::observe::Metrics;
@@ -42,6 +43,8 @@ pub struct Plane {
     pub metrics: Registry,
     pub cache: Cache,
     pub breakers: Breakers,
+    /// What shadow copies showed.
+    pub parity: parity::Board,
     /// Where events are stored; absent where there is no state folder.
     pub inbox: OnceLock<Arc<Inbox>>,
     /// Event workers now: how many events may be in flight, in units of
@@ -75,6 +78,7 @@ impl Plane {
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
             breakers: Breakers::default(),
+            parity: parity::Board::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
             load: Load::default(),

@@ -64,6 +64,8 @@ fn the_first_screen() {
       events       Show stored events and dead letters, and have dead letters tried
                    again
       flags        List feature flags, evaluate them for a user, or change one
+      shadow       Show whether shadow copies of reads got the same answers, and
+                   where they differ
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

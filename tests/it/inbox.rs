@@ -8,12 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ctx::control::client::{Client, Write as Keyed};
+use ctx::control::client::Client;
 use ctx::control::config::{Config, InboxMode, Mode, flag};
-use ctx::control::wire::{LeaseRequest, RevisionRequest};
 use ctx::error::Code;
-use ctx::ids::{RunId, random_hex};
-use ctx::secret::Secret;
 use ctx::units::Percent;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -146,7 +143,7 @@ impl World {
         let app = App::start();
         let serve = Serve::with(&test, &app.url(), more);
         let world = Self { app, serve, test };
-        world.set(|config| {
+        world.serve.set(|config| {
             config.mode = Mode::Enhanced;
             config.inbox.mode = mode;
             config.inbox.first_retry = Duration::from_millis(20);
@@ -159,34 +156,7 @@ impl World {
     }
 
     fn client(&self) -> Client {
-        Client::new(&format!("http://{}", self.serve.control), Some(Secret::new(TOKEN)))
-    }
-
-    /// Puts a confirmed revision in force.
-    fn set(&self, change: impl FnOnce(&mut Config)) {
-        let client = self.client();
-        block_on(async {
-            let lease = LeaseRequest {
-                run: RunId::random(),
-                holder: "test".to_owned(),
-                host: "here".to_owned(),
-                pid: 1,
-                ttl_ms: 30_000,
-                min_token: 0,
-                last_anchor: None,
-            };
-            let fence = client.acquire(&lease).await.unwrap().body.fence;
-            let state = client.state().await.unwrap().body;
-            let mut config = state.config;
-            change(&mut config);
-            let reason = "test".to_owned();
-            let request = RevisionRequest { config, confirm_within_ms: None, reason };
-            let keys = [random_hex::<8>(), random_hex::<8>()];
-            let write = Keyed { fence: &fence, key: &keys[0] };
-            let rev = client.apply(write, state.head, &request).await.unwrap().body.rev;
-            client.confirm(Keyed { fence: &fence, key: &keys[1] }, rev).await.unwrap();
-            client.release(&fence).await.unwrap();
-        });
+        self.serve.client()
     }
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
@@ -437,6 +407,6 @@ fn the_inbox_is_turned_on_and_back_by_percentage() {
     assert!((8..=32).contains(&stored), "about half of 40: {stored}");
     let again: Vec<String> = hooks.iter().map(|hook| from(hook)).collect();
     assert_eq!(first, again, "a sender stays on its side");
-    world.set(|config| config.inbox.mode = InboxMode::Off);
+    world.serve.set(|config| config.inbox.mode = InboxMode::Off);
     assert!(hooks.iter().all(|hook| from(hook) == "handled"));
 }

@@ -34,6 +34,7 @@ mod report;
 mod resume;
 mod rollback;
 mod secrets;
+mod shadow;
 mod shop;
 mod signals;
 mod status;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -119,8 +120,8 @@ impl Capture {
     }
 
     /// Compares the answer with the one that the legacy app gives to `copy`.
-    pub(super) fn to_compare(head: &Parts, copy: Copy) -> Self {
-        Self::new(head, move |head, body| copy.compare(head.status, body))
+    pub(super) fn to_compare(head: &Parts, copy: Copy, route: Arc<str>) -> Self {
+        Self::new(head, move |head, body| copy.compare(route, head.status, body))
     }
 
     fn new(head: &Parts, then: impl FnOnce(Parts, Bytes) + 'static) -> Self {

@@ -110,7 +110,7 @@ async fn read(
             trip.counts.cache_hits += 1;
             trip.ask(&table.cache_arm);
             if let Some(copy) = sample() {
-                copy.compare(stored.status, stored.body.clone());
+                copy.compare(Arc::clone(&route.name), stored.status, stored.body.clone());
             }
             return Answer::stored(&stored, trip);
         }
@@ -130,7 +130,9 @@ async fn read(
     let keep = name.filter(|_| stable && reads::may_keep(&exchange.head));
     let capture = match (keep, copy) {
         (Some(name), _) => Some(Capture::to_cache(worker, &exchange.head, name)),
-        (None, Some(copy)) => Some(Capture::to_compare(&exchange.head, copy)),
+        (None, Some(copy)) => {
+            Some(Capture::to_compare(&exchange.head, copy, Arc::clone(&route.name)))
+        }
         (None, None) => None,
     };
     exchange.answer(trip, capture)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 use hyper::{Request, StatusCode};
 
 use super::body::{Outgoing, Owed};
@@ -18,8 +19,10 @@ use super::forward::forward;
 use super::headers::CTX_SHADOW;
 use super::table::Table;
 use super::worker::Worker;
+use crate::clock::rfc3339;
 use crate::control::observe::Counts;
 use crate::orchestrator::cache::MAX_BODY;
+use crate::orchestrator::parity::{self, Parity, Said};
 
 /// One in so many reads is copied, beginning with the first.
 const SAMPLE: u64 = 10;
@@ -68,20 +71,34 @@ impl Copy {
         })
     }
 
-    /// Asks the legacy app in the background, and counts whether its answer equals the one that
-    /// the client was given.
-    pub(super) fn compare(self, status: StatusCode, body: Bytes) {
+    /// Asks the legacy app in the background, a second time where its answer differs from the one
+    /// that the client was given, and notes what that shows.
+    pub(super) fn compare(self, route: Arc<str>, status: StatusCode, body: Bytes) {
         tokio::task::spawn_local(async move {
-            let Self { worker, table, parts, _under_way } = self;
-            let request = Request::from_parts(parts, Outgoing::whole(Bytes::new()));
-            let sent = forward(&worker, &table.legacy, false, request, &Owed::default()).await;
-            let Ok(exchange) = sent else { return };
-            let same_status = exchange.head.status == status;
-            let Some(legacy) = exchange.collect(MAX_BODY).await else { return };
-            let equal = same_status && legacy == body;
-            let shadow_equal = u64::from(equal);
+            let Some((first_status, first)) = self.ask().await else { return };
+            let given = Said { status: status.as_u16(), body: &body };
+            let first = Said { status: first_status, body: &first };
+            let parity = if given == first {
+                Parity::Equal
+            } else {
+                let Some((status, again)) = self.ask().await else { return };
+                parity::judge(&given, [&first, &Said { status, body: &again }])
+            };
+            let plane = &self.worker.plane;
+            let shadow_equal = u64::from(!matches!(parity, Parity::Different(_)));
             let counts = Counts { shadow_compared: 1, shadow_equal, ..Counts::default() };
-            worker.shard.count(counts, worker.plane.now_ms());
+            self.worker.shard.count(counts, plane.now_ms());
+            let target = self.parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            plane.parity.note(&route, target, &rfc3339(plane.clock.wall()), &parity);
         });
+    }
+
+    /// Sends the copy; `None` when there is no whole answer.
+    async fn ask(&self) -> Option<(u16, Bytes)> {
+        let request = Request::from_parts(self.parts.clone(), Outgoing::whole(Bytes::new()));
+        let (legacy, owed) = (&self.table.legacy, Owed::default());
+        let exchange = forward(&self.worker, legacy, false, request, &owed).await.ok()?;
+        let status = exchange.head.status.as_u16();
+        Some((status, exchange.collect(MAX_BODY).await?))
     }
 }

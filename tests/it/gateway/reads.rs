@@ -74,7 +74,7 @@ async fn a_shadow_copy_tells_whether_legacy_would_have_said_the_same() {
         // The second shadow copy finds another answer.
         let shadow = request.headers.contains_key("ctx-shadow");
         let n = if shadow { count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) } else { 0 };
-        Response::new(Full::from(Bytes::from(format!("answer {n}"))))
+        Response::new(Full::from(Bytes::from(format!("answer {}", n.min(1)))))
     })
     .await;
     let world = World::new(&upstream, cached);
@@ -101,4 +101,40 @@ async fn a_canary_s_read_is_compared_too() {
     assert_eq!(metrics.counts.shadow_equal, 1);
     let copy = legacy.seen().remove(0);
     assert_eq!(copy.headers["ctx-shadow"], "1");
+}
+
+#[tokio::test]
+async fn a_copy_is_compared_by_what_means_something() {
+    // A time that never stands still, and a price.
+    let app = |price: u32| {
+        let clock = std::sync::atomic::AtomicU32::new(price);
+        move |_: &super::harness::Seen| {
+            let at = clock.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Response::new(Full::from(Bytes::from(format!(r#"{{"at":{at},"price":{price}}}"#))))
+        }
+    };
+    let legacy = Upstream::start(app(100)).await;
+    let (same, other) = (Upstream::start(app(100)).await, Upstream::start(app(200)).await);
+    let world = World::new(&legacy, |config| {
+        config.upstreams.insert("next".to_owned(), same.config());
+        config.canary = Some(Canary { upstream: "next".to_owned(), weight: Percent::ALL });
+    });
+    while world.metrics().counts.shadow_compared < 3 {
+        world.get("/").await;
+        tokio::task::yield_now().await;
+    }
+    let view = world.plane.parity.view();
+    assert_eq!((view["home"].parity, view["home"].differences.len()), (Some(1.0), 0));
+    world.set(|config| {
+        config.upstreams.insert("next".to_owned(), other.config());
+    });
+    while world.plane.parity.view()["home"].differences.is_empty() {
+        world.get("/").await;
+        tokio::task::yield_now().await;
+    }
+    let view = &world.plane.parity.view()["home"];
+    let difference = &view.differences[0];
+    assert_eq!(difference.place, "/price", "and the time is not spoken of");
+    assert_eq!((difference.given.as_str(), difference.legacy.as_str()), ("200", "100"));
+    assert!(view.parity.unwrap() < 1.0);
 }

@@ -4,8 +4,10 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};
 
-use ctx::control::client::{Client, ControlError};
-use ctx::control::wire::State;
+use ctx::control::client::{Client, ControlError, Write};
+use ctx::control::config::Config;
+use ctx::control::wire::{LeaseRequest, RevisionRequest, State};
+use ctx::ids::{RunId, random_hex};
 use ctx::load::Address;
 use ctx::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process};
@@ -143,6 +145,33 @@ impl Serve {
     /// A client of the control API with the right token.
     pub(crate) fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.control), Some(Secret::new(TOKEN)))
+    }
+
+    /// Puts a confirmed revision in force.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) {
+        let client = self.client();
+        block_on(async {
+            let lease = LeaseRequest {
+                run: RunId::random(),
+                holder: "test".to_owned(),
+                host: "here".to_owned(),
+                pid: 1,
+                ttl_ms: 30_000,
+                min_token: 0,
+                last_anchor: None,
+            };
+            let fence = client.acquire(&lease).await.unwrap().body.fence;
+            let state = client.state().await.unwrap().body;
+            let mut config = state.config;
+            change(&mut config);
+            let reason = "test".to_owned();
+            let request = RevisionRequest { config, confirm_within_ms: None, reason };
+            let keys = [random_hex::<8>(), random_hex::<8>()];
+            let write = Write { fence: &fence, key: &keys[0] };
+            let rev = client.apply(write, state.head, &request).await.unwrap().body.rev;
+            client.confirm(Write { fence: &fence, key: &keys[1] }, rev).await.unwrap();
+            client.release(&fence).await.unwrap();
+        });
     }
 
     fn try_state(&self) -> Result<State, ControlError> {

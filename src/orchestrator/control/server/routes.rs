@@ -12,7 +12,7 @@ use super::access::Access;
 use super::handlers::{guards, inbox, lease, maintenance, observe, revisions};
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
-use crate::control::observe::{CacheSnapshot, Health, Metrics};
+use crate::control::observe::{CacheSnapshot, Health, Metrics, Shadow};
 use crate::control::wire::{
     AuditRow, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode,
     Revision, RevisionRequest, RevisionResult, State,
@@ -301,6 +301,13 @@ pub static ROUTES: &[Route] = &[
         summary: "Totals for Prometheus",
         replies: &[(200, Content::Text("text/plain"))],
         handler: || get(observe::prometheus),
+        ..READ
+    },
+    Route {
+        path: "/v1/shadow",
+        summary: "What shadow copies showed, by route, with the last differences",
+        replies: &[(200, Content::Json(shape::<Shadow>))],
+        handler: || get(observe::shadow),
         ..READ
     },
     Route {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 
-use crate::control::observe::{Health, Metrics};
+use crate::control::observe::{Health, Metrics, Shadow};
 use crate::control::wire::{AuditRow, ProblemCode};
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::{Access, Operator};
@@ -29,6 +29,10 @@ pub(in super::super) async fn metrics(
     Params(From { from }): Params<From>,
 ) -> Json<Metrics> {
     Json(operator.metrics(from))
+}
+
+pub(in super::super) async fn shadow(operator: Operator) -> Json<Shadow> {
+    Json(Shadow { routes: operator.plane.parity.view() })
 }
 
 pub(in super::super) async fn health(operator: Operator) -> Result<Json<Health>, Refusal> {
