@@ -5,7 +5,7 @@
 //! neither routing nor a signature means anything: encoded slashes and dots, dot segments, double
 //! slashes, backslashes. So are two `Host` headers.
 
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Uri, Version};
@@ -13,12 +13,24 @@ use hyper::{Method, Request, Uri, Version};
 use super::headers;
 use super::refusal::Refusal;
 
+/// The most bytes of a request's head, and of its target.
+pub(super) const MAX_HEAD: usize = 32 * 1024;
+const MAX_TARGET: usize = 8 * 1024;
+
 /// Checks a request's head, and prepares it for being forwarded for `peer`.
 ///
 /// # Errors
-/// A refusal with 400, for requests that could be read in two ways.
+/// A refusal with 400, for requests that could be read in two ways; 414 or 431 for large ones.
 pub(super) fn admit<B>(request: Request<B>, peer: HeaderValue) -> Result<(Parts, B), Refusal> {
     let (mut parts, body) = request.into_parts();
+    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+        return Err(Refusal::LongTarget);
+    }
+    // As on the wire, with a colon, a space and the end of the line.
+    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    if parts.headers.iter().map(line).sum::<usize>() > MAX_HEAD {
+        return Err(Refusal::LargeHead);
+    }
     let asterisk = parts.method == Method::OPTIONS && parts.uri.path() == "*";
     if parts.method == Method::CONNECT || !(asterisk || is_normal(parts.uri.path())) {
         return Err(Refusal::BadRequest);

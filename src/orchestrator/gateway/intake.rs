@@ -1,6 +1,6 @@
 //! Takes an event's body into memory, within its limits.
 //!
-//! The law: a body is never larger than its platform sends them, never slower than the idle limit,
+//! The law: a body is never larger than its platform sends them, never slower than a trickle,
 //! and all bodies of a worker together never take more than a fixed share of memory.
 
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
-use super::body::IDLE;
+use super::body::{IDLE, Pace};
 use super::refusal::Refusal;
 use crate::control::config::Platform;
 
@@ -52,6 +52,7 @@ impl Intake {
         if body.size_hint().lower() > cap as u64 {
             return Err(Refusal::TooLarge);
         }
+        let mut pace = Pace::new();
         let mut held = Held { intake: self.clone(), bytes: 0 };
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
@@ -61,6 +62,9 @@ impl Intake {
             let Ok(data) = frame.map_err(|_| Refusal::Stalled)?.into_data() else { continue };
             if held.bytes + data.len() > cap {
                 return Err(Refusal::TooLarge);
+            }
+            if !pace.keeps(data.len()) {
+                return Err(Refusal::Stalled);
             }
             held.add(data.len())?;
             // Most events arrive in one piece, which then need not be copied.

@@ -3,7 +3,8 @@
 //! The law: a head that was begun is there within 5 seconds, or the connection ends; a connection
 //! between two requests may rest for longer, because ending it can cross the client's next
 //! request. hyper's own header timeout cannot tell the two apart, and sets a timer for each
-//! request; this sets one for each connection, which looks every two seconds.
+//! request; this sets one for each connection, which looks every two seconds. A client that does
+//! not take its answer has 30 seconds for each next bit of it: who reads nothing holds nothing.
 
 use std::cell::Cell;
 use std::io;
@@ -21,12 +22,21 @@ use tokio::time::{Instant, sleep};
 const HEAD: Duration = Duration::from_secs(5);
 /// How long a connection may rest between two requests; as nginx's `keepalive_timeout`.
 const REST: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of an answer; as nginx's `send_timeout`, halved.
+const STALL: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 const TICK: Duration = Duration::from_secs(2);
 
 /// What a connection is waited for. Clones are the same connection's.
 #[derive(Clone, Debug)]
-pub(super) struct Patience(Rc<Cell<Phase>>);
+pub(super) struct Patience(Rc<State>);
+
+#[derive(Debug)]
+struct State {
+    phase: Cell<Phase>,
+    /// Since when the client has taken nothing of what is to be written.
+    blocked: Cell<Option<Instant>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -41,23 +51,33 @@ enum Phase {
 impl Patience {
     /// A connection that has just begun owes a head.
     pub(super) fn new() -> Self {
-        Self(Rc::new(Cell::new(Phase::Head(Instant::now()))))
+        let phase = Cell::new(Phase::Head(Instant::now()));
+        Self(Rc::new(State { phase, blocked: Cell::new(None) }))
     }
 
     /// A head has been read.
     pub(super) fn answering(&self) {
-        self.0.set(Phase::Answering);
+        self.0.phase.set(Phase::Answering);
     }
 
     /// An answer has been given.
     pub(super) fn rest(&self) {
-        self.0.set(Phase::Resting(Instant::now()));
+        self.0.phase.set(Phase::Resting(Instant::now()));
     }
 
     /// Bytes have come.
     fn heard(&self) {
-        if matches!(self.0.get(), Phase::Resting(_)) {
-            self.0.set(Phase::Head(Instant::now()));
+        if matches!(self.0.phase.get(), Phase::Resting(_)) {
+            self.0.phase.set(Phase::Head(Instant::now()));
+        }
+    }
+
+    /// Bytes were taken, or there is no room for them.
+    fn wrote(&self, taken: bool) {
+        if taken {
+            self.0.blocked.set(None);
+        } else if self.0.blocked.get().is_none() {
+            self.0.blocked.set(Some(Instant::now()));
         }
     }
 
@@ -68,7 +88,8 @@ impl Patience {
             Phase::Resting(since) => since.elapsed() >= REST,
             Phase::Answering => false,
         };
-        while !over(self.0.get()) {
+        let stalled = || self.0.blocked.get().is_some_and(|since| since.elapsed() >= STALL);
+        while !over(self.0.phase.get()) && !stalled() {
             sleep(TICK).await;
         }
     }
@@ -104,7 +125,9 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.patience.wrote(written.is_ready());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -124,7 +147,9 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.patience.wrote(written.is_ready());
+        written
     }
 }
 
@@ -144,6 +169,13 @@ mod tests {
         assert!(runs_out(&patience, 3).await, "a head that does not come");
         patience.answering();
         assert!(!runs_out(&patience, 1000).await, "the answer has limits of its own");
+        patience.wrote(false);
+        assert!(!runs_out(&patience, 20).await);
+        patience.wrote(true);
+        patience.wrote(false);
+        assert!(!runs_out(&patience, 20).await, "it took some");
+        assert!(runs_out(&patience, 12).await, "a client that takes nothing");
+        patience.wrote(true);
         patience.rest();
         assert!(!runs_out(&patience, 70).await);
         patience.heard();

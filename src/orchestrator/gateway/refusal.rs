@@ -12,6 +12,10 @@ use super::trip::Trip;
 pub(super) enum Refusal {
     /// The request could be read in two ways.
     BadRequest,
+    /// The request's target is longer than anybody needs.
+    LongTarget,
+    /// The request's head is larger than anybody needs.
+    LargeHead,
     /// The client stopped sending in the middle of a body.
     Stalled,
     /// The upstream could not be reached, or broke off before it answered.
@@ -36,6 +40,10 @@ impl Refusal {
     fn status_and_text(self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "the request is ambiguous\n"),
+            Self::LongTarget => (StatusCode::URI_TOO_LONG, "the target is too long\n"),
+            Self::LargeHead => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too large\n")
+            }
             Self::Stalled => (StatusCode::REQUEST_TIMEOUT, "the request's body did not arrive\n"),
             Self::Upstream => (StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n"),
             Self::TimedOut => {
@@ -60,9 +68,13 @@ impl Refusal {
     /// its next request would be lost.
     fn leaves_body(self) -> bool {
         match self {
-            Self::BadRequest | Self::Stalled | Self::TooLarge | Self::Overloaded | Self::Broken => {
-                true
-            }
+            Self::BadRequest
+            | Self::LongTarget
+            | Self::LargeHead
+            | Self::Stalled
+            | Self::TooLarge
+            | Self::Overloaded
+            | Self::Broken => true,
             Self::Upstream
             | Self::TimedOut
             | Self::Unverified

@@ -17,6 +17,7 @@ use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{Notify, watch};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+use super::admit::MAX_HEAD;
 use super::gate::Gate;
 use super::intake::Intake;
 use super::patience::{Patience, Wire};
@@ -193,6 +194,7 @@ async fn connection(
     });
     let serving = http1::Builder::new()
         .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
         .preserve_header_case(true)
         // The answer is the upstream's, with the date that it gave it, if any.
         .auto_date_header(false)

@@ -193,3 +193,48 @@ fn full() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
     }
     (addr, (listener, held))
 }
+
+#[tokio::test]
+async fn a_thousand_slow_senders_hurt_nobody() {
+    let upstream = Upstream::saying("served").await;
+    let world = World::new(&upstream, |_| {});
+    let mut slow = Vec::new();
+    for n in 0..1000 {
+        let mut stream = tokio::net::TcpStream::connect(world.addr).await.unwrap();
+        // Half a head, or a head and half a body.
+        let bytes: &[u8] = if n % 2 == 0 {
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "
+        } else {
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nslow"
+        };
+        tokio::io::AsyncWriteExt::write_all(&mut stream, bytes).await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..200 {
+        assert_eq!(world.get("/x").await, (StatusCode::OK, "served".to_owned()));
+    }
+    drop(slow);
+}
+
+#[tokio::test]
+async fn a_head_has_a_size_and_a_number_of_lines() {
+    let upstream = Upstream::saying("served").await;
+    let world = World::new(&upstream, |_| {});
+    let head = |lines: usize, length: usize| {
+        let value = "x".repeat(length);
+        let lines: Vec<_> = (0..lines).map(|n| format!("X-{n}: {value}\r\n")).collect();
+        let lines = lines.concat();
+        format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n")
+    };
+    for (lines, length, status) in
+        [(60, 10, "200"), (65, 10, "431"), (30, 1000, "200"), (40, 1000, "431")]
+    {
+        let answer = String::from_utf8(world.raw(head(lines, length)).await).unwrap();
+        assert_eq!(&answer[9..12], status, "{lines} lines of {length} bytes: {answer}");
+    }
+    let target = format!("/{}", "x".repeat(9000));
+    let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = String::from_utf8(world.raw(request).await).unwrap();
+    assert_eq!(&answer[9..12], "414", "{answer}");
+    assert_eq!(upstream.seen().len(), 2);
+}
