@@ -21,7 +21,8 @@ CREATE TABLE events (
     why         TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
-CREATE INDEX pending ON events (due_ms) WHERE state = 'pending';
+-- Whoever counts or looks for what is due reads these, and no body.
+CREATE INDEX pending ON events (due_ms, since_ms) WHERE state = 'pending';
 CREATE INDEX dead ON events (id) WHERE state = 'dead';
 
 -- Deliveries that were acknowledged, handled or not, for as long as a platform may send them again.

@@ -127,13 +127,14 @@ impl Dispatcher {
             return Ok(LOOK);
         }
         let now_ms = self.worker.plane.clock.wall().timestamp_millis();
-        for kept in self.reader.due(now_ms, concurrency + taken.len())? {
-            if taken.len() >= concurrency || !taken.insert(kept.id) {
+        for id in self.reader.due(now_ms, concurrency + taken.len())? {
+            if taken.len() >= concurrency || taken.contains(&id) {
                 continue;
             }
+            let Some(kept) = self.reader.pending(id)? else { continue };
+            taken.insert(id);
             let (worker, inbox) = (Rc::clone(&self.worker), Arc::clone(&self.inbox));
             attempts.spawn_local(async move {
-                let id = kept.id;
                 attempt(worker, &inbox, kept).await;
                 id
             });

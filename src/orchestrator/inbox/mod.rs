@@ -85,14 +85,12 @@ impl Inbox {
             return Err(Refused::Full);
         }
         let (done, told) = oneshot::channel();
-        let sent = self.commands.send(Command::Put(Box::new(event), done));
-        let put = match sent {
-            Ok(()) => told.await.unwrap_or(Err(Refused::Failed)),
-            Err(_) => Err(Refused::Failed),
-        };
-        if !matches!(put, Ok(Put::Stored | Put::StoredBesides)) {
+        if self.commands.send(Command::Put(Box::new(event), done)).is_err() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refused::Failed);
         }
+        // Who writes takes back what was counted too much: the sender may go away meanwhile.
+        let put = told.await.unwrap_or(Err(Refused::Failed));
         self.due.notify_one();
         put
     }
@@ -220,7 +218,7 @@ mod tests {
         assert_eq!(inbox.put(event("1"), 2).await, Ok(Put::Known));
         assert_eq!(inbox.put(event("2"), 2).await, Ok(Put::Stored));
         assert_eq!(inbox.put(event("3"), 2).await, Err(Refused::Full));
-        let id = inbox.read(|store| store.due(1000, 1)).unwrap()[0].id;
+        let id = inbox.read(|store| store.due(1000, 1)).unwrap()[0];
         inbox.mark(id, Mark::Handled).await;
         assert_eq!(inbox.put(event("3"), 2).await, Ok(Put::Stored));
     }

@@ -92,7 +92,7 @@ impl Writer {
                 tracing::error!(%error, changes = batch.len(), "the inbox was not written");
                 // Not even SQLite knows what reached the disk: it is opened again.
                 self.database = None;
-                batch.into_iter().filter_map(refuse).collect()
+                batch.into_iter().filter_map(|command| self.refuse(command)).collect()
             }
         }
     }
@@ -109,8 +109,13 @@ impl Writer {
         let count = if let Done::Count(count) = done { *count } else { 0 };
         // Whoever does not listen any more has gone away; what was written stays written.
         match (command, done) {
-            (Command::Put(_, told), Done::Put(put)) => drop(told.send(Ok(*put))),
-            (Command::Put(_, told), _) => drop(told.send(Err(Refused::Failed))),
+            (Command::Put(_, told), Done::Put(put)) => {
+                if *put == Put::Known {
+                    self.pending.fetch_sub(1, Ordering::Relaxed);
+                }
+                let _ = told.send(Ok(*put));
+            }
+            (Command::Put(..), _) => {}
             (Command::Mark(_, mark, told), _) => {
                 if !matches!(mark, Mark::Retry { .. }) {
                     self.pending.fetch_sub(1, Ordering::Relaxed);
@@ -127,6 +132,22 @@ impl Writer {
             (Command::Tidy { .. } | Command::Close, _) => {}
         }
     }
+
+    /// Tells that it was not written, but for what an attempt has shown: that is kept.
+    fn refuse(&self, command: Command) -> Option<Command> {
+        match command {
+            Command::Put(_, told) => {
+                self.pending.fetch_sub(1, Ordering::Relaxed);
+                let _ = told.send(Err(Refused::Failed));
+            }
+            Command::Replay(_, _, told) | Command::Discard(_, told) => {
+                let _ = told.send(Err(Refused::Failed));
+            }
+            Command::Tidy { .. } | Command::Close => {}
+            mark @ Command::Mark(..) => return Some(mark),
+        }
+        None
+    }
 }
 
 fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
@@ -142,17 +163,4 @@ fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
         }
         Command::Close => Ok(Done::Nothing),
     }
-}
-
-/// Tells that it was not written, but for what an attempt has shown: that is kept.
-fn refuse(command: Command) -> Option<Command> {
-    match command {
-        Command::Put(_, told) => drop(told.send(Err(Refused::Failed))),
-        Command::Replay(_, _, told) | Command::Discard(_, told) => {
-            let _ = told.send(Err(Refused::Failed));
-        }
-        Command::Tidy { .. } | Command::Close => {}
-        mark @ Command::Mark(..) => return Some(mark),
-    }
-    None
 }
