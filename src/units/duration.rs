@@ -110,32 +110,6 @@ impl JsonSchema for Text {
     }
 }
 
-/// The same for a duration that may be absent: `#[serde(with = "duration::optional")]`.
-pub mod optional {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// Writes a duration, or `null`.
-    pub fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => serializer.serialize_str(&super::format(*duration)),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    /// Reads a duration, or `null`.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.map(|text| super::parse(&text).map_err(serde::de::Error::custom)).transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

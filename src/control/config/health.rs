@@ -29,14 +29,6 @@ pub struct Healing {
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub cooldown: Duration,
-    /// How often the same action may be taken on the same target within an hour; after that it has
-    /// not helped, and is escalated to an alert.
-    #[serde(default = "five")]
-    pub limit: u32,
-}
-
-const fn five() -> u32 {
-    5
 }
 
 /// How far self-healing goes, while the flag `self_healing` is enabled.

@@ -88,7 +88,6 @@ impl Config {
             secret: None,
             synchronous: false,
             max_body: None,
-            cache_ttl: None,
         };
         let home = Route {
             path: "/".to_owned(),
@@ -100,7 +99,6 @@ impl Config {
             secret: None,
             synchronous: false,
             max_body: None,
-            cache_ttl: None,
         };
         let routes = [
             ("home", home),
@@ -120,11 +118,7 @@ impl Config {
             cache: Cache { mode: CacheMode::Off, ttl: Duration::from_secs(60), capacity: 10_000 },
             inbox: Inbox::default(),
             health: Health { enabled: false, interval: Duration::from_secs(30), alerts: false },
-            healing: Healing {
-                mode: HealingMode::Off,
-                cooldown: Duration::from_secs(30),
-                limit: 5,
-            },
+            healing: Healing { mode: HealingMode::Off, cooldown: Duration::from_secs(30) },
             extensions: BTreeMap::new(),
             canary: None,
             scaling: Scaling { min: 2, max: 8, target: Percent::whole(70) },

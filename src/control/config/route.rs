@@ -1,11 +1,7 @@
 //! Paths with a meaning.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::units::duration;
 
 /// A path with a meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,10 +34,6 @@ pub struct Route {
     /// 2 MiB, others 1 MiB).
     #[serde(default)]
     pub max_body: Option<u64>,
-    /// How long its answers may be served again; `null` is [`Cache::ttl`](super::Cache::ttl).
-    #[serde(default, with = "duration::optional")]
-    #[schemars(with = "Option<duration::Text>")]
-    pub cache_ttl: Option<Duration>,
 }
 
 /// What kind of request a route carries.

@@ -21,21 +21,6 @@ pub struct Upstream {
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub timeout: Duration,
-    /// Idle connections that are opened ahead and kept ready, per gateway worker, while requests
-    /// to it are pooled.
-    #[serde(default)]
-    pub min_idle: u32,
-    /// Idle connections kept at most, per gateway worker; `null` is [`Pool::max_idle`].
-    #[serde(default)]
-    pub max_idle: Option<u32>,
-    /// How long an idle connection is kept; `null` is [`Pool::idle_timeout`].
-    #[serde(default, with = "duration::optional")]
-    #[schemars(with = "Option<duration::Text>")]
-    pub idle_timeout: Option<Duration>,
-    /// Connections in use at most, per gateway worker; a request beyond them waits for one, within
-    /// `connect_timeout`. `null` is no limit.
-    #[serde(default)]
-    pub max_connections: Option<u32>,
 }
 
 impl Upstream {
@@ -45,10 +30,6 @@ impl Upstream {
             url: url.trim_end_matches('/').to_owned(),
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(10),
-            min_idle: 0,
-            max_idle: None,
-            idle_timeout: None,
-            max_connections: None,
         }
     }
 }

@@ -115,7 +115,6 @@ impl Writer {
                 }
                 let _ = told.send(Ok(*put));
             }
-            (Command::Put(..), _) => {}
             (Command::Mark(_, mark, told), _) => {
                 if !matches!(mark, Mark::Retry { .. }) {
                     self.pending.fetch_sub(1, Ordering::Relaxed);
@@ -129,7 +128,7 @@ impl Writer {
             (Command::Discard(_, told), _) => {
                 let _ = told.send(Ok(count));
             }
-            (Command::Tidy { .. } | Command::Close, _) => {}
+            (Command::Put(..) | Command::Tidy { .. } | Command::Close, _) => {}
         }
     }
 

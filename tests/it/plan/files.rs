@@ -116,9 +116,8 @@ fn a_preview_shows_what_changes_and_fits_the_terminal() {
       1. `route`: The checkout is a route of its own; a shopper stays on one side of
         every percentage
          does       sets 1 value
-           routes.checkout  absent -> {cache false, cache_ttl absent, kind read,
-             max_body absent, path /checkout, shadow false, sticky x-shopper,
-             synchronous false}
+           routes.checkout  absent -> {cache false, kind read, max_body absent, path
+             /checkout, shadow false, sticky x-shopper, synchronous false}
          soaks      10m
          undo       the configuration before
 
