@@ -50,6 +50,11 @@ impl Share {
         Self { name: name.into(), share }
     }
 
+    /// Whether no key is in.
+    pub fn is_nobody(&self) -> bool {
+        self.share == Percent::ZERO
+    }
+
     /// Whether `key` is in.
     pub fn includes(&self, key: Key<'_>) -> bool {
         match (self.share, key) {

@@ -127,7 +127,7 @@ async fn read(
         Err(failure) => return failure.refusal().answer(trip),
     };
     // What a canary says is on trial, and not for everybody.
-    let keep = name.filter(|_| stable && reads::may_keep(&exchange.head));
+    let keep = name.filter(|_| stable && reads::may_keep(&exchange.head, table.cache_ttl));
     let capture = match (keep, copy) {
         (Some(name), _) => Some(Capture::to_cache(worker, &exchange.head, name)),
         (None, Some(copy)) => {
@@ -172,7 +172,8 @@ pub(super) async fn send(
     let counter = if pooled { &mut trip.counts.pooled } else { &mut trip.counts.unpooled };
     *counter += 1;
     let sent = forward(worker, upstream, pooled, request, owed).await;
-    if guarded {
+    // While the flag is on for some, everybody's requests tell how the upstream is.
+    if !table.breaking.is_nobody() {
         // A client that stops sending says nothing about the upstream.
         let failed = match &sent {
             Ok(exchange) => Some(exchange.head.status.is_server_error()),

@@ -4,6 +4,8 @@
 //! who is asking, or asks for a part or for freshness, goes past the cache; and an answer is kept
 //! only if it is a plain 200 that nothing in it restricts. The rules are a strict part of RFC 9111.
 
+use std::time::Duration;
+
 use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, PRAGMA,
     RANGE, SET_COOKIE, VARY,
@@ -29,9 +31,19 @@ pub(super) fn name(request: &request::Parts) -> Option<String> {
     Some(format!("GET\n{host}\n{target}\n{encoding}"))
 }
 
-/// Whether an answer may be given to others.
-pub(super) fn may_keep(answer: &response::Parts) -> bool {
+/// Whether an answer may be given to others for as long as `ttl`. One that its sender calls fresh
+/// for less is not kept at all.
+pub(super) fn may_keep(answer: &response::Parts, ttl: Duration) -> bool {
     let headers = &answer.headers;
+    let said = |name: &str| {
+        tokens(headers, &CACHE_CONTROL).find_map(|token| Some(token.strip_prefix(name)?.to_owned()))
+    };
+    // What is said for caches like this one counts before what is said for all.
+    if let Some(age) = said("s-maxage=").or_else(|| said("max-age="))
+        && age.trim_matches('"').parse::<u64>().is_ok_and(|age| Duration::from_secs(age) < ttl)
+    {
+        return false;
+    }
     let vary = tokens(headers, &VARY).all(|token| token == "accept-encoding");
     let free = !has_token(headers, &CACHE_CONTROL, &["no-store", "private", "no-cache"]);
     answer.status == StatusCode::OK && vary && free && !headers.contains_key(SET_COOKIE)
@@ -104,7 +116,7 @@ mod tests {
             for (name, value) in lines {
                 response = response.header(*name, *value);
             }
-            may_keep(&response.body(()).unwrap().into_parts().0)
+            may_keep(&response.body(()).unwrap().into_parts().0, Duration::from_secs(60))
         };
         assert!(kept(200, &[("vary", "Accept-Encoding"), ("cache-control", "max-age=60")]));
         for status in [201, 204, 206, 304, 404, 500] {
@@ -115,6 +127,9 @@ mod tests {
             ("cache-control", "no-store"),
             ("cache-control", "max-age=60, Private"),
             ("cache-control", "private=\"x\""),
+            ("cache-control", "max-age=0"),
+            ("cache-control", "max-age=59"),
+            ("cache-control", "max-age=600, s-maxage=5"),
             ("vary", "*"),
             ("vary", "accept-encoding, cookie"),
         ] {
