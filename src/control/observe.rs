@@ -90,6 +90,41 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+/// How an extension is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExtensionView {
+    pub id: String,
+    pub version: String,
+    pub state: ExtensionState,
+    /// Why it is in that state; empty when there is nothing to say.
+    pub detail: String,
+    /// Replicas that take requests now, and how many there should be.
+    pub replicas: u32,
+    pub wanted: u32,
+    /// Requests that its replicas are busy with, and how many they can be at once.
+    pub busy: u32,
+    pub capacity: u32,
+    /// Requests that wait for a replica, and how long the first of them has, in milliseconds.
+    pub waiting: u32,
+    pub waited_ms: u64,
+    /// How often a replica had to be started again since the extension was.
+    pub restarts: u64,
+}
+
+/// What an extension does about requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtensionState {
+    /// It is being started, and takes none yet.
+    Starting,
+    /// It takes them.
+    Running,
+    /// It has ended by itself, and is started again after a pause.
+    Waiting,
+    /// It cannot be run; see `detail`.
+    Failed,
+}
+
 /// Requests and their answers within a window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {

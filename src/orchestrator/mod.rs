@@ -12,6 +12,7 @@
 pub mod breaker;
 pub mod cache;
 pub mod control;
+pub mod extensions;
 pub mod flags;
 pub mod gateway;
 pub mod guarding;

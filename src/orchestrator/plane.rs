@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::breaker::Breakers;
 use super::cache::Cache;
+use super::extensions::Extensions;
 use super::gateway::gate::Load;
 use super::gateway::keyring::Keyring;
 use super::gateway::table::Table;
@@ -43,6 +44,7 @@ pub struct Plane {
     pub metrics: Registry,
     pub cache: Cache,
     pub breakers: Breakers,
+    pub extensions: Extensions,
     /// What shadow copies showed.
     pub parity: parity::Board,
     /// Where events are stored; absent where there is no state folder.
@@ -78,6 +80,7 @@ impl Plane {
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
             breakers: Breakers::default(),
+            extensions: Extensions::default(),
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
