@@ -239,13 +239,22 @@ async fn send_fresh(
     }
 }
 
-/// Opens a connection and drives it in the background until it ends.
-async fn connect(address: &Address, timeout: Duration) -> io::Result<Idle> {
+/// Opens a socket.
+///
+/// # Errors
+/// When nobody answers in time, or the address is off limits.
+pub(super) async fn open(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
     let stream = tokio::time::timeout(timeout, TcpStream::connect(&*address.0)).await??;
     if host::is_off_limits(stream.peer_addr()?.ip()) {
         return Err(io::Error::other("the upstream's name leads to an address that is off limits"));
     }
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Opens a connection and drives it in the background until it ends.
+async fn connect(address: &Address, timeout: Duration) -> io::Result<Idle> {
+    let stream = open(address, timeout).await?;
     let reused = Rc::new(Cell::new(false));
     let wire = Wire { io: TokioIo::new(stream), reused: Rc::clone(&reused) };
     let (sender, connection) = http1::Builder::new()

@@ -55,6 +55,14 @@ impl Share {
         self.share == Percent::ZERO
     }
 
+    /// Whether `key` is in, if that is so each time one asks; `None` where the dice decide.
+    pub fn settled(&self, key: Key<'_>) -> Option<bool> {
+        match (self.share, key) {
+            (Percent::ZERO | Percent::ALL, _) | (_, Key::Sticky(_)) => Some(self.includes(key)),
+            (_, Key::Random) => None,
+        }
+    }
+
     /// Whether `key` is in.
     pub fn includes(&self, key: Key<'_>) -> bool {
         match (self.share, key) {

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 
 /// The most bytes of a request's head, and of its target.
 pub(super) const MAX_HEAD: usize = 32 * 1024;
-const MAX_TARGET: usize = 8 * 1024;
+pub(super) const MAX_TARGET: usize = 8 * 1024;
 
 /// Checks a request's head, and prepares it for being forwarded for `peer`.
 ///
@@ -79,7 +79,7 @@ pub(super) fn with_path(uri: &Uri, path: &str) -> Result<Uri, Refusal> {
 }
 
 /// Whether everybody reads this path the same way.
-fn is_normal(path: &str) -> bool {
+pub(super) fn is_normal(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return false;
     };

@@ -28,7 +28,7 @@ use super::proxy::{self, Course};
 use super::refusal::Refusal;
 use super::table::{Handler, Signing};
 use super::trip::Trip;
-use super::verify::verify;
+use super::verify::{Lines, verify};
 use super::worker::Worker;
 use super::{delivery, dispatch};
 use crate::control::config::{CacheMode, InboxMode};
@@ -52,7 +52,7 @@ pub(super) async fn process(
         }
         Err(refusal) => return refusal.answer(trip),
     };
-    if let Err(refusal) = check(worker, &course.route.signing, &parts, &body) {
+    if let Err(refusal) = check(worker, &course.route.signing, &parts.headers, &body) {
         return refusal.answer(trip);
     }
     failpoint::hit(Point::EventChecked);
@@ -151,13 +151,18 @@ async fn store(
 }
 
 /// Checks the signature, if the route asks for one.
-fn check(worker: &Worker, signing: &Signing, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check(
+    worker: &Worker,
+    signing: &Signing,
+    headers: &impl Lines,
+    body: &[u8],
+) -> Result<(), Refusal> {
     match signing {
         Signing::Unchecked => Ok(()),
         Signing::Impossible => Err(Refusal::Unverifiable),
         Signing::Checked(platform, secret) => {
             let now_ms = worker.plane.clock.wall().timestamp_millis();
-            let signed = |secret| verify(*platform, secret, &parts.headers, body, now_ms).is_ok();
+            let signed = |secret| verify(*platform, secret, headers, body, now_ms).is_ok();
             if secret.accepted().any(signed) { Ok(()) } else { Err(Refusal::Unverified) }
         }
     }

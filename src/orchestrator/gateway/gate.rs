@@ -72,7 +72,7 @@ impl Gate {
     ///
     /// `workers` event workers are shared out over `gates` gates.
     pub(super) async fn enter(&self, workers: u32, gates: u32) -> Option<Pass> {
-        let capacity = workers.saturating_mul(EVENTS_PER_WORKER).div_ceil(gates.max(1)).max(1);
+        let capacity = capacity(workers, gates);
         self.resize(capacity);
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
         let inside = Inside(Arc::clone(&self.inside));
@@ -82,6 +82,14 @@ impl Gate {
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = tokio::time::timeout(MAX_WAIT, permit).await.ok()?.ok()?;
         Some(Pass { _inside: inside, _permit: permit })
+    }
+
+    /// Lets an event in if there is room for it at once.
+    pub(super) fn enter_now(&self, workers: u32, gates: u32) -> Option<Pass> {
+        self.resize(capacity(workers, gates));
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        self.inside.fetch_add(1, Ordering::Relaxed);
+        Some(Pass { _inside: Inside(Arc::clone(&self.inside)), _permit: permit })
     }
 
     /// Adds or takes away permits. Those in use cannot be taken: the rest follows at later calls.
@@ -95,6 +103,11 @@ impl Gate {
             self.capacity.set(now - u32::try_from(forgotten).unwrap_or(0));
         }
     }
+}
+
+/// How many events one of `gates` gates lets in at once.
+fn capacity(workers: u32, gates: u32) -> u32 {
+    workers.saturating_mul(EVENTS_PER_WORKER).div_ceil(gates.max(1)).max(1)
 }
 
 #[cfg(test)]

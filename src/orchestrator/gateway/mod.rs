@@ -19,6 +19,7 @@ pub(crate) mod body;
 pub mod delivery;
 pub(crate) mod dispatch;
 mod event;
+mod fastpath;
 mod forward;
 pub mod gate;
 pub mod headers;

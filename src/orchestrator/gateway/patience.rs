@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -66,14 +67,14 @@ impl Patience {
     }
 
     /// Bytes have come.
-    fn heard(&self) {
+    pub(super) fn heard(&self) {
         if matches!(self.0.phase.get(), Phase::Resting(_)) {
             self.0.phase.set(Phase::Head(Instant::now()));
         }
     }
 
     /// Bytes were taken, or there is no room for them.
-    fn wrote(&self, taken: bool) {
+    pub(super) fn wrote(&self, taken: bool) {
         if taken {
             self.0.blocked.set(None);
         } else if self.0.blocked.get().is_none() {
@@ -98,12 +99,15 @@ impl Patience {
 /// A client's socket, which tells when it is heard from.
 pub(super) struct Wire {
     io: TokioIo<TcpStream>,
+    /// What has been read from it already.
+    before: Bytes,
     patience: Patience,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
-        Self { io: TokioIo::new(stream), patience }
+    /// A socket of which `before` has been read already.
+    pub(super) fn new(stream: TcpStream, before: Bytes, patience: Patience) -> Self {
+        Self { io: TokioIo::new(stream), before, patience }
     }
 }
 
@@ -111,8 +115,13 @@ impl Read for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let most = self.before.len().min(buf.remaining());
+            buf.put_slice(&self.before.split_to(most));
+            return Poll::Ready(Ok(()));
+        }
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
         self.patience.heard();
         Poll::Ready(read)

@@ -1,5 +1,7 @@
 //! Answers that the gateway gives by itself: short, plain, and silent about what is behind it.
 
+use std::io::Write;
+
 use bytes::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
@@ -90,6 +92,26 @@ impl Refusal {
     /// What the client is told.
     pub(super) fn text(self) -> &'static str {
         self.status_and_text().1.trim_end()
+    }
+
+    /// Writes the same answer as bytes. Returns whether the connection ends with it.
+    pub(super) fn write(self, out: &mut Vec<u8>) -> bool {
+        let (status, text) = self.status_and_text();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let retry = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "retry-after: 1\r\n",
+            _ => "",
+        };
+        let close = if self.leaves_body() { "connection: close\r\n" } else { "" };
+        let written = write!(
+            out,
+            "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\n{retry}{close}\
+             content-length: {}\r\n\r\n{text}",
+            status.as_u16(),
+            text.len()
+        );
+        written.expect("a vector takes what it is given");
+        self.leaves_body()
     }
 
     /// The answer, which ends the trip.

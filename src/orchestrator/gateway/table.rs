@@ -200,6 +200,11 @@ impl Route {
         }
     }
 
+    /// The header whose value decides percentages.
+    pub(super) fn sticky(&self) -> Option<&HeaderName> {
+        self.sticky.as_ref()
+    }
+
     /// The value that decides percentages for a request, if it has one.
     pub(super) fn sticky_value(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         headers.get(self.sticky.as_ref()?).cloned()

@@ -25,6 +25,26 @@ const LINEAR_PAST_MS: i64 = 8 * 3_600_000;
 /// How far ahead Linear's clock may be, as in its SDK.
 const LINEAR_FUTURE_MS: i64 = 60_000;
 
+/// The lines of a request's head, however they are held.
+pub trait Lines {
+    /// The one value of a header; `None` where there is none, or more than one.
+    fn only(&self, name: &str) -> Option<&[u8]>;
+
+    /// Whether there is such a header at all.
+    fn contains(&self, name: &str) -> bool;
+}
+
+impl Lines for HeaderMap {
+    fn only(&self, name: &str) -> Option<&[u8]> {
+        let mut values = self.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.contains_key(name)
+    }
+}
+
 /// The event is not proven to come from the platform. Deliberately without detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unverified;
@@ -37,7 +57,7 @@ pub struct Unverified;
 pub fn verify(
     platform: Platform,
     secret: &Secret,
-    headers: &HeaderMap,
+    headers: &impl Lines,
     body: &[u8],
     now_ms: WallMs,
 ) -> Result<(), Unverified> {
@@ -91,7 +111,7 @@ fn keyed(secret: &Secret, parts: &[&[u8]]) -> Hmac<Sha256> {
 }
 
 /// When Linear signed, in milliseconds: in the body, else in a header, else not at all.
-fn linear_time(headers: &HeaderMap, body: &[u8]) -> Result<Option<i64>, Unverified> {
+fn linear_time(headers: &impl Lines, body: &[u8]) -> Result<Option<i64>, Unverified> {
     #[derive(Deserialize)]
     struct Signed {
         #[serde(rename = "webhookTimestamp")]
@@ -99,7 +119,7 @@ fn linear_time(headers: &HeaderMap, body: &[u8]) -> Result<Option<i64>, Unverifi
     }
     let signed = serde_json::from_slice(body).map_or(None, |signed: Signed| signed.time);
     match signed {
-        None if headers.contains_key("linear-timestamp") => {
+        None if headers.contains("linear-timestamp") => {
             digits(only(headers, "linear-timestamp")?).map(Some)
         }
         time => Ok(time),
@@ -110,13 +130,11 @@ fn within(age_ms: i64, past_ms: i64, future_ms: i64) -> Result<(), Unverified> {
     if (-future_ms..=past_ms).contains(&age_ms) { Ok(()) } else { Err(Unverified) }
 }
 
-/// The one value of a header.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unverified> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().map_err(|_| Unverified),
-        _ => Err(Unverified),
-    }
+/// The one value of a header, which is visible ASCII.
+fn only<'a>(headers: &'a impl Lines, name: &str) -> Result<&'a str, Unverified> {
+    let value = headers.only(name).ok_or(Unverified)?;
+    let plain = value.iter().all(|b| matches!(b, b'\t' | 0x20..=0x7e));
+    if plain { std::str::from_utf8(value).map_err(|_| Unverified) } else { Err(Unverified) }
 }
 
 /// A number in digits alone: `parse` would take a sign.

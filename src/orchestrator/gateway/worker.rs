@@ -1,6 +1,6 @@
 //! One gateway worker: a thread, its runtime, its listener, its connections.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::admit::MAX_HEAD;
+use super::fastpath::{self, Left, Links, Scratch};
 use super::gate::Gate;
 use super::intake::Intake;
 use super::patience::{Patience, Wire};
@@ -56,6 +57,9 @@ pub(super) struct Worker {
     pub(super) gates: u32,
     pub(super) intake: Intake,
     pub(super) shadow: Shadow,
+    /// Of the short way.
+    pub(super) links: RefCell<Links>,
+    pub(super) scratch: RefCell<Scratch>,
     connections: Cell<usize>,
     /// Told whenever a connection ends.
     ended: Notify,
@@ -94,6 +98,8 @@ impl Worker {
             gates,
             intake: Intake::default(),
             shadow: Shadow::default(),
+            links: RefCell::default(),
+            scratch: RefCell::default(),
             connections: Cell::new(0),
             ended: Notify::new(),
             plane,
@@ -107,7 +113,7 @@ async fn serve(
     worker: Rc<Worker>,
     mut stopping: watch::Receiver<Option<Duration>>,
 ) {
-    let sweeper = tokio::task::spawn_local(sweep(worker.pool.clone()));
+    let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     let stop = stopping.clone();
     tokio::select! {
         biased;
@@ -184,6 +190,11 @@ async fn connection(
     stream.set_nodelay(true)?;
     let peer = HeaderValue::try_from(stream.peer_addr()?.ip().to_canonical().to_string())?;
     let patience = Patience::new();
+    let (stream, before) =
+        match fastpath::serve(worker, stream, peer.as_bytes(), &patience, &mut stop).await? {
+            Left::Ended => return Ok(()),
+            Left::HandedOver(stream, before) => (stream, before),
+        };
     let service = service_fn(|request| {
         let answer = proxy::serve(Rc::clone(worker), peer.clone(), patience.clone(), request);
         async {
@@ -198,7 +209,7 @@ async fn connection(
         .preserve_header_case(true)
         // The answer is the upstream's, with the date that it gave it, if any.
         .auto_date_header(false)
-        .serve_connection(Wire::new(stream, patience.clone()), service);
+        .serve_connection(Wire::new(stream, before, patience.clone()), service);
     let mut serving = pin!(serving);
     let mut run_out = pin!(patience.run_out());
     tokio::select! {
@@ -215,11 +226,12 @@ async fn connection(
     }
 }
 
-async fn sweep(pool: Pool) {
+async fn sweep(worker: Rc<Worker>) {
     let mut ticks = time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        pool.sweep();
+        worker.pool.sweep();
+        worker.links.borrow_mut().sweep();
     }
 }
