@@ -9,4 +9,5 @@ mod harness;
 mod limits;
 mod pass_through;
 mod reads;
+mod short_way;
 mod smuggling;

@@ -19,6 +19,7 @@ use super::reply::{self, Read, Reply};
 use super::{Lane, Scratch, Sent};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::gateway::refusal::Refusal;
+use crate::orchestrator::gateway::trip::Trip;
 
 /// What becomes of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,10 @@ impl Lane<'_> {
         let (link, keeps) = loop {
             match poll_fn(|cx| self.poll_answer(cx, &mut sent, &mut early)).await {
                 Progress::Head => {}
-                Progress::Refused(refusal) => return self.refuse(refusal, sent.trip).await,
+                Progress::Refused(refusal) => {
+                    let Some(trip) = sent.trip else { return Ok(After::End) };
+                    return self.refuse(refusal, trip).await;
+                }
                 Progress::Gone(error) => return Err(error),
                 Progress::Given { keeps } => break (sent.link, keeps),
                 Progress::Rest(rest) => match self.rest(&mut sent, *rest).await? {
@@ -117,17 +121,28 @@ impl Lane<'_> {
         failpoint::hit(Point::GatewayAnswered);
         let body = &bytes[reply.length..];
         let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        sent.trip.answer(status);
+        if let Some(trip) = &mut sent.trip {
+            trip.answer(status);
+        }
         failpoint::hit(Point::GatewayReplies);
-        Poll::Ready(self.give(cx, reply, head, body))
+        Poll::Ready(self.give(cx, &mut sent.trip, reply, head, body))
     }
 
-    /// Writes the head and what has come of the body.
-    fn give(&mut self, cx: &mut Context<'_>, reply: Reply, head: &[u8], body: &[u8]) -> Progress {
+    /// Writes the head and what has come of the body. As in the general path, a trip ends with
+    /// the last byte that is there to be written.
+    fn give(
+        &mut self,
+        cx: &mut Context<'_>,
+        trip: &mut Option<Trip>,
+        reply: Reply,
+        head: &[u8],
+        body: &[u8],
+    ) -> Progress {
         let Reply { mut framing, chunks, keeps, .. } = reply;
         if let Framing::Length(length) = framing
             && length == body.len() as u64
         {
+            drop(trip.take());
             let written = match self.poll_write(cx, &[IoSlice::new(head), IoSlice::new(body)]) {
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(error)) => return Progress::Gone(error),
@@ -157,6 +172,9 @@ impl Lane<'_> {
         let Rest { mut out, mut framing, chunks, mut keeps } = rest;
         let mut input = Vec::new();
         loop {
+            if framing.is_ended() {
+                drop(sent.trip.take());
+            }
             self.write_all(&out).await?;
             out.clear();
             if framing.is_ended() {
@@ -175,6 +193,7 @@ impl Lane<'_> {
             });
             match read.await {
                 Ok(0) if framing == Framing::UntilClose => {
+                    drop(sent.trip.take());
                     self.write_all(b"0\r\n\r\n").await?;
                     return Ok(Some(false));
                 }
@@ -187,7 +206,9 @@ impl Lane<'_> {
                 _ => break,
             }
         }
-        sent.trip.cut();
+        if let Some(trip) = &mut sent.trip {
+            trip.cut();
+        }
         Ok(None)
     }
 }

@@ -157,7 +157,8 @@ enum Next {
 struct Sent {
     link: TcpStream,
     upstream: Arc<Upstream>,
-    trip: Trip,
+    /// Until the answer has ended.
+    trip: Option<Trip>,
     to_head: bool,
 }
 
@@ -281,7 +282,7 @@ impl Lane<'_> {
             match timeout_at(deadline, deliver(&way.upstream, &message, at.take())).await {
                 Ok(Ok(link)) => {
                     self.deadline.set(deadline);
-                    return Ok(Sent { link, upstream: way.upstream, trip, to_head });
+                    return Ok(Sent { link, upstream: way.upstream, trip: Some(trip), to_head });
                 }
                 Ok(Err(Undelivered::Unreached(error))) if !begun => {
                     tracing::debug!(upstream = %way.upstream, %error, "failed to reach it");
@@ -303,13 +304,12 @@ impl Lane<'_> {
     }
 
     /// Gives the gateway's own answer.
-    async fn refuse(&mut self, refusal: Refusal, trip: Trip) -> io::Result<After> {
+    async fn refuse(&mut self, refusal: Refusal, mut trip: Trip) -> io::Result<After> {
         let mut out = Vec::with_capacity(256);
         let ends = refusal.write(&mut out);
-        let mut trip = trip;
         trip.answer(refusal.status());
-        self.write_all(&out).await?;
         drop(trip);
+        self.write_all(&out).await?;
         Ok(if ends { After::End } else { After::Rest })
     }
 
@@ -355,6 +355,7 @@ fn send_now(
         let parts = [IoSlice::new(head), IoSlice::new(plain.body)];
         match Pin::new(&mut link).poll_write_vectored(cx, &parts) {
             Poll::Ready(Ok(all)) if all == head.len() + plain.body.len() => {
+                let trip = Some(trip);
                 return Next::Sent(Sent { link, upstream: way.upstream, trip, to_head });
             }
             Poll::Ready(Ok(some)) if some > 0 => {
