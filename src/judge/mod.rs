@@ -9,6 +9,7 @@ pub mod criterion;
 pub mod guard;
 pub mod limit;
 pub mod metric;
+pub mod stats;
 pub mod verdict;
 
 pub use limit::Limit;
