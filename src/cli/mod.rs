@@ -2,6 +2,7 @@
 
 pub mod asks;
 pub mod backup;
+pub mod canary;
 pub mod completions;
 pub mod events;
 pub mod flags;
@@ -110,6 +111,7 @@ pub enum Command {
     Events(events::Args),
     Flags(flags::Args),
     Shadow(shadow::Args),
+    Canary(canary::Args),
     Completions(completions::Args),
 }
 
@@ -173,6 +175,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Events(args) => events::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
+        Command::Canary(args) => canary::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

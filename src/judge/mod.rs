@@ -4,6 +4,7 @@
 //! phase. Nothing in here does I/O or reads a clock.
 
 pub mod armed;
+pub mod arms;
 pub mod canary;
 pub mod criterion;
 pub mod guard;

@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod backup;
 mod bad_input;
+mod canary;
 mod completions;
 mod control;
 mod cut_off;

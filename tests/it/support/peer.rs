@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 5] = [
     Peer {
         name: "uvicorn",
         probe: || imports("fastapi, uvicorn"),
@@ -32,6 +32,11 @@ const PEERS: [Peer; 4] = [
         name: "openfeature",
         probe: || imports("openfeature, openfeature.contrib.provider.ofrep"),
         install: "pip install -r tests/openfeature/requirements.txt",
+    },
+    Peer {
+        name: "scipy",
+        probe: || imports("scipy.stats"),
+        install: "pip install -r tests/scipy/requirements.txt",
     },
     Peer {
         name: "promtool",
