@@ -502,6 +502,11 @@ fn kept_token(folder: &Path) -> Result<Secret> {
             .hint("name a writable folder with `--state DIR`, or a token with `--token REF`")
     };
     crate::orchestrator::store::prepare(folder).map_err(|error| fault(&error))?;
+    // A name more is what an interrupted start has left.
+    if path.is_symlink() {
+        return Err(Failure::new(Code::Failure, format!("`{}` is a link", path.display()))
+            .hint("name where the token really is with `--token file:PATH`"));
+    }
     if !path.exists() {
         make_token(folder, &path).map_err(|error| fault(&error))?;
     }

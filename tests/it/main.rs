@@ -41,3 +41,4 @@ mod status;
 mod suites;
 mod taking_up;
 mod tour;
+mod transport;
