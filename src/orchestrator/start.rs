@@ -32,7 +32,7 @@ use crate::ids::random_hex;
 use crate::secret::{Rotating, Secret, SecretRef};
 
 /// How long the store of a process that gives it free is waited for, and how often it is tried.
-const HANDED_OVER: Duration = Duration::from_secs(10);
+const HANDED_OVER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long stored events that are with a handler, and control requests, may take at a hand-over.
 const RELEASE: Duration = Duration::from_secs(10);
@@ -302,10 +302,15 @@ impl Orchestrator {
         if let Some(office) = &self.office {
             office.shut(drain);
         }
-        if let Some(gateway) = self.gateway.take() {
+        let gateway = self.gateway.take().map(|mut gateway| {
+            gateway.shut(drain);
+            gateway
+        });
+        // First what another process may be waiting for: the store.
+        self.office = None;
+        if let Some(gateway) = gateway {
             gateway.stop(drain);
         }
-        self.office = None;
         if let Some(disk) = self.disk.take() {
             self.furniture.inbox.close();
             let _ = disk.join();

@@ -114,12 +114,17 @@ impl Gateway {
         &self.listeners
     }
 
-    /// Stops accepting, lets requests in flight end within `drain`, and returns when all threads
-    /// have ended. What is not done by then is cut off.
-    pub fn stop(mut self, drain: Duration) {
+    /// Stops accepting, and lets requests in flight take up to `drain`. Returns at once.
+    pub fn shut(&mut self, drain: Duration) {
         // The port is free when the last of a listener's copies is closed.
         self.listeners.clear();
         self.stop.send_replace(Some(drain));
+    }
+
+    /// Stops accepting, lets requests in flight end within `drain`, and returns when all threads
+    /// have ended. What is not done by then is cut off.
+    pub fn stop(mut self, drain: Duration) {
+        self.shut(drain);
         for worker in self.workers {
             if worker.join().is_err() {
                 tracing::error!("a gateway worker had panicked");

@@ -3,11 +3,14 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
+use rustix::process::{PidfdFlags, pidfd_open};
 
 /// The most sockets of one message: what Linux allows.
 pub(super) const MOST: usize = 253;
@@ -49,6 +52,20 @@ pub(super) fn receive(
         }
     }
     Ok(got.bytes)
+}
+
+/// A handle on the process at the other end, to wait for its end; `None` where it has ended already,
+/// or the system has no such handles.
+pub(super) fn process(stream: impl AsFd) -> Option<OwnedFd> {
+    let pid = sockopt::socket_peercred(stream).ok()?.pid;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Waits until a process has ended, and with it all that it had open.
+pub(super) fn ended(process: &OwnedFd, patience: Duration) {
+    let patience = Timespec::try_from(patience).ok();
+    // Who waits in vain finds out by what is still taken.
+    let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], patience.as_ref());
 }
 
 /// Whether the process at the other end runs as the same user.

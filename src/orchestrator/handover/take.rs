@@ -56,11 +56,22 @@ pub fn take(folder: &Path, force: bool) -> Result<Option<Predecessor>, TakeError
         return Err(TakeError::Stranger);
     }
     stream.set_write_timeout(Some(STEP))?;
+    let its_process = channel::process(&stream);
     let mut process =
         Predecessor { stream, unread: Vec::new(), pid: 0, sockets: None, gone: false };
-    process.say(&Ask::Prepare { version: VERSION, pid: std::process::id(), force })?;
     let mut received = Vec::new();
-    let Some(reply) = process.hear(STEP, &mut received)? else { return Ok(None) };
+    let prepare = Ask::Prepare { version: VERSION, pid: std::process::id(), force };
+    let reply = match process.say(&prepare) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => None,
+        said => said.map_err(TakeError::from).and_then(|()| process.hear(STEP, &mut received))?,
+    };
+    let Some(reply) = reply else {
+        // It has died this moment: its port and its lock are free when all of it has.
+        if let Some(its_process) = its_process {
+            channel::ended(&its_process, STEP);
+        }
+        return Ok(None);
+    };
     let Reply::Offered { pid, events } = accepted(reply)? else { return Err(unexpected()) };
     if received.len() != events + 1 || events == 0 {
         return Err(unexpected());

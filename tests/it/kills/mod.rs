@@ -197,6 +197,10 @@ fn copy(from: &Path, to: &Path) {
     DirBuilder::new().mode(0o700).create(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
+        // A socket is nobody's content.
+        if !entry.file_type().unwrap().is_file() {
+            continue;
+        }
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }

@@ -1,10 +1,11 @@
 //! How many connections there may be, and whose; and what slow ones cost.
 
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ctx::control::config::Network;
+use ctx::control::config::{Network, Upstream};
 use ctx::rehearsal::legacy::Legacy;
 use socket2::{Domain, Socket, Type};
 
@@ -117,18 +118,99 @@ fn a_thousand_slow_connections_cost_little_and_hurt_nobody() {
         .collect();
     callers.go_on();
     let during = resident_kb(serve.id());
+    assert_eq!(asked(&serve.control, "/v1/state").unwrap().0, 200, "an operator gets in");
     callers.go_on();
     let seen = callers.stop();
     assert_eq!(seen.failures, Vec::<String>::new(), "of {}", seen.acknowledged.len());
     let grown = during.saturating_sub(before);
     assert!(grown < 96 * 1024, "1,000 slow connections take {grown} KB");
-    // Those that owe a head or a body are given up.
-    for stream in slow.into_iter().step_by(97) {
+    // Those that owe a head or a body are given up, and those that read nothing hold nothing.
+    for stream in
+        slow.into_iter().enumerate().filter(|(n, _)| n % 3 < 2).map(|(_, s)| s).step_by(61)
+    {
         stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
         let mut all = Vec::new();
-        if let Err(error) = stream.take(1 << 20).read_to_end(&mut all) {
-            let over = [ErrorKind::ConnectionReset, ErrorKind::WouldBlock];
-            assert!(over.contains(&error.kind()), "{error:?}");
-        }
+        let ended = stream.take(1 << 20).read_to_end(&mut all).map_err(|error| error.kind());
+        assert!(matches!(ended, Ok(_) | Err(ErrorKind::ConnectionReset)), "{ended:?}");
+    }
+}
+
+#[test]
+fn clients_that_read_no_large_answer_hold_little_of_it() {
+    let test = project();
+    let large = LargeApp::start(8 << 20);
+    let serve = start(&test, &large.legacy);
+    serve.set(|config| {
+        let app = Upstream::at(&format!("http://{}", large.addr));
+        config.upstreams.insert("legacy".to_owned(), app);
+    });
+    let before = resident_kb(serve.id());
+    let unread: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&serve.data).unwrap();
+            stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+            // The answer has begun.
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream.read_exact(&mut [0; 64]).unwrap();
+            stream
+        })
+        .collect();
+    let mut whole = from("127.0.0.1", &serve.data);
+    whole.get_mut().write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert_eq!(answer(&mut whole).unwrap().0, 200, "who reads gets all of it");
+    let grown = resident_kb(serve.id()).saturating_sub(before);
+    // 800 MB would have to be somewhere, if not with the app.
+    assert!(grown < 128 * 1024, "{grown} KB are held");
+    drop(unread);
+}
+
+#[test]
+fn a_redirect_is_the_senders_business() {
+    let test = project();
+    let (legacy, elsewhere) = (Legacy::start().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    elsewhere.set_nonblocking(true).unwrap();
+    let serve = start(&test, &legacy);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let to = elsewhere.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let head = format!("HTTP/1.1 302 Found\r\nlocation: http://{to}/\r\n");
+        let _ = stream.write_all(format!("{head}content-length: 0\r\n\r\n").as_bytes());
+    });
+    serve.set(|config| {
+        config.upstreams.insert("legacy".to_owned(), Upstream::at(&format!("http://{addr}")));
+    });
+    let mut stream = from("127.0.0.1", &serve.data);
+    stream.get_mut().write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert_eq!(answer(&mut stream).unwrap().0, 302);
+    let asked = elsewhere.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(asked, Err(ErrorKind::WouldBlock), "nobody went there");
+}
+
+/// An app whose one answer is large, and another that the orchestrator starts with.
+struct LargeApp {
+    addr: SocketAddr,
+    legacy: Legacy,
+}
+
+impl LargeApp {
+    fn start(bytes: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let body: Arc<[u8]> = vec![b'x'; bytes].into();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, body) = (stream.unwrap(), Arc::clone(&body));
+                std::thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let _ = stream.write_all(head.as_bytes());
+                    let _ = stream.write_all(&body);
+                });
+            }
+        });
+        Self { addr, legacy: Legacy::start().unwrap() }
     }
 }

@@ -95,11 +95,11 @@ fn a_browser_and_a_stranger_are_kept_out_and_a_write_is_json() {
         ("GET /livez HTTP/1.1\r\n", "host: localhost\r\norigin: null\r\n", 403),
         ("GET /v1/state HTTP/1.1\r\n", "host: evil.example\r\n", 403),
         ("GET /v1/state HTTP/1.1\r\n", "host: localhost\r\nhost: localhost\r\n", 403),
-        (post, "host: localhost\r\ncontent-length: 2\r\n", 415),
-        (post, "host: localhost\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n", 415),
-        (post, "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n", 200),
+        (post, "host: localhost\r\ncontent-length: 10\r\n", 415),
+        (post, "host: localhost\r\ncontent-type: text/plain\r\ncontent-length: 10\r\n", 415),
+        (post, "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n", 200),
     ] {
-        let body = if request == post { "{}" } else { "" };
+        let body = if request == post { "{\"ids\":[]}" } else { "" };
         let text = format!("{request}{headers}{auth}\r\n{body}");
         let (status, _) = say(&mut connect(&serve), &text).unwrap();
         assert_eq!(status, expect, "{text}");

@@ -1,5 +1,6 @@
 //! Zero: no request fails, whatever an operator does to the service.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ctx::control::config::{InboxMode, flag};
@@ -10,7 +11,8 @@ use rustix::process::Signal;
 use super::callers::Callers;
 use super::{asked, project};
 use crate::support::serve::{Serve, TOKEN};
-use crate::support::until;
+use crate::support::uvicorn::Uvicorn;
+use crate::support::{block_on, until};
 
 #[test]
 fn no_request_fails_through_changes_restarts_and_new_secrets() {
@@ -61,6 +63,27 @@ fn no_request_fails_through_changes_restarts_and_new_secrets() {
     });
     let log = std::fs::read_to_string(test.path("serve.log")).unwrap();
     assert!(!log.contains(TOKEN) && !log.contains("secret-1"), "no secret is logged");
+}
+
+#[test]
+fn no_request_of_a_real_app_fails_through_a_restart() {
+    let Some(app) = Uvicorn::start() else { return };
+    let test = project().env("CONTEXTEN_ENHANCED_MODE", "true");
+    let mut serve = Serve::start(&test, app.url());
+    let callers = Callers::start(&serve.data, "", 8);
+    for change in 0..3 {
+        serve.set(|config| turn(config, change));
+        serve.hand_over(&test);
+        callers.go_on();
+    }
+    let seen = callers.stop();
+    assert_eq!(seen.failures, Vec::<String>::new(), "of {}", seen.acknowledged.len());
+    let handled = || block_on(app.handled());
+    let lost = |handled: &HashMap<String, u64>| {
+        seen.acknowledged.iter().filter(|id| !handled.contains_key(*id)).count()
+    };
+    until("every event is handled", || (lost(&handled()) == 0).then_some(()));
+    assert!(handled().values().all(|times| *times == 1), "and none of them twice");
 }
 
 /// One of seven changes: the inbox, the pool, the breakers and the cache come and go.
