@@ -65,6 +65,7 @@ fn main() -> Result<ExitCode> {
         legacy: legacy.url(),
         listen: anywhere,
         control: anywhere,
+        inherited: None,
         state_dir: folder.path().join("orchestrator"),
         token: token.clone(),
         tempo: Tempo::default(),

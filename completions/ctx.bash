@@ -3598,7 +3598,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__serve)
-            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --workers --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --take-over --force --workers --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -171,6 +171,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand serve" -l reason -d 'Why this is
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l take-over -d 'Take the place of the `ctx serve` that has the state folder, without a request lost; start as ever if none has'
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l force -d 'Take over even while a phase is in flight: what is provisional is reverted'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'

@@ -7,10 +7,14 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
@@ -19,13 +23,14 @@ use crate::control::config::{Mode, Platform};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
+use crate::orchestrator::handover::{self, Door, Given, Predecessor, TakeError, Visitor};
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
 use crate::secret::{Secret, SecretError, SecretRef};
 use crate::settings::environment;
 
-/// How long requests in flight may take after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How often a process that serves without its state tries to open it.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Run an orchestrator: the event gateway and the control API
 ///
@@ -34,12 +39,14 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// `CONTEXTEN_ENHANCED_MODE` and `CONTEXTEN_LEGACY_FALLBACK` (true or false) change that first
 /// configuration; `CTX_LOG` sets what is logged, such as `debug` or `ctx=trace`.
 ///
-/// SIGTERM lets requests in flight finish, for at most 25 seconds. SIGHUP reads the secrets of
+/// SIGTERM makes `/readyz` say 503, and after a second lets requests in flight finish, for at most
+/// 25 seconds (`limits.drain_delay` and `limits.drain` of the configuration). SIGHUP reads the secrets of
 /// webhooks and the token again, and nothing else; what was good before stays good until the next
-/// SIGHUP, so that a secret can be replaced without refusing anybody.
+/// SIGHUP, so that a secret can be replaced without refusing anybody. `--take-over` restarts without
+/// refusing anybody.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx serve --legacy http://127.0.0.1:8000\n  ctx serve --legacy http://127.0.0.1:8000 --github-secret env:GITHUB_SECRET"
+    after_help = "Examples:\n  ctx serve --legacy http://127.0.0.1:8000\n  ctx serve --legacy http://127.0.0.1:8000 --github-secret env:GITHUB_SECRET\n  ctx serve --legacy http://127.0.0.1:8000 --take-over"
 )]
 pub struct Args {
     /// The legacy app
@@ -61,6 +68,13 @@ pub struct Args {
     /// A token that may evaluate flags (OFREP) and nothing else, as `env:NAME` or `file:PATH`
     #[arg(long, value_name = "REF")]
     flags_token: Option<String>,
+    /// Take the place of the `ctx serve` that has the state folder, without a request lost; start as
+    /// ever if none has
+    #[arg(long)]
+    take_over: bool,
+    /// Take over even while a phase is in flight: what is provisional is reverted
+    #[arg(long, requires = "take_over")]
+    force: bool,
     /// Threads that handle events [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
@@ -75,12 +89,15 @@ pub struct Args {
     linear_secret: Option<String>,
 }
 
-/// Serves until SIGTERM or SIGINT, then lets requests in flight finish.
+/// Serves until SIGTERM or SIGINT, or until another process takes over; then lets requests in
+/// flight finish.
 ///
 /// # Errors
 /// When the orchestrator cannot start.
 pub fn run(args: Args, context: &Context) -> Result<Code> {
     log();
+    // What SQLite and others make is private, too.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let initial = initial(&args, environment)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let source = TokenSource::of(&args);
@@ -94,10 +111,15 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let mut signals = runtime.block_on(async { Signals::listen() }).map_err(|error| {
         Failure::new(Code::Failure, "failed to listen for signals").because(&error)
     })?;
-    let orchestrator = Orchestrator::start(Options {
+    let mut predecessor = predecessor(&args)?;
+    let release = predecessor.as_mut().map(Predecessor::release).transpose();
+    let inherited = release.map_err(|error| explain_handover(&error))?;
+    let state = args.state.clone();
+    let mut orchestrator = Orchestrator::start(Options {
         legacy: args.legacy,
         listen: args.listen,
         control: args.control,
+        inherited,
         state_dir: args.state,
         token,
         tempo: Tempo::default(),
@@ -108,27 +130,219 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         initial,
     })
     .map_err(|error| explain(&error))?;
+    let mut others = Others { state, door: None, farewell: None };
+    if let Some(predecessor) = predecessor {
+        context.ui.note(format!("taken over from process {}", predecessor.pid));
+        others.follow(&runtime, predecessor);
+    }
     failpoint::hit(Point::ServeStarted);
     announce(context, &orchestrator, &source);
     failpoint::hit(Point::ServeAnnounced);
-    while runtime.block_on(signals.next()) == Asked::Reload {
-        let token = source.read().inspect_err(|failure| {
-            tracing::error!(%failure, why = failure.why.join(": "), "the token stays as it is");
-        });
-        orchestrator.reload_secrets(token.ok());
+    let gone = attend(&runtime, &mut signals, &mut others, &mut orchestrator, &source);
+    match &gone {
+        Some(Given::Gone { pid, .. }) => context
+            .ui
+            .note(format!("process {pid} has taken over; requests in flight may finish here")),
+        _ => {
+            context
+                .ui
+                .note("stopping: requests in flight may finish; a second signal stops at once");
+        }
     }
-    context.ui.note("stopping: requests in flight may finish; a second signal stops at once");
+    drop(others);
     failpoint::hit(Point::ServeDrains);
-    let stopping = runtime.spawn_blocking(move || orchestrator.stop(DRAIN));
+    let limits = orchestrator.plane().active().config.limits.clone();
+    orchestrator.plane().leaving.store(true, Ordering::Relaxed);
+    // A load balancer needs a while to hear of it; a process that has taken over has been heard.
+    let delay = if gone.is_some() { Duration::ZERO } else { limits.drain_delay };
     runtime.block_on(async {
+        let stopping = async {
+            sleep(delay).await;
+            let stop = move || orchestrator.stop(limits.drain);
+            let _ = tokio::task::spawn_blocking(stop).await;
+        };
         tokio::select! {
-            _ = stopping => {}
+            () = stopping => {}
             () = signals.stop() => {}
         }
     });
     failpoint::hit(Point::ServeDrained);
     runtime.shutdown_background();
     Ok(Code::Done)
+}
+
+/// Serves until it is asked to stop, or another process has taken over.
+fn attend(
+    runtime: &Runtime,
+    signals: &mut Signals,
+    others: &mut Others,
+    orchestrator: &mut Orchestrator,
+    source: &TokenSource,
+) -> Option<Given> {
+    loop {
+        let has_state = orchestrator.has_state();
+        if has_state {
+            others.open_door(runtime);
+        }
+        let happened = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                asked = signals.next() => Happened::Asked(asked),
+                happened = others.next() => happened,
+                () = sleep(RETRY), if !has_state => Happened::Orphaned,
+            }
+        });
+        match happened {
+            Happened::Asked(Asked::Stop) => return None,
+            Happened::Asked(Asked::Reload) => {
+                let token = source.read().inspect_err(|failure| {
+                    tracing::error!(%failure, why = failure.why.join(": "), "the token stays as it is");
+                });
+                orchestrator.reload_secrets(token.ok());
+            }
+            Happened::Alone => orchestrator.recount(),
+            Happened::Knocked(visitor) => {
+                let given = runtime.block_on(async {
+                    tokio::select! {
+                        given = handover::give(visitor, orchestrator) => Some(given),
+                        () = signals.stop() => None,
+                    }
+                });
+                match given {
+                    None => return None,
+                    Some(gone @ Given::Gone { .. }) => return Some(gone),
+                    Some(Given::Kept) => {}
+                    Some(Given::Orphaned) => reclaim(others, orchestrator),
+                }
+            }
+            Happened::Orphaned => reclaim(others, orchestrator),
+        }
+    }
+}
+
+/// Opens the state again after a hand-over that has failed.
+fn reclaim(others: &mut Others, orchestrator: &mut Orchestrator) {
+    match orchestrator.resume() {
+        Ok(()) => tracing::warn!("the hand-over has failed: this process serves on"),
+        Err(error) => {
+            let failure = explain(&error);
+            let (why, hint) = (failure.why.join(": "), failure.hints.join("; "));
+            tracing::error!(why, hint, "events are served, and nothing can be changed");
+        }
+    }
+    // The other one may have put a door of its own there.
+    others.door = None;
+}
+
+/// The process that serves the state folder, if this one is to take over from it.
+fn predecessor(args: &Args) -> Result<Option<Predecessor>> {
+    if !args.take_over {
+        return Ok(None);
+    }
+    let taken =
+        handover::take(&args.state, args.force).map_err(|error| explain_handover(&error))?;
+    let Some(sockets) = taken.as_ref().and_then(Predecessor::sockets) else { return Ok(taken) };
+    let differs = |wanted: SocketAddr, listener: &std::net::TcpListener| {
+        let there = listener.local_addr().ok()?;
+        let same = wanted == there || (wanted.port() == 0 && wanted.ip() == there.ip());
+        (!same).then_some(there)
+    };
+    let pairs = [
+        ("--listen", args.listen, sockets.events.first()),
+        ("--control", args.control, Some(&sockets.control)),
+    ];
+    for (flag, wanted, listener) in pairs {
+        if let Some(there) = listener.and_then(|listener| differs(wanted, listener)) {
+            let what =
+                format!("`{flag}` is {wanted}, and the process that serves listens on {there}");
+            return Err(Failure::new(Code::Refused, what).hint(format!(
+                "a hand-over keeps the addresses: `{flag} {there}`, or stop the other one first"
+            )));
+        }
+    }
+    Ok(taken)
+}
+
+fn explain_handover(error: &TakeError) -> Failure {
+    let failure = Failure::new(Code::Failure, "failed to take over").because(error);
+    match error {
+        TakeError::Refused { forcible: true, .. } => Failure { code: Code::Refused, ..failure }
+            .hint("wait until the phase has ended: `ctx status` says when")
+            .hint("or add `--force`: a restart reverts what is provisional, and voids leases"),
+        TakeError::Refused { .. } | TakeError::Stranger => {
+            Failure { code: Code::Refused, ..failure }
+        }
+        TakeError::Io(_) => {
+            failure.hint("the process that serves goes on; see its log, or stop it and start anew")
+        }
+    }
+}
+
+/// Other processes of the same state folder: one that comes, and one that goes.
+struct Others {
+    state: PathBuf,
+    door: Option<Door>,
+    /// Closes when the process that this one has taken over from has ended.
+    farewell: Option<UnixStream>,
+}
+
+/// What a process that serves is told.
+enum Happened {
+    Asked(Asked),
+    Knocked(Visitor),
+    /// The process before this one has ended.
+    Alone,
+    /// It is time to try for the state again.
+    Orphaned,
+}
+
+impl Others {
+    /// Tells the process before this one that it may go, and listens for its end.
+    fn follow(&mut self, runtime: &Runtime, predecessor: Predecessor) {
+        let _inside = runtime.enter();
+        match predecessor.serving().and_then(|stream| stream.map(UnixStream::from_std).transpose())
+        {
+            Ok(farewell) => self.farewell = farewell,
+            Err(error) => tracing::warn!(%error, "the end of the other process is not heard"),
+        }
+    }
+
+    /// Lets a later process ask for the sockets. Without a door there is no hand-over, and
+    /// everything else works.
+    fn open_door(&mut self, runtime: &Runtime) {
+        if self.door.is_some() {
+            return;
+        }
+        let _inside = runtime.enter();
+        self.door = Door::open(&self.state)
+            .inspect_err(|error| tracing::warn!(%error, "no other process can take over"))
+            .ok();
+    }
+
+    /// Cancel safe.
+    async fn next(&mut self) -> Happened {
+        let Self { door, farewell, .. } = self;
+        let knock = async {
+            match door {
+                Some(door) => door.knock().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = async {
+            match farewell {
+                // It says nothing any more: whatever comes is the end.
+                Some(stream) => drop(stream.readable().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            visitor = knock => Happened::Knocked(visitor),
+            () = ended => {
+                *farewell = None;
+                Happened::Alone
+            }
+        }
+    }
 }
 
 fn announce(context: &Context, orchestrator: &Orchestrator, token: &TokenSource) {
@@ -288,6 +502,11 @@ fn kept_token(folder: &Path) -> Result<Secret> {
             .hint("name a writable folder with `--state DIR`, or a token with `--token REF`")
     };
     crate::orchestrator::store::prepare(folder).map_err(|error| fault(&error))?;
+    // A name more is what an interrupted start has left.
+    if path.is_symlink() {
+        return Err(Failure::new(Code::Failure, format!("`{}` is a link", path.display()))
+            .hint("name where the token really is with `--token file:PATH`"));
+    }
     if !path.exists() {
         make_token(folder, &path).map_err(|error| fault(&error))?;
     }
@@ -348,12 +567,15 @@ fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure
             failure.hint("see to the disk, then start it again; what was answered is kept")
         }
         StoreError::Locked(_) => Failure { code: Code::Locked, ..failure }
-            .hint("stop the other one, or name another folder with `--state DIR`"),
+            .hint("take its place with `--take-over`, or name another folder with `--state DIR`"),
         StoreError::Io { .. } => failure.hint("name a writable folder with `--state DIR`"),
         StoreError::Exposed { .. } => failure.hint(format!(
             "`chmod 700 {}`, or name another folder with `--state DIR`",
             folder.display()
         )),
+        StoreError::Strange { .. } => failure.hint(
+            "remove it if it is not yours to keep, or name another folder with `--state DIR`",
+        ),
         StoreError::Newer { .. } => failure.hint("run the ctx that wrote it, or a newer one"),
         StoreError::Altered { .. }
         | StoreError::Damaged(_)

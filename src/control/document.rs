@@ -145,6 +145,9 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
         let (min, max) = (config.scaling.min, config.scaling.max);
         return broken(format!("scaling: needs 1 <= min <= max, not min {min} and max {max}"));
     }
+    if config.limits.connections == 0 || config.limits.connections_per_address == 0 {
+        return broken("limits: without a connection nobody is served".to_owned());
+    }
     if config.health.interval.is_zero() {
         return broken("health.interval must be longer than zero".to_owned());
     }

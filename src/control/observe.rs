@@ -28,9 +28,22 @@ pub struct Metrics {
     pub workers: u32,
     /// Answers in the cache now.
     pub cache_entries: u64,
+    /// Connections of senders.
+    #[serde(default)]
+    pub connections: Connections,
     /// Breakers of upstreams that were asked through one.
     #[serde(default)]
     pub breakers: Vec<BreakerView>,
+}
+
+/// Connections of senders: now, and those that were not kept since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Connections {
+    pub open: u64,
+    /// Closed at once: their address had as many as it may.
+    pub refused: u64,
+    /// Ended while they rested, to make room for others.
+    pub made_room: u64,
 }
 
 /// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.

@@ -7,6 +7,7 @@
 //! - [`plane`]: what both sides share.
 //! - [`gateway`], with [`flags`], [`split`], [`pool`], [`cache`] and [`metrics`]: the data plane.
 //! - [`control`] over [`store`]: who may change the configuration, and how.
+//! - [`handover`]: how a new process takes the place of an old one.
 //! - [`guarding`], [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
 pub mod breaker;
@@ -16,10 +17,12 @@ pub mod extensions;
 pub mod flags;
 pub mod gateway;
 pub mod guarding;
+pub mod handover;
 pub mod healing;
 pub mod health;
 pub mod inbox;
 pub mod metrics;
+mod office;
 pub mod parity;
 pub mod plane;
 pub mod pool;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::breaker::Breakers;
 use super::cache::Cache;
 use super::extensions::Extensions;
+use super::gateway::doors::Doors;
 use super::gateway::gate::Load;
 use super::gateway::keyring::Keyring;
 use super::gateway::table::Table;
@@ -20,7 +21,7 @@ use super::metrics::Registry;
 use super::parity;
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, flag};
-use crate::control::observe::Metrics;
+use crate::control::observe::{Connections, Metrics};
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ pub struct Plane {
     pub workers: AtomicU32,
     /// Events in flight against what the workers can carry: what scaling measures.
     pub load: Load,
+    /// Connections of senders.
+    pub doors: Arc<Doors>,
+    /// Whether it is about to stop, and so says that it is not ready.
+    pub leaving: AtomicBool,
     pool_generation: AtomicU64,
 }
 
@@ -85,6 +90,8 @@ impl Plane {
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
             load: Load::default(),
+            doors: Arc::default(),
+            leaving: AtomicBool::new(false),
             pool_generation: AtomicU64::new(0),
             clock,
             active: ArcSwap::new(active),
@@ -150,6 +157,11 @@ impl Plane {
         Metrics {
             workers: self.workers.load(Ordering::Relaxed),
             cache_entries: self.cache.len(),
+            connections: Connections {
+                open: self.doors.open(),
+                refused: self.doors.refused(),
+                made_room: self.doors.made_room(),
+            },
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             ..self.metrics.snapshot(from_ms, self.now_ms())
         }

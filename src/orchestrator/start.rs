@@ -11,26 +11,31 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 
 use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
-use super::control::server::{self, Shared, Token};
 use super::gateway::{self, Gateway};
-use super::guarding::{self, Board};
-use super::health::{self, Vitals};
+use super::handover::Sockets;
 use super::inbox::Inbox;
+use super::office::{Furniture, Office};
 use super::plane::{Active, Plane};
 use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
+use crate::control::wire::LeaseView;
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::secret::{Rotating, Secret, SecretRef};
+
+/// How long the store of a process that gives it free is waited for, and how often it is tried.
+const HANDED_OVER: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(10);
+/// How long stored events that are with a handler, and control requests, may take at a hand-over.
+const RELEASE: Duration = Duration::from_secs(10);
 
 /// What an orchestrator needs to know before it starts.
 #[derive(Debug)]
@@ -41,6 +46,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the control API listens; on loopback.
     pub control: SocketAddr,
+    /// The listeners of a process that this one takes over from; the two addresses above are not
+    /// used then.
+    pub inherited: Option<Sockets>,
     pub state_dir: PathBuf,
     /// What an operator must present.
     pub token: Secret,
@@ -86,13 +94,16 @@ pub enum StartError {
 /// A running orchestrator. Dropping it ends it at once, as a crash would; [`Orchestrator::stop`]
 /// lets requests in flight finish.
 pub struct Orchestrator {
+    furniture: Furniture,
+    /// The control API's listener once more, until it is stopped, and where it listens.
+    control: Option<TcpListener>,
     control_addr: SocketAddr,
-    shared: Arc<Shared>,
-    token: Token,
+    state_dir: PathBuf,
+    legacy: String,
     /// There until it is stopped.
     gateway: Option<Gateway>,
-    stop: watch::Sender<Option<Duration>>,
-    threads: Vec<JoinHandle<()>>,
+    /// There until it is stopped, or handed over.
+    office: Option<Office>,
     /// Writes the inbox until it is told that nobody will ask any more.
     disk: Option<JoinHandle<()>>,
 }
@@ -108,6 +119,7 @@ impl Orchestrator {
             legacy,
             listen,
             control,
+            inherited,
             state_dir,
             token,
             flags_token,
@@ -117,17 +129,25 @@ impl Orchestrator {
             initial,
             judge_cpu,
         } = options;
-        if !control.ip().is_loopback() {
-            return Err(StartError::NotLoopback(control));
-        }
         document::check(&Config::legacy(&legacy)).map_err(StartError::Legacy)?;
-        let (control, control_addr) = bind("the control API", control)?;
-        // The gateway's listeners share their port with each other, and so would not notice
-        // that somebody else has it.
-        drop(bind("events", listen)?);
+        let patience = if inherited.is_some() { HANDED_OVER } else { Duration::ZERO };
+        let (control, events) = match inherited {
+            Some(Sockets { control, events }) => (control, Some(events)),
+            None => {
+                if !control.ip().is_loopback() {
+                    return Err(StartError::NotLoopback(control));
+                }
+                // The gateway's listeners share their port with each other, and so would not
+                // notice that somebody else has it.
+                drop(bind("events", listen)?);
+                (bind("the control API", control)?, None)
+            }
+        };
+        let control_addr = address(&control)?;
         let in_folder = |source| StartError::Store { folder: state_dir.clone(), source };
+        let store = open_store(&state_dir, patience).map_err(in_folder)?;
         let (core, store) =
-            open(&state_dir, &legacy, &initial, Now::of(&*clock)).map_err(in_folder)?;
+            settle(store, &legacy, &initial, Now::of(&*clock)).map_err(in_folder)?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         let plane = Arc::new(Plane::new(active, clock, tempo));
@@ -135,60 +155,56 @@ impl Orchestrator {
         let inbox = Arc::new(inbox);
         // A plane that was made just now has none.
         let _ = plane.inbox.set(Arc::clone(&inbox));
-        let gateway = gateway::start(Arc::clone(&plane), listen, workers)
-            .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
-        let (stop, stopped) = watch::channel(None);
-        let handing = gateway::dispatch::start(Arc::clone(&plane), inbox, stopped.clone())
-            .map_err(StartError::Thread)?;
-        let desk = Desk::new(core, store, Arc::clone(&plane));
-        let vitals = Vitals::default();
-        let guards = Board::default();
-        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr: gateway.addr });
-        let token: Token = Arc::new(ArcSwap::from_pointee(Rotating::new(token)));
+        let gateway = match events {
+            Some(events) => gateway::start_on(Arc::clone(&plane), events, workers),
+            None => gateway::start(Arc::clone(&plane), listen, workers),
+        };
+        let gateway = gateway.map_err(|source| StartError::Listen {
+            what: "events",
+            addr: listen,
+            source,
+        })?;
+        let furniture = Furniture {
+            inbox,
+            token: Arc::new(ArcSwap::from_pointee(Rotating::new(token))),
+            flags_token,
+            data_addr: gateway.addr,
+            judge_cpu,
+            plane,
+        };
         let mut orchestrator = Self {
+            furniture,
+            control: Some(control),
             control_addr,
-            shared,
-            token: Arc::clone(&token),
-            stop,
+            state_dir,
+            legacy,
             gateway: Some(gateway),
-            threads: vec![handing],
+            office: None,
             disk: Some(disk),
         };
-        orchestrator.spawn("ctx-control", {
-            let (shared, stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
-            move || serve(control, &shared, token, flags_token, stopped)
-        })?;
-        orchestrator.spawn("ctx-guards", {
-            let (shared, mut stopped) = (Arc::clone(&orchestrator.shared), stopped.clone());
-            move || {
-                run("guards", async move {
-                    tokio::select! {
-                        _ = stopped.wait_for(Option::is_some) => {}
-                        () = guarding::run(shared) => {}
-                    }
-                });
-            }
-        })?;
-        orchestrator.spawn("ctx-health", {
-            let shared = Arc::clone(&orchestrator.shared);
-            move || look_after(shared, judge_cpu, stopped)
-        })?;
+        orchestrator.open_office(core, store)?;
         Ok(orchestrator)
     }
 
-    fn spawn(
-        &mut self,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<(), StartError> {
-        let thread = thread::Builder::new().name(name.to_owned());
-        self.threads.push(thread.spawn(body).map_err(StartError::Thread)?);
+    fn open_office(&mut self, core: Core, store: Store) -> Result<(), StartError> {
+        let addr = self.control_addr;
+        let listener = self
+            .control
+            .as_ref()
+            .map_or_else(|| Err(io::ErrorKind::NotConnected.into()), TcpListener::try_clone);
+        let listener = listener.map_err(|source| StartError::Listen {
+            what: "the control API",
+            addr,
+            source,
+        })?;
+        let desk = Desk::new(core, store, Arc::clone(&self.furniture.plane));
+        self.office = Some(Office::open(&self.furniture, desk, listener)?);
         Ok(())
     }
 
     /// Where events are received.
     pub fn data_addr(&self) -> SocketAddr {
-        self.shared.data_addr
+        self.furniture.data_addr
     }
 
     /// Where the control API listens.
@@ -198,21 +214,81 @@ impl Orchestrator {
 
     /// The heart shared with the data plane.
     pub fn plane(&self) -> &Arc<Plane> {
-        &self.shared.plane
+        &self.furniture.plane
     }
 
     /// Reads the secrets of webhooks again, and takes `token` for the operators' token, if one was
     /// read. What was good before stays good until the next reload. Routes stay as they are.
     pub fn reload_secrets(&self, token: Option<Secret>) {
         if let Some(read) = token {
-            self.token.rcu(|token| {
+            self.furniture.token.rcu(|token| {
                 let mut token = Rotating::clone(token);
                 token.turn(read.clone());
                 token
             });
         }
-        self.shared.plane.reload_secrets();
+        self.plane().reload_secrets();
         tracing::info!("the secrets were read again");
+    }
+
+    /// What would be reverted or void if another process took over now, if anything.
+    pub fn in_flight(&self) -> Option<String> {
+        let office = self.office.as_ref()?;
+        let state = match office.shared.desk.state(None, String::new()) {
+            Ok(state) => state,
+            Err(refusal) => return Some(format!("its store does not answer: {}", refusal.detail)),
+        };
+        if let Some(provisional) = state.provisional {
+            let rev = provisional.rev;
+            return Some(format!("revision {rev} is provisional, and would be reverted"));
+        }
+        if let Some(lease) = state.lease {
+            let LeaseView { run, holder, .. } = lease;
+            return Some(format!("`{holder}` holds the lease of run {run}, which would be void"));
+        }
+        let armed = state.armed.filter(|armed| armed.tripped.is_none())?;
+        Some(format!("the guards of phase `{}` are armed", armed.phase))
+    }
+
+    /// The listeners, for a process that takes over; `None` once it is stopping.
+    pub fn sockets(&self) -> Option<(&[TcpListener], &TcpListener)> {
+        Some((self.gateway.as_ref()?.listeners(), self.control.as_ref()?))
+    }
+
+    /// Whether this process has the state, and so can change anything.
+    pub fn has_state(&self) -> bool {
+        self.office.is_some()
+    }
+
+    /// Ends the control side and gives the store free. The gateway goes on, under the revision
+    /// that is in force.
+    pub fn release(&mut self) {
+        if let Some(office) = self.office.take() {
+            office.close(RELEASE);
+        }
+    }
+
+    /// Takes the store back after [`Orchestrator::release`], as a start would: what is provisional
+    /// is reverted, and leases are void.
+    ///
+    /// # Errors
+    /// When the store cannot be opened; the gateway goes on then, too.
+    pub fn resume(&mut self) -> Result<(), StartError> {
+        let failed = |source| StartError::Store { folder: self.state_dir.clone(), source };
+        let now = Now::of(&*self.plane().clock);
+        let store = open_store(&self.state_dir, HANDED_OVER).map_err(failed)?;
+        let (core, store) =
+            settle(store, &self.legacy, &Initial::default(), now).map_err(failed)?;
+        let head = core.head();
+        let active = Active { rev: head.rev, config: Config::clone(&head.config) };
+        self.plane().activate(active);
+        self.furniture.inbox.recount();
+        self.open_office(core, store)
+    }
+
+    /// Counts again what is stored: another process has written the inbox, and has ended.
+    pub fn recount(&self) {
+        self.furniture.inbox.recount();
     }
 
     /// Stops accepting, gives requests in flight up to `drain`, and joins every thread.
@@ -221,16 +297,22 @@ impl Orchestrator {
     }
 
     fn end(&mut self, drain: Duration) {
-        self.stop.send_replace(Some(drain));
-        if let Some(gateway) = self.gateway.take() {
+        // The port is free when the last of a listener's copies is closed.
+        self.control = None;
+        if let Some(office) = &self.office {
+            office.shut(drain);
+        }
+        let gateway = self.gateway.take().map(|mut gateway| {
+            gateway.shut(drain);
+            gateway
+        });
+        // First what another process may be waiting for: the store.
+        self.office = None;
+        if let Some(gateway) = gateway {
             gateway.stop(drain);
         }
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so itself.
-            let _ = thread.join();
-        }
-        if let Some((inbox, disk)) = self.shared.plane.inbox.get().zip(self.disk.take()) {
-            inbox.close();
+        if let Some(disk) = self.disk.take() {
+            self.furniture.inbox.close();
             let _ = disk.join();
         }
     }
@@ -251,66 +333,42 @@ impl fmt::Debug for Orchestrator {
     }
 }
 
-fn bind(what: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let addr = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| StartError::Listen {
+        what: "what was handed over",
+        addr,
+        source,
+    })
+}
+
+fn bind(what: &'static str, addr: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |source| StartError::Listen { what, addr, source };
     let listener = TcpListener::bind(addr).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    Ok((listener, addr))
+    Ok(listener)
 }
 
-fn serve(
-    listener: TcpListener,
-    shared: &Arc<Shared>,
-    token: Token,
-    flags: Option<Secret>,
-    stopped: watch::Receiver<Option<Duration>>,
-) {
-    run("the control API", async {
-        let listener = match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "the control API has no listener"),
-        };
-        tokio::select! {
-            () = server::run(listener, Arc::clone(shared), token, flags, stopped) => {}
-            () = shared.desk.watch() => {}
+/// Opens the store. A process that was to give it free may take a moment until the kernel has
+/// taken its lock from it.
+#[expect(clippy::disallowed_methods, reason = "nothing runs yet that could be held up")]
+fn open_store(folder: &Path, patience: Duration) -> Result<Store, StoreError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match Store::open(folder) {
+            Err(StoreError::Locked(_)) if Instant::now() < deadline => thread::sleep(LOOK),
+            opened => return opened,
         }
-    });
-}
-
-fn look_after(
-    shared: Arc<Shared>,
-    judge_cpu: bool,
-    mut stopped: watch::Receiver<Option<Duration>>,
-) {
-    run("health", async move {
-        tokio::select! {
-            _ = stopped.wait_for(Option::is_some) => {}
-            () = health::watch(shared, judge_cpu) => {}
-        }
-    });
-}
-
-/// Runs on this thread, with a runtime of its own.
-fn run(what: &'static str, body: impl Future<Output = ()>) {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => {
-            runtime.block_on(body);
-            // A copy of the database that is under way is not waited for.
-            runtime.shutdown_background();
-        }
-        Err(error) => tracing::error!(%error, what, "there is no runtime for it"),
     }
 }
 
-/// Opens the store and settles what an earlier run has left.
-fn open(
-    folder: &Path,
+/// Settles what an earlier run has left.
+fn settle(
+    mut store: Store,
     legacy: &str,
     initial: &Initial,
     now: Now,
 ) -> Result<(Core, Store), StoreError> {
-    let mut store = Store::open(folder)?;
     let take = |store: &mut Store, transition: Transition<()>| {
         failpoint::hit(Point::BootSettles);
         store.commit(&transition.writes)?;

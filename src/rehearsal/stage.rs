@@ -72,6 +72,7 @@ impl Stage {
             legacy: legacy.url(),
             listen: anywhere,
             control: anywhere,
+            inherited: None,
             state_dir: folder.join("orchestrator"),
             token: token.clone(),
             tempo,

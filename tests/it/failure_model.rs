@@ -95,6 +95,26 @@ fn every_fault_names_tests_that_exist_or_says_why_there_is_none() {
 }
 
 #[test]
+fn every_limit_names_tests_that_exist() {
+    let document = Document::read("docs/transport.md");
+    let tests = tests();
+    let rows =
+        document.text.lines().filter(|line| line.starts_with("| ") || line.starts_with("|-"));
+    let rules = rows.filter(|row| !row.starts_with("|-") && !row.ends_with("| shown by |"));
+    let mut shown = 0;
+    for rule in rules {
+        let last = rule.trim_end_matches('|').rsplit('|').next().unwrap();
+        let names: Vec<_> = last.split('`').filter(|name| name.contains("::")).collect();
+        assert!(!names.is_empty(), "no test shows {rule}");
+        for name in names {
+            assert!(tests.contains(name), "there is no test `{name}`");
+        }
+        shown += 1;
+    }
+    assert!(shown >= 40, "only {shown} rules are found");
+}
+
+#[test]
 fn a_test_is_a_function_with_its_attribute_that_runs() {
     let text = "#[test]\nfn one() {}\n\nfn helper() {}\n\n#[tokio::test]\n#[ignore = \"slow\"]\n\
         async fn two() {}\n\n#[cfg(test)]\nmod tests {\n    #[tokio::test(start_paused = true)]\n    \

@@ -42,3 +42,4 @@ mod status;
 mod suites;
 mod taking_up;
 mod tour;
+mod transport;

@@ -10,6 +10,7 @@ mod extension;
 pub mod flag;
 mod health;
 mod inbox;
+mod limits;
 mod route;
 mod scaling;
 mod upstream;
@@ -27,6 +28,7 @@ pub use self::extension::{Category, Extension};
 pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
 pub use self::inbox::{Inbox, InboxMode};
+pub use self::limits::{Limits, Network, NoNetwork};
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
 pub use self::upstream::{Pool, Upstream};
@@ -54,6 +56,7 @@ pub struct Config {
     pub breaker: Breaker,
     pub cache: Cache,
     pub inbox: Inbox,
+    pub limits: Limits,
     pub health: Health,
     pub healing: Healing,
     /// Installed extensions, by id.
@@ -117,6 +120,7 @@ impl Config {
             breaker: Breaker::default(),
             cache: Cache { mode: CacheMode::Off, ttl: Duration::from_secs(60), capacity: 10_000 },
             inbox: Inbox::default(),
+            limits: Limits::default(),
             health: Health { enabled: false, interval: Duration::from_secs(30), alerts: false },
             healing: Healing { mode: HealingMode::Off, cooldown: Duration::from_secs(30) },
             extensions: BTreeMap::new(),

@@ -30,7 +30,7 @@ use super::table::{Handler, Signing};
 use super::trip::Trip;
 use super::verify::{Lines, verify};
 use super::worker::Worker;
-use super::{delivery, dispatch};
+use super::{delivery, dispatch, moments};
 use crate::control::config::{CacheMode, InboxMode};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::inbox::outcome::is_failure;
@@ -55,7 +55,7 @@ pub(super) async fn process(
     if let Err(refusal) = check(worker, &course.route.signing, &parts.headers, &body) {
         return refusal.answer(trip);
     }
-    failpoint::hit(Point::EventChecked);
+    moments::checked();
     let mode = inbox_mode(worker, course, &body);
     if mode == InboxMode::Store {
         return store(worker, course, &parts, body, trip).await;

@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Answer, Capture, Stream};
 use super::body::{Outgoing, Owed};
 use super::headers;
+use super::moments;
 use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
-use crate::failpoint::{self, Point};
 use crate::orchestrator::pool::{Lease, Pool, SendError};
 
 /// An upstream's answer, of which the head has arrived.
@@ -65,7 +65,7 @@ pub(super) async fn forward(
     let Some(address) = &upstream.address else {
         return Err(Failure::Unsent(io::ErrorKind::NotFound, Box::new(request)));
     };
-    failpoint::hit(Point::GatewaySends);
+    moments::sends();
     let deadline = Instant::now() + upstream.timeout;
     let limit = upstream.connect_timeout.min(upstream.timeout);
     let sent = timeout_at(deadline, async {
@@ -78,7 +78,7 @@ pub(super) async fn forward(
     });
     match sent.await {
         Ok(Ok((response, lease))) => {
-            failpoint::hit(Point::GatewayAnswered);
+            moments::answered();
             let (mut head, body) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;

@@ -18,14 +18,17 @@ mod answer;
 pub(crate) mod body;
 pub mod delivery;
 pub(crate) mod dispatch;
+pub mod doors;
 mod event;
 mod fastpath;
 mod forward;
 pub mod gate;
+pub(crate) mod guests;
 pub mod headers;
 mod intake;
 pub(crate) mod keyring;
-mod patience;
+mod moments;
+pub(crate) mod patience;
 mod proxy;
 mod reads;
 mod refusal;
@@ -56,6 +59,8 @@ pub struct Gateway {
     /// Where it listens.
     pub addr: SocketAddr,
     workers: Vec<JoinHandle<()>>,
+    /// The workers' own listeners once more, for a process that takes over.
+    listeners: Vec<TcpListener>,
     /// How long to drain, once it is time to stop.
     stop: watch::Sender<Option<Duration>>,
 }
@@ -64,14 +69,26 @@ pub struct Gateway {
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread or its runtime cannot be made.
-#[expect(clippy::needless_pass_by_value, reason = "every worker keeps the plane")]
 pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Result<Gateway> {
-    let first = listener(listen)?;
-    let addr = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..workers {
+    start_on(plane, vec![listener(listen)?], workers)
+}
+
+/// As [`start`], on listeners that were another process's, at least one. Each of them gets a
+/// worker, however few were asked for: what the kernel holds for one that nobody asks is lost.
+///
+/// # Errors
+/// As [`start`].
+#[expect(clippy::needless_pass_by_value, reason = "every worker keeps the plane")]
+pub fn start_on(
+    plane: Arc<Plane>,
+    mut listeners: Vec<TcpListener>,
+    workers: usize,
+) -> io::Result<Gateway> {
+    let addr = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+    for _ in listeners.len()..workers {
         listeners.push(listener(addr)?);
     }
+    let copies = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
     let (stop, stopping) = watch::channel(None);
     let gates = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
     let (report, reports) = mpsc::channel();
@@ -84,7 +101,7 @@ pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Resul
         threads.push(thread::Builder::new().name(name).spawn(move || seat.run(report))?);
     }
     drop(report);
-    let gateway = Gateway { addr, workers: threads, stop };
+    let gateway = Gateway { addr, workers: threads, listeners: copies, stop };
     // Each worker reports once and hangs up, when it is ready or has failed. Returning early drops
     // the gateway and with it the sender of `stop`, which ends the others.
     for started in reports {
@@ -94,10 +111,22 @@ pub fn start(plane: Arc<Plane>, listen: SocketAddr, workers: usize) -> io::Resul
 }
 
 impl Gateway {
+    /// The listeners, for a process that takes over: they stay open in this one, too.
+    pub fn listeners(&self) -> &[TcpListener] {
+        &self.listeners
+    }
+
+    /// Stops accepting, and lets requests in flight take up to `drain`. Returns at once.
+    pub fn shut(&mut self, drain: Duration) {
+        // The port is free when the last of a listener's copies is closed.
+        self.listeners.clear();
+        self.stop.send_replace(Some(drain));
+    }
+
     /// Stops accepting, lets requests in flight end within `drain`, and returns when all threads
     /// have ended. What is not done by then is cut off.
-    pub fn stop(self, drain: Duration) {
-        self.stop.send_replace(Some(drain));
+    pub fn stop(mut self, drain: Duration) {
+        self.shut(drain);
         for worker in self.workers {
             if worker.join().is_err() {
                 tracing::error!("a gateway worker had panicked");

@@ -5,6 +5,9 @@
 //! request. hyper's own header timeout cannot tell the two apart, and sets a timer for each
 //! request; this sets one for each connection, which looks every two seconds. A client that does
 //! not take its answer has 30 seconds for each next bit of it: who reads nothing holds nothing.
+//!
+//! When the gateway drains, a connection that rests is still read for a while: a client that sends
+//! its next request at that moment gets an answer, with `Connection: close`, and not a reset.
 
 use std::cell::Cell;
 use std::io;
@@ -17,7 +20,8 @@ use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 /// How long a request's head may take from its first byte, or from the connection's beginning.
 const HEAD: Duration = Duration::from_secs(5);
@@ -25,18 +29,25 @@ const HEAD: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer; as nginx's `send_timeout`, halved.
 const STALL: Duration = Duration::from_secs(30);
-/// How often it is looked at.
+/// How long a connection must have begun a head before its place may be somebody else's.
+const FRESH: Duration = Duration::from_secs(1);
+/// How often it is looked at, and at the most.
 const TICK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a connection is waited for. Clones are the same connection's.
 #[derive(Clone, Debug)]
-pub(super) struct Patience(Rc<State>);
+pub(crate) struct Patience(Rc<State>);
 
 #[derive(Debug)]
 struct State {
     phase: Cell<Phase>,
     /// Since when the client has taken nothing of what is to be written.
     blocked: Cell<Option<Instant>>,
+    /// How long it may rest.
+    rest: Cell<Duration>,
+    /// Told when it may rest for less than before.
+    hurried: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,23 +58,54 @@ enum Phase {
     Answering,
     /// For the next request.
     Resting(Instant),
+    /// Not at all: its place is needed.
+    Dismissed,
 }
 
 impl Patience {
     /// A connection that has just begun owes a head.
-    pub(super) fn new() -> Self {
-        let phase = Cell::new(Phase::Head(Instant::now()));
-        Self(Rc::new(State { phase, blocked: Cell::new(None) }))
+    pub(crate) fn new() -> Self {
+        Self(Rc::new(State {
+            phase: Cell::new(Phase::Head(Instant::now())),
+            blocked: Cell::new(None),
+            rest: Cell::new(REST),
+            hurried: Notify::new(),
+        }))
     }
 
     /// A head has been read.
-    pub(super) fn answering(&self) {
+    pub(crate) fn answering(&self) {
         self.0.phase.set(Phase::Answering);
     }
 
     /// An answer has been given.
-    pub(super) fn rest(&self) {
+    pub(crate) fn rest(&self) {
         self.0.phase.set(Phase::Resting(Instant::now()));
+    }
+
+    /// Since when the client was not heard from; `None` while it is answered or sends a head.
+    pub(super) fn resting_since(&self) -> Option<Instant> {
+        match self.0.phase.get() {
+            Phase::Resting(since) => Some(since),
+            // A connection that brings no head is the same burden.
+            Phase::Head(since) => (since.elapsed() >= FRESH).then_some(since),
+            Phase::Answering | Phase::Dismissed => None,
+        }
+    }
+
+    /// Ends the connection, unless a request arrives this moment.
+    pub(super) fn dismiss(&self) {
+        self.0.phase.set(Phase::Dismissed);
+        self.0.hurried.notify_one();
+    }
+
+    /// From now on it rests no longer than `linger`.
+    pub(super) fn hurry(&self, linger: Duration) {
+        if let Phase::Resting(_) = self.0.phase.get() {
+            self.rest();
+        }
+        self.0.rest.set(linger.min(REST));
+        self.0.hurried.notify_one();
     }
 
     /// Bytes have come.
@@ -83,21 +125,23 @@ impl Patience {
     }
 
     /// Ends when the connection has been waited for long enough. Cancel safe.
-    pub(super) async fn run_out(&self) {
+    pub(crate) async fn run_out(&self) {
         let over = |phase| match phase {
             Phase::Head(since) => since.elapsed() >= HEAD,
-            Phase::Resting(since) => since.elapsed() >= REST,
+            Phase::Resting(since) => since.elapsed() >= self.0.rest.get(),
             Phase::Answering => false,
+            Phase::Dismissed => true,
         };
         let stalled = || self.0.blocked.get().is_some_and(|since| since.elapsed() >= STALL);
         while !over(self.0.phase.get()) && !stalled() {
-            sleep(TICK).await;
+            let look = TICK.min(self.0.rest.get().max(LOOK));
+            let _ = timeout(look, self.0.hurried.notified()).await;
         }
     }
 }
 
 /// A client's socket, which tells when it is heard from.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     io: TokioIo<TcpStream>,
     /// What has been read from it already.
     before: Bytes,
@@ -106,7 +150,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// A socket of which `before` has been read already.
-    pub(super) fn new(stream: TcpStream, before: Bytes, patience: Patience) -> Self {
+    pub(crate) fn new(stream: TcpStream, before: Bytes, patience: Patience) -> Self {
         Self { io: TokioIo::new(stream), before, patience }
     }
 }
@@ -192,5 +236,20 @@ mod tests {
         assert!(runs_out(&patience, 3).await, "a head that does not end");
         patience.rest();
         assert!(runs_out(&patience, 80).await, "a next request that does not come");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_rests_at_a_drain_has_a_while_to_speak_up() {
+        let patience = Patience::new();
+        patience.answering();
+        patience.rest();
+        assert!(!runs_out(&patience, 70).await);
+        patience.hurry(Duration::from_secs(5));
+        assert!(!runs_out(&patience, 4).await, "its rest begins anew");
+        patience.heard();
+        patience.answering();
+        assert!(!runs_out(&patience, 60).await, "what is asked is answered");
+        patience.rest();
+        assert!(runs_out(&patience, 8).await);
     }
 }

@@ -17,9 +17,8 @@ use super::refusal::Refusal;
 use super::table::{Route, Table, Upstream};
 use super::trip::Trip;
 use super::worker::Worker;
-use super::{event, reads, shadow};
+use super::{event, moments, reads, shadow};
 use crate::control::config::{CacheMode, Mode, RouteKind};
-use crate::failpoint::{self, Point};
 use crate::orchestrator::breaker::Verdict;
 use crate::orchestrator::flags::Key;
 
@@ -45,7 +44,7 @@ pub(super) async fn serve(
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
     };
-    failpoint::hit(Point::GatewayAdmitted);
+    moments::admitted();
     let route = Arc::clone(table.route(parts.uri.path()));
     trip.on(&route);
     let sticky = route.sticky_value(&parts.headers);

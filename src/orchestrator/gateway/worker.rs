@@ -3,40 +3,43 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::runtime::{self, LocalOptions};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::admit::MAX_HEAD;
+use super::doors::{Doors, Entry};
 use super::fastpath::{self, Left, Links, Scratch};
 use super::gate::Gate;
+use super::guests::{Guests, Place};
 use super::intake::Intake;
 use super::patience::{Patience, Wire};
-use super::proxy;
 use super::shadow::Shadow;
-use crate::failpoint::{self, Point};
+use super::{moments, proxy};
 use crate::orchestrator::metrics::Shard;
 use crate::orchestrator::plane::Plane;
 use crate::orchestrator::pool::Pool;
 
-/// The most connections of one worker; further ones wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 16_384;
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
 /// How often connections that have been idle for too long are closed.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The pause after an error of accept, such as having no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Which part of a drain a connection may rest for, to send a request that is under way: 5 of the 25
+/// seconds.
+const LINGER: u32 = 5;
 
 /// What a worker's thread is started with.
 pub(super) struct Seat {
@@ -60,9 +63,9 @@ pub(super) struct Worker {
     /// Of the short way.
     pub(super) links: RefCell<Links>,
     pub(super) scratch: RefCell<Scratch>,
-    connections: Cell<usize>,
-    /// Told whenever a connection ends.
-    ended: Notify,
+    guests: Guests,
+    /// Whether every answer is its connection's last.
+    draining: Cell<bool>,
 }
 
 impl Seat {
@@ -100,8 +103,8 @@ impl Worker {
             shadow: Shadow::default(),
             links: RefCell::default(),
             scratch: RefCell::default(),
-            connections: Cell::new(0),
-            ended: Notify::new(),
+            guests: Guests::default(),
+            draining: Cell::new(false),
             plane,
         })
     }
@@ -122,17 +125,15 @@ async fn serve(
         () = accept(&listener, &worker, &stop) => {}
     }
     // Connections that the kernel has completed are clients that were let in: serve them too.
+    worker.draining.set(true);
     let deadline = Instant::now() + stopping.borrow().unwrap_or(Duration::ZERO);
-    while let Ok(Ok((stream, _))) = time::timeout(Duration::ZERO, listener.accept()).await {
-        spawn(&worker, stream, &stop);
+    while let Ok(Ok((stream, from))) = time::timeout(Duration::ZERO, listener.accept()).await {
+        spawn(&worker, stream, from.ip(), &stop);
     }
     drop(listener);
-    while worker.connections.get() > 0 {
-        if time::timeout_at(deadline, worker.ended.notified()).await.is_err() {
-            tracing::warn!(
-                connections = worker.connections.get(),
-                "cut off at the end of the drain"
-            );
+    while worker.guests.count() > 0 {
+        if time::timeout_at(deadline, worker.guests.ended()).await.is_err() {
+            tracing::warn!(connections = worker.guests.count(), "cut off at the end of the drain");
             break;
         }
     }
@@ -145,11 +146,16 @@ async fn accept(
     stop: &watch::Receiver<Option<Duration>>,
 ) {
     loop {
-        while worker.connections.get() >= MAX_CONNECTIONS {
-            worker.ended.notified().await;
-        }
+        let places = worker.plane.table().limits.connections.div_ceil(worker.gates) as usize;
+        // Where everybody is busy, who comes waits in the kernel's backlog.
+        worker.guests.room(places).await;
         match listener.accept().await {
-            Ok((stream, _)) => spawn(worker, stream, stop),
+            Ok((stream, from)) => {
+                if worker.guests.count() >= places && worker.guests.dismiss_oldest() {
+                    worker.plane.doors.shed();
+                }
+                spawn(worker, stream, from.ip(), stop);
+            }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
                 time::sleep(ACCEPT_PAUSE).await;
@@ -158,38 +164,38 @@ async fn accept(
     }
 }
 
-/// Serves a connection in the background.
-fn spawn(worker: &Rc<Worker>, stream: TcpStream, stop: &watch::Receiver<Option<Duration>>) {
-    worker.connections.set(worker.connections.get() + 1);
-    let present = Present(Rc::clone(worker));
-    let stop = stop.clone();
+/// Serves a connection in the background, unless its address has too many.
+fn spawn(
+    worker: &Rc<Worker>,
+    stream: TcpStream,
+    from: IpAddr,
+    stop: &watch::Receiver<Option<Duration>>,
+) {
+    let limits = &worker.plane.table().limits;
+    let Some(entry) = Doors::enter(&worker.plane.doors, limits, from) else {
+        return tracing::debug!(%from, "it has as many connections as it may");
+    };
+    let patience = Patience::new();
+    let present: (Place, Entry) = (worker.guests.enter(&patience), entry);
+    let (worker, stop) = (Rc::clone(worker), stop.clone());
     tokio::task::spawn_local(async move {
         // Errors of a connection are the client's business: it went away, or sent nonsense that
         // hyper has already answered.
-        if let Err(error) = connection(&present.0, stream, stop).await {
+        if let Err(error) = connection(&worker, stream, patience, stop).await {
             tracing::debug!(%error, "a connection ended early");
         }
+        drop(present);
     });
-}
-
-/// A connection that has not ended.
-struct Present(Rc<Worker>);
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
-        self.0.ended.notify_one();
-    }
 }
 
 async fn connection(
     worker: &Rc<Worker>,
     stream: TcpStream,
+    patience: Patience,
     mut stop: watch::Receiver<Option<Duration>>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     stream.set_nodelay(true)?;
     let peer = HeaderValue::try_from(stream.peer_addr()?.ip().to_canonical().to_string())?;
-    let patience = Patience::new();
     let (stream, before) =
         match fastpath::serve(worker, stream, peer.as_bytes(), &patience, &mut stop).await? {
             Left::Ended => return Ok(()),
@@ -198,8 +204,12 @@ async fn connection(
     let service = service_fn(|request| {
         let answer = proxy::serve(Rc::clone(worker), peer.clone(), patience.clone(), request);
         async {
-            let answer = answer.await;
-            failpoint::hit(Point::GatewayReplies);
+            let mut answer = answer.await;
+            if worker.draining.get() {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            moments::replies();
             Ok::<_, Infallible>(answer)
         }
     });
@@ -217,7 +227,10 @@ async fn connection(
         biased;
         ended = serving.as_mut() => return Ok(ended?),
         () = run_out.as_mut() => return Ok(()),
-        _ = stop.wait_for(Option::is_some) => serving.as_mut().graceful_shutdown(),
+        drain = stop.wait_for(Option::is_some) => {
+            let drain = drain.ok().and_then(|drain| *drain).unwrap_or_default();
+            patience.hurry(drain / LINGER);
+        }
     }
     tokio::select! {
         biased;

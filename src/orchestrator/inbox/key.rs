@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::super::store::StoreError;
+use super::super::store::{StoreError, inspect};
 use crate::ids::random_hex;
 use crate::secret::Secret;
 
@@ -16,6 +16,7 @@ const FILE: &str = "event.key";
 pub(super) fn load(folder: &Path) -> Result<Secret, StoreError> {
     let path = folder.join(FILE);
     let failed = |doing, source| StoreError::Io { doing, path: path.clone(), source };
+    inspect(&path)?;
     match fs::read_to_string(&path) {
         Ok(text) if text.trim().len() == 64 => return Ok(Secret::new(text.trim())),
         // What an interrupted start has left.

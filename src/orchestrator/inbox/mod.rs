@@ -16,7 +16,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -40,8 +40,9 @@ pub enum Refused {
 /// The inbox of an orchestrator. Dropping it ends the thread that writes.
 pub struct Inbox {
     commands: mpsc::Sender<Command>,
-    /// Events that wait or are being handled.
-    pending: Arc<AtomicU64>,
+    /// Events that wait or are being handled. Below zero for as long as another process stores
+    /// events that this one handles.
+    pending: Arc<AtomicI64>,
     /// Told when something has become due.
     due: Arc<Notify>,
     reader: Mutex<store::Inbox>,
@@ -58,9 +59,10 @@ impl Inbox {
         let key = key::load(folder)?;
         let database = store::Inbox::open(folder)?;
         let reader = store::Inbox::open(folder)?;
-        let pending = Arc::new(AtomicU64::new(reader.census()?.pending));
+        let stored = i64::try_from(reader.census()?.pending).unwrap_or(i64::MAX);
+        let pending = Arc::new(AtomicI64::new(stored));
         let (commands, queue) = mpsc::channel();
-        let writer = Writer::new(folder, database, Arc::clone(&pending));
+        let writer = Writer::new(folder, database, stored, Arc::clone(&pending));
         let thread = thread::Builder::new()
             .name("ctx-inbox-disk".to_owned())
             .spawn(move || writer.run(&queue))
@@ -80,7 +82,8 @@ impl Inbox {
     /// See [`Refused`].
     pub async fn put(&self, event: Event, capacity: u64) -> Result<Put, Refused> {
         // Counted before it is there, so that many at once cannot pass the limit together.
-        if self.pending.fetch_add(1, Ordering::Relaxed) >= capacity {
+        let before = self.pending.fetch_add(1, Ordering::Relaxed);
+        if u64::try_from(before).unwrap_or(0) >= capacity {
             self.pending.fetch_sub(1, Ordering::Relaxed);
             return Err(Refused::Full);
         }
@@ -133,6 +136,12 @@ impl Inbox {
         let _ = self.commands.send(Command::Tidy { before_ms, latest_ms });
     }
 
+    /// Counts what is stored, after another process has written here.
+    pub fn recount(&self) {
+        let _ = self.commands.send(Command::Recount);
+        self.due.notify_one();
+    }
+
     /// Ends the thread that writes, when it has written what it was asked to.
     pub fn close(&self) {
         let _ = self.commands.send(Command::Close);
@@ -145,7 +154,7 @@ impl Inbox {
 
     /// Events that wait or are being handled.
     pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Relaxed)
+        u64::try_from(self.pending.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Another connection, for whoever reads all the time.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) enum Command {
         before_ms: WallMs,
         latest_ms: WallMs,
     },
+    /// Another process has written, too.
+    Recount,
     /// Nobody asks any more.
     Close,
 }
@@ -44,12 +46,19 @@ pub(super) struct Writer {
     folder: PathBuf,
     /// Absent after the disk failed: what reached it is only known when it is opened again.
     database: Option<Inbox>,
-    pending: Arc<AtomicU64>,
+    pending: Arc<AtomicI64>,
+    /// How many events of the database this process knows to wait.
+    stored: i64,
 }
 
 impl Writer {
-    pub(super) fn new(folder: &Path, database: Inbox, pending: Arc<AtomicU64>) -> Self {
-        Self { folder: folder.to_path_buf(), database: Some(database), pending }
+    pub(super) fn new(
+        folder: &Path,
+        database: Inbox,
+        stored: i64,
+        pending: Arc<AtomicI64>,
+    ) -> Self {
+        Self { folder: folder.to_path_buf(), database: Some(database), stored, pending }
     }
 
     /// Writes until nobody is left who could ask for it.
@@ -105,30 +114,46 @@ impl Writer {
         database.write(|batch| commands.iter().map(|command| perform(batch, command)).collect())
     }
 
-    fn tell(&self, command: Command, done: &Done) {
+    fn tell(&mut self, command: Command, done: &Done) {
         let count = if let Done::Count(count) = done { *count } else { 0 };
         // Whoever does not listen any more has gone away; what was written stays written.
         match (command, done) {
             (Command::Put(_, told), Done::Put(put)) => {
                 if *put == Put::Known {
                     self.pending.fetch_sub(1, Ordering::Relaxed);
+                } else {
+                    self.stored += 1;
                 }
                 let _ = told.send(Ok(*put));
             }
             (Command::Mark(_, mark, told), _) => {
                 if !matches!(mark, Mark::Retry { .. }) {
                     self.pending.fetch_sub(1, Ordering::Relaxed);
+                    self.stored -= 1;
                 }
                 let _ = told.send(());
             }
             (Command::Replay(_, _, told), _) => {
-                self.pending.fetch_add(count, Ordering::Relaxed);
+                let more = i64::try_from(count).unwrap_or(i64::MAX);
+                self.pending.fetch_add(more, Ordering::Relaxed);
+                self.stored += more;
                 let _ = told.send(Ok(count));
             }
             (Command::Discard(_, told), _) => {
                 let _ = told.send(Ok(count));
             }
+            (Command::Recount, _) => self.recount(),
             (Command::Put(..) | Command::Tidy { .. } | Command::Close, _) => {}
+        }
+    }
+
+    /// Takes what is stored for what waits; what is about to be stored stays counted.
+    fn recount(&mut self) {
+        let census = self.database.as_ref().map(Inbox::census);
+        if let Some(Ok(census)) = census {
+            let found = i64::try_from(census.pending).unwrap_or(i64::MAX);
+            self.pending.fetch_add(found - self.stored, Ordering::Relaxed);
+            self.stored = found;
         }
     }
 
@@ -142,7 +167,7 @@ impl Writer {
             Command::Replay(_, _, told) | Command::Discard(_, told) => {
                 let _ = told.send(Err(Refused::Failed));
             }
-            Command::Tidy { .. } | Command::Close => {}
+            Command::Tidy { .. } | Command::Recount | Command::Close => {}
             mark @ Command::Mark(..) => return Some(mark),
         }
         None
@@ -160,6 +185,6 @@ fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
             batch.bring_forward(*latest_ms)?;
             Ok(Done::Nothing)
         }
-        Command::Close => Ok(Done::Nothing),
+        Command::Recount | Command::Close => Ok(Done::Nothing),
     }
 }

@@ -1,11 +1,15 @@
 //! The state folder: private to its owner, and used by one orchestrator at a time.
+//!
+//! A file in it that is a link, has a second name, or is somebody else's was not put there by this
+//! program; nothing is read from it, and nothing written through it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::process::geteuid;
 
 use super::{FILE, StoreError};
 
@@ -21,6 +25,7 @@ pub(super) struct Lock {
 impl Lock {
     pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("lock");
+        inspect(&path)?;
         let file = private(&path).map_err(|source| failed("open", &path, source))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
@@ -44,6 +49,9 @@ pub fn prepare(folder: &Path) -> Result<(), StoreError> {
         .create(folder)
         .map_err(|source| failed("create", folder, source))?;
     let about = fs::metadata(folder).map_err(|source| failed("inspect", folder, source))?;
+    if about.uid() != geteuid().as_raw() {
+        return Err(StoreError::Strange { path: folder.to_path_buf(), what: "is another user's" });
+    }
     let mode = about.permissions().mode() & 0o777;
     let others = mode & 0o077;
     if others == 0 {
@@ -59,7 +67,45 @@ pub fn prepare(folder: &Path) -> Result<(), StoreError> {
 
 /// Makes an empty file that only its owner can read, unless it is there.
 pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
-    private(path).map(|_| ()).map_err(|source| failed("open", path, source))
+    inspect(path)?;
+    let file = private(path).map_err(|source| failed("open", path, source))?;
+    let about = file.metadata().map_err(|source| failed("inspect", path, source))?;
+    if about.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    // The folder was closed to others; what was copied into it is, too.
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+        .map_err(|source| failed("close to others", path, source))
+}
+
+/// Makes sure that what is at `path`, if anything, is a file of ours with one name.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn inspect(path: &Path) -> Result<(), StoreError> {
+    let about = match fs::symlink_metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(failed("inspect", path, source)),
+    };
+    let what = match () {
+        () if about.is_symlink() => "is a link",
+        () if !about.is_file() => "is no file",
+        () if about.uid() != geteuid().as_raw() => "is another user's",
+        () if about.nlink() > 1 => "has a second name elsewhere",
+        () => return Ok(()),
+    };
+    Err(StoreError::Strange { path: path.to_path_buf(), what })
+}
+
+/// As [`inspect`], for a database and the files that SQLite keeps beside it.
+pub(super) fn inspect_database(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        inspect(Path::new(&name))?;
+    }
+    Ok(())
 }
 
 /// Removes what an interrupted snapshot has left.
@@ -86,5 +132,12 @@ pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Sto
 }
 
 fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
 }

@@ -5,14 +5,18 @@
 //! anybody hears of it. The folder's lock is the orchestrator's.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{StoreError, connect, folder, migrate, signed, unsigned};
 use crate::clock::WallMs;
 
 /// The name of the database within the state folder.
 const FILE: &str = "inbox.sqlite3";
+
+/// How long another process may be writing.
+const BUSY: Duration = Duration::from_secs(10);
 
 const FILES: [&str; 1] = [include_str!("../../../migrations/inbox/0001_init.sql")];
 
@@ -99,8 +103,11 @@ impl Inbox {
     /// When it is damaged, newer than this ctx, or the disk does not allow it.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let file = folder.join(FILE);
+        folder::inspect_database(&file)?;
         folder::create_private(&file)?;
         let mut connection = connect(&file)?;
+        // At a hand-over two processes write: one that finishes, and one that has begun.
+        connection.busy_timeout(BUSY)?;
         migrate::apply(&mut connection, &FILES)?;
         Ok(Self { connection })
     }
@@ -113,7 +120,9 @@ impl Inbox {
         &mut self,
         perform: impl FnOnce(&Batch<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let batch = Batch(self.connection.transaction()?);
+        // A transaction that begins by reading could not wait for another's end.
+        let behavior = TransactionBehavior::Immediate;
+        let batch = Batch(self.connection.transaction_with_behavior(behavior)?);
         let done = perform(&batch)?;
         batch.0.commit()?;
         Ok(done)

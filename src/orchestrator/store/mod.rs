@@ -21,6 +21,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, Transaction};
 
 use self::folder::Lock;
+pub(crate) use self::folder::inspect;
 pub use self::folder::prepare;
 pub use self::health::{Observed, Round};
 pub use self::snapshot::Snapshot;
@@ -38,6 +39,8 @@ pub enum StoreError {
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("`{path}` can be read by others (mode {mode:o})")]
     Exposed { path: PathBuf, mode: u32 },
+    #[error("`{path}` {what}")]
+    Strange { path: PathBuf, what: &'static str },
     #[error("the store has schema {found}, and this ctx knows only up to {known}")]
     Newer { found: i64, known: i64 },
     #[error("migration {version} of the store is not the one this ctx has")]
@@ -87,6 +90,7 @@ impl Store {
         failpoint::hit(Point::StoreOpened);
         folder::sweep(folder)?;
         let file = folder.join(FILE);
+        folder::inspect_database(&file)?;
         folder::create_private(&file)?;
         let mut connection = connect(&file)?;
         migrate::run(&mut connection)?;

@@ -75,6 +75,7 @@ pub(super) fn options(folder: &Path, legacy: &str, clock: Arc<dyn Clock>) -> Opt
         legacy: legacy.to_owned(),
         listen: LOCAL,
         control: LOCAL,
+        inherited: None,
         state_dir: folder.to_path_buf(),
         token: Secret::new(TOKEN),
         tempo: Tempo::default(),

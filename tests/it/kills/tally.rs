@@ -35,7 +35,7 @@ pub(super) fn armament(command: &mut Command, strike: Strike) -> Option<Point> {
 /// Whether it is `ctx serve` that comes to a point, and not a command.
 pub(super) fn is_served(point: Point) -> bool {
     let of = |prefix| point.name().starts_with(prefix);
-    ["serve.", "store.", "start.", "desk.", "gateway.", "inbox."].into_iter().any(of)
+    ["serve.", "store.", "start.", "desk.", "gateway.", "handover.", "inbox."].into_iter().any(of)
 }
 
 /// The points of one kind of process.

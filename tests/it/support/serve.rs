@@ -62,6 +62,30 @@ impl Serve {
         *self = Self::on(test, args, &self.data, &self.control);
     }
 
+    /// Starts another one that takes over from this one; what it said when it does not. With more
+    /// arguments, and more in its environment.
+    pub(crate) fn successor(
+        &self,
+        test: &Test,
+        more: &[&str],
+        env: &[(&str, String)],
+    ) -> Result<Self, String> {
+        let more = more.iter().map(|arg| (*arg).to_owned());
+        let args = self.args.iter().cloned().chain(["--take-over".to_owned()]).chain(more);
+        let mut next = Self::try_on(test, args.collect(), [&self.data, &self.control], env)?;
+        next.args.clone_from(&self.args);
+        Ok(next)
+    }
+
+    /// Another one takes over; the one before must end by itself, and well.
+    #[track_caller]
+    pub(crate) fn hand_over(&mut self, test: &Test) {
+        let next = self.successor(test, &[], &[]).unwrap_or_else(|said| panic!("{said}"));
+        let mut before = std::mem::replace(self, next);
+        let code = super::until("the one before ends", || before.ended());
+        assert_eq!(code, 0, "{}", std::fs::read_to_string(test.path("serve.log")).unwrap());
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
@@ -61,9 +62,15 @@ impl Access {
         Self { shared, token, flags }
     }
 
-    /// Whether the orchestrator can do its work: the one thing an unknown caller may ask.
-    pub(super) fn ready(&self) -> bool {
-        self.shared.desk.ping().is_ok()
+    /// Whether the orchestrator can do its work, and will: the one thing an unknown caller may ask.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub(super) fn ready(&self) -> Result<(), &'static str> {
+        if self.shared.plane.leaving.load(Ordering::Relaxed) {
+            return Err("it is about to stop");
+        }
+        self.shared.desk.ping().map_err(|_| "the store does not answer")
     }
 
     /// Whether the request carries the operators' token. Takes as long for a wrong one as for the

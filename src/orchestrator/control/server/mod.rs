@@ -6,6 +6,7 @@ mod access;
 mod file;
 mod handlers;
 mod input;
+mod listen;
 mod ofrep;
 pub mod openapi;
 mod problem;
@@ -76,14 +77,7 @@ pub async fn run(
     mut stop: watch::Receiver<Option<Duration>>,
 ) {
     let router = router(Access::new(shared, token, flags));
-    let mut told = stop.clone();
-    let asked = async move {
-        // A stop that is dropped is a stop.
-        let _ = told.wait_for(Option::is_some).await;
-    };
-    let serve = std::future::IntoFuture::into_future(
-        axum::serve(listener, router).with_graceful_shutdown(asked),
-    );
+    let serve = listen::serve(listener, router, stop.clone());
     let overdue = async move {
         let drain = match stop.wait_for(Option::is_some).await {
             Ok(drain) => drain.unwrap_or_default(),
@@ -92,9 +86,7 @@ pub async fn run(
         tokio::time::sleep(drain).await;
     };
     tokio::select! {
-        result = serve => if let Err(error) = result {
-            tracing::error!(%error, "the control API stopped");
-        },
+        () = serve => {}
         () = overdue => {}
     }
 }

@@ -28,6 +28,20 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
     add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
+    let doors = &plane.doors;
+    add("ctx_connections", "gauge", "Connections of senders.", float(doors.open()));
+    add(
+        "ctx_connections_refused_total",
+        "counter",
+        "Connections closed because their address had too many.",
+        float(doors.refused()),
+    );
+    add(
+        "ctx_connections_shed_total",
+        "counter",
+        "Connections that rested and were ended to make room.",
+        float(doors.made_room()),
+    );
     let census = plane
         .inbox
         .get()

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::reply::{self, Read, Reply};
 use super::{Lane, Scratch, Sent};
-use crate::failpoint::{self, Point};
+use crate::orchestrator::gateway::moments;
 use crate::orchestrator::gateway::refusal::Refusal;
 use crate::orchestrator::gateway::trip::Trip;
 
@@ -118,13 +118,13 @@ impl Lane<'_> {
                 Read::Whole(reply) => break reply,
             }
         };
-        failpoint::hit(Point::GatewayAnswered);
+        moments::answered();
         let body = &bytes[reply.length..];
         let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
         if let Some(trip) = &mut sent.trip {
             trip.answer(status);
         }
-        failpoint::hit(Point::GatewayReplies);
+        moments::replies();
         Poll::Ready(self.give(cx, &mut sent.trip, reply, head, body))
     }
 

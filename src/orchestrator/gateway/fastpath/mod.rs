@@ -44,12 +44,12 @@ use self::answer::After;
 use self::head::{MAX_LINES, Plain, Read};
 pub(super) use self::links::Links;
 use self::way::Way;
+use super::moments;
 use super::patience::Patience;
 use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
-use crate::failpoint::{self, Point};
 use crate::orchestrator::pool;
 
 /// Room for what is read at once: a head and a body of the largest size.
@@ -250,7 +250,7 @@ impl Lane<'_> {
         self.resting.set(false);
         let mut trip = Trip::begin(worker, table, self.patience.clone());
         trip.on(route);
-        failpoint::hit(Point::GatewayAdmitted);
+        moments::admitted();
         match decided {
             Err(refusal) => {
                 trip.counts.enhanced += 1;
@@ -261,7 +261,7 @@ impl Lane<'_> {
                 if let Some(pass) = way.own.take() {
                     trip.counts.enhanced += 1;
                     trip.pass = Some(pass);
-                    failpoint::hit(Point::EventChecked);
+                    moments::checked();
                 }
                 let generation = worker.plane.pool_generation();
                 worker.links.borrow_mut().configure(&table.pool, generation);
@@ -345,7 +345,7 @@ fn send_now(
     way: Way,
     mut trip: Trip,
 ) -> Next {
-    failpoint::hit(Point::GatewaySends);
+    moments::sends();
     trip.ask(&way.upstream.name);
     trip.counts.pooled += 1;
     let to_head = plain.method == "HEAD";

@@ -136,6 +136,7 @@ fn world() -> &'static World {
             legacy: "http://127.0.0.1:9".to_owned(),
             listen: local,
             control: local,
+            inherited: None,
             state_dir: folder.path().to_path_buf(),
             token: Secret::new(TOKEN),
             tempo: Tempo::default(),

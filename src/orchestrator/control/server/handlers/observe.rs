@@ -17,11 +17,8 @@ pub(in super::super) async fn live() -> &'static str {
 }
 
 pub(in super::super) async fn ready(State(access): State<Access>) -> Result<&'static str, Refusal> {
-    if access.ready() {
-        Ok("ready")
-    } else {
-        Err(Refusal::new(ProblemCode::NotReady, "the store does not answer"))
-    }
+    let ready = access.ready().map(|()| "ready");
+    ready.map_err(|why| Refusal::new(ProblemCode::NotReady, why))
 }
 
 pub(in super::super) async fn metrics(
