@@ -4,6 +4,8 @@ pub mod asks;
 pub mod backup;
 pub mod completions;
 pub mod events;
+pub mod extension;
+pub mod extension_host;
 pub mod flags;
 pub mod history;
 pub mod init;
@@ -108,9 +110,12 @@ pub enum Command {
     Load(load::Args),
     Test(test::Args),
     Events(events::Args),
+    Extension(extension::Args),
     Flags(flags::Args),
     Shadow(shadow::Args),
     Completions(completions::Args),
+    #[command(hide = true)]
+    ExtensionHost(extension_host::Args),
 }
 
 /// What every command gets.
@@ -171,8 +176,10 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Events(args) => events::run(&args, context),
+        Command::Extension(args) => extension::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::ExtensionHost(args) => extension_host::run(&args),
     }
 }

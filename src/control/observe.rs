@@ -111,6 +111,12 @@ pub struct ExtensionView {
     pub restarts: u64,
 }
 
+/// `GET /v1/extensions`: the installed extensions and how they are doing, by id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExtensionList {
+    pub extensions: Vec<ExtensionView>,
+}
+
 /// What an extension does about requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

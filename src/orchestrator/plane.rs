@@ -72,15 +72,16 @@ impl Plane {
         let config = &active.config;
         let mut switching = Switching::default();
         switching.keyring.follow(config);
+        let extensions = Extensions::default();
         Self {
-            table: ArcSwap::from_pointee(compile(&active, &switching)),
+            table: ArcSwap::from_pointee(compile(&active, &switching, &extensions)),
             switching: Mutex::new(switching),
             tempo,
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
             breakers: Breakers::default(),
-            extensions: Extensions::default(),
+            extensions,
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
@@ -109,7 +110,7 @@ impl Plane {
         let active = Arc::new(active);
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.keyring.follow(&active.config);
-        let table = Arc::new(compile(&active, &switching));
+        let table = Arc::new(compile(&active, &switching, &self.extensions));
         let config = &active.config;
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -117,6 +118,7 @@ impl Plane {
         let now = self.workers.load(Ordering::Relaxed);
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
         self.table.store(table);
+        self.extensions.follow(config);
         self.active.store(active);
     }
 
@@ -126,7 +128,8 @@ impl Plane {
     pub fn shun(&self, extensions: &BTreeSet<String>) {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.shunned.clone_from(extensions);
-        self.table.store(Arc::new(compile(&self.active.load(), &switching)));
+        let table = compile(&self.active.load(), &switching, &self.extensions);
+        self.table.store(Arc::new(table));
     }
 
     /// Reads the secrets of webhooks again. Nothing else changes, and no request is held up; an
@@ -135,7 +138,7 @@ impl Plane {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.active.load();
         switching.keyring.reload(&active.config);
-        self.table.store(Arc::new(compile(&active, &switching)));
+        self.table.store(Arc::new(compile(&active, &switching, &self.extensions)));
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -166,13 +169,17 @@ impl Plane {
     }
 }
 
-fn compile(active: &Active, Switching { shunned, keyring }: &Switching) -> Table {
+fn compile(
+    active: &Active,
+    Switching { shunned, keyring }: &Switching,
+    extensions: &Extensions,
+) -> Table {
     if shunned.is_empty() {
-        return Table::compile(active, keyring);
+        return Table::compile(active, keyring, extensions);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config }, keyring)
+    Table::compile(&Active { rev: active.rev, config }, keyring, extensions)
 }
 
 impl fmt::Debug for Plane {

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
 use super::control::server::{self, Shared, Token};
+use super::extensions::{Extensions, Programs};
 use super::gateway::{self, Gateway};
 use super::guarding::{self, Board};
 use super::health::{self, Vitals};
@@ -31,6 +32,9 @@ use crate::control::document::{self, DocumentError};
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::secret::{Rotating, Secret, SecretRef};
+
+/// How long programs may take to end, once there is nothing left for them to do.
+const PROGRAMS: Duration = Duration::from_secs(8);
 
 /// What an orchestrator needs to know before it starts.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub struct Options {
     /// share it.
     pub judge_cpu: bool,
     pub initial: Initial,
+    /// Where programs of extensions are; none are run without.
+    pub programs: Option<Programs>,
 }
 
 /// What revision 1 has other than [`Config::legacy`]. Without effect on a store that exists.
@@ -93,6 +99,8 @@ pub struct Orchestrator {
     gateway: Option<Gateway>,
     stop: watch::Sender<Option<Duration>>,
     threads: Vec<JoinHandle<()>>,
+    /// Runs the programs of extensions until nobody gives them events any more.
+    programs: Option<(watch::Sender<Option<Duration>>, JoinHandle<()>)>,
     /// Writes the inbox until it is told that nobody will ask any more.
     disk: Option<JoinHandle<()>>,
 }
@@ -116,6 +124,7 @@ impl Orchestrator {
             workers,
             initial,
             judge_cpu,
+            programs,
         } = options;
         if !control.ip().is_loopback() {
             return Err(StartError::NotLoopback(control));
@@ -137,6 +146,9 @@ impl Orchestrator {
         let _ = plane.inbox.set(Arc::clone(&inbox));
         let gateway = gateway::start(Arc::clone(&plane), listen, workers)
             .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
+        let (end_programs, ended) = watch::channel(None);
+        let running = Extensions::start(&plane, programs, &state_dir, ended);
+        let running = running.map_err(StartError::Thread)?;
         let (stop, stopped) = watch::channel(None);
         let handing = gateway::dispatch::start(Arc::clone(&plane), inbox, stopped.clone())
             .map_err(StartError::Thread)?;
@@ -152,6 +164,7 @@ impl Orchestrator {
             stop,
             gateway: Some(gateway),
             threads: vec![handing],
+            programs: Some((end_programs, running)),
             disk: Some(disk),
         };
         orchestrator.spawn("ctx-control", {
@@ -228,6 +241,10 @@ impl Orchestrator {
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so itself.
             let _ = thread.join();
+        }
+        if let Some((end, programs)) = self.programs.take() {
+            end.send_replace(Some(drain.min(PROGRAMS)));
+            let _ = programs.join();
         }
         if let Some((inbox, disk)) = self.shared.plane.inbox.get().zip(self.disk.take()) {
             inbox.close();

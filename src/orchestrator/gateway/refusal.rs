@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     Overloaded,
     /// The upstream's breaker is open.
     Broken,
+    /// The extension that takes the event does not run.
+    NotRunning,
     /// The event ought to be stored, and the disk did not take it.
     NotStored,
 }
@@ -60,6 +62,9 @@ impl Refusal {
             Self::Broken => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the upstream is given time to recover\n")
             }
+            Self::NotRunning => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the extension does not run at the moment\n")
+            }
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
@@ -79,6 +84,7 @@ impl Refusal {
             | Self::TimedOut
             | Self::Unverified
             | Self::Unverifiable
+            | Self::NotRunning
             | Self::NotStored => false,
         }
     }

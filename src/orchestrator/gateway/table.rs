@@ -11,7 +11,10 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::intake;
 use super::keyring::Keyring;
-use crate::control::config::{self, CacheMode, Config, LEGACY, Mode, Platform, RouteKind, flag};
+use crate::control::config::{
+    self, CacheMode, Config, Kind, LEGACY, Mode, Platform, RouteKind, flag,
+};
+use crate::orchestrator::extensions::{Extensions, Service};
 use crate::orchestrator::flags::Share;
 use crate::orchestrator::metrics::{CACHE, GATEWAY, INBOX, OTHER};
 use crate::orchestrator::plane::Active;
@@ -59,12 +62,16 @@ pub(super) struct Upstream {
 
 /// Who handles an event in an extension's name.
 #[derive(Debug)]
-pub(super) struct Handler {
-    /// The extension's id.
-    pub(super) arm: Arc<str>,
-    pub(super) upstream: Arc<Upstream>,
-    /// The path there that takes the event.
-    pub(super) path: String,
+pub(super) enum Handler {
+    Upstream {
+        /// The extension's id.
+        arm: Arc<str>,
+        upstream: Arc<Upstream>,
+        /// The path there that takes the event.
+        path: String,
+    },
+    /// A program that the orchestrator runs.
+    Process(Arc<Service>),
 }
 
 /// A path with a meaning.
@@ -95,7 +102,7 @@ pub(super) enum Signing {
 
 impl Table {
     /// Compiles a revision with the secrets it refers to.
-    pub(crate) fn compile(active: &Active, keyring: &Keyring) -> Self {
+    pub(crate) fn compile(active: &Active, keyring: &Keyring, running: &Extensions) -> Self {
         let config = &active.config;
         let share = |name| Share::of_flag(name, config.flags.get(name));
         let names = config.upstreams.keys().map(String::as_str).chain([LEGACY]);
@@ -106,15 +113,18 @@ impl Table {
         });
         let mut extensions = BTreeMap::new();
         for (id, extension) in &config.extensions {
-            let Some(upstream) = upstreams.get(extension.upstream.as_str()) else {
-                tracing::warn!(extension = %id, "its upstream is not in the configuration");
-                continue;
+            let handler = match &extension.kind {
+                Kind::Process(_) => Handler::Process(running.service(id.as_str())),
+                Kind::Http { upstream, path } => {
+                    let Some(upstream) = upstreams.get(upstream.as_str()) else {
+                        tracing::warn!(extension = %id, "its upstream is not in the configuration");
+                        continue;
+                    };
+                    let (upstream, path) = (Arc::clone(upstream), path.clone());
+                    Handler::Upstream { arm: id.as_str().into(), upstream, path }
+                }
             };
-            extensions.entry(extension.platform).or_insert_with(|| Handler {
-                arm: id.as_str().into(),
-                upstream: Arc::clone(upstream),
-                path: extension.path.clone(),
-            });
+            extensions.entry(extension.platform).or_insert(handler);
         }
         let routes = config.routes.iter();
         let routes =
