@@ -50,7 +50,7 @@ pub(super) fn programs(folder: &Path) -> io::Result<Programs> {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     // This very program, also after another one was installed in its place.
-    Ok(Programs { folder, host: "/proc/self/exe".into(), environment })
+    Ok(Programs { folder, host: "/proc/self/exe".into(), environment, witness: None })
 }
 
 /// Replaces this process by the program.

@@ -31,6 +31,10 @@ pub struct Metrics {
     /// Breakers of upstreams that were asked through one.
     #[serde(default)]
     pub breakers: Vec<BreakerView>,
+    /// Extensions that the orchestrator runs, as they are doing now; absent where it does not
+    /// say.
+    #[serde(default)]
+    pub extensions: Option<Vec<ExtensionView>>,
 }
 
 /// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.

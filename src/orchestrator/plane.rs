@@ -74,7 +74,7 @@ impl Plane {
         switching.keyring.follow(config);
         let extensions = Extensions::default();
         Self {
-            table: ArcSwap::from_pointee(compile(&active, &switching, &extensions)),
+            table: ArcSwap::from_pointee(compile(&active, &switching, &extensions, None)),
             switching: Mutex::new(switching),
             tempo,
             started,
@@ -110,7 +110,7 @@ impl Plane {
         let active = Arc::new(active);
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.keyring.follow(&active.config);
-        let table = Arc::new(compile(&active, &switching, &self.extensions));
+        let table = Arc::new(self.compile(&active, &switching));
         let config = &active.config;
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -128,7 +128,7 @@ impl Plane {
     pub fn shun(&self, extensions: &BTreeSet<String>) {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.shunned.clone_from(extensions);
-        let table = compile(&self.active.load(), &switching, &self.extensions);
+        let table = self.compile(&self.active.load(), &switching);
         self.table.store(Arc::new(table));
     }
 
@@ -138,7 +138,12 @@ impl Plane {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.active.load();
         switching.keyring.reload(&active.config);
-        self.table.store(Arc::new(compile(&active, &switching, &self.extensions)));
+        self.table.store(Arc::new(self.compile(&active, &switching)));
+    }
+
+    /// Compiles what follows the revision in force.
+    fn compile(&self, active: &Active, switching: &Switching) -> Table {
+        compile(active, switching, &self.extensions, Some(&self.table.load()))
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -153,6 +158,7 @@ impl Plane {
         Metrics {
             workers: self.workers.load(Ordering::Relaxed),
             cache_entries: self.cache.len(),
+            extensions: Some(self.extensions.views()),
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             ..self.metrics.snapshot(from_ms, self.now_ms())
         }
@@ -173,13 +179,14 @@ fn compile(
     active: &Active,
     Switching { shunned, keyring }: &Switching,
     extensions: &Extensions,
+    previous: Option<&Table>,
 ) -> Table {
     if shunned.is_empty() {
-        return Table::compile(active, keyring, extensions);
+        return Table::compile(active, keyring, extensions, previous);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config }, keyring, extensions)
+    Table::compile(&Active { rev: active.rev, config }, keyring, extensions, previous)
 }
 
 impl fmt::Debug for Plane {

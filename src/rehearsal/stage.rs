@@ -22,7 +22,7 @@ use crate::ids::random_hex;
 use crate::load::sign::Secrets;
 use crate::load::webhooks::Mix;
 use crate::load::{Address, Rate};
-use crate::orchestrator::extensions::Programs;
+use crate::orchestrator::extensions::{Programs, Witness};
 use crate::orchestrator::{Initial, Options, Orchestrator};
 use crate::secret::{Secret, SecretRef};
 
@@ -74,6 +74,12 @@ impl Stage {
         let legacy = Legacy::start().map_err(|error| failed("start the legacy app", &error))?;
         let token = Secret::new(random_hex::<32>());
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let handled = Arc::clone(legacy.handled());
+        let programs = programs.map(|programs| {
+            // An event that a program has taken is not lost because the app did not see it.
+            let witness: Witness = Arc::new(move |delivery: &str| handled.record(delivery));
+            Programs { witness: Some(witness), ..programs }
+        });
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let orchestrator = Orchestrator::start(Options {
             legacy: legacy.url(),

@@ -217,6 +217,7 @@ impl Keeper {
         let Some(wanted) = wanted else {
             self.wanted = None;
             self.scaled = None;
+            self.service.set_begun(false);
             for generation in [self.serving.take(), self.candidate.take()].into_iter().flatten() {
                 self.let_go(generation, LINGER);
             }
@@ -283,6 +284,7 @@ impl Keeper {
         let Some(serving) = &mut self.serving else { return };
         if let Some(jobs) = mark_open(&mut serving.members, replica) {
             self.service.desk.open(replica, jobs, &serving.launch.process.limits);
+            self.service.set_begun(true);
             let old = serving.renewing.pop_front();
             let old = old.and_then(|old| take(&mut serving.members, old));
             if let Some(old) = old {

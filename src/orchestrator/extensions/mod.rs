@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use self::keeper::{Place, Tell, Wanted};
+pub use self::service::Witness;
 pub(crate) use self::service::{NoReply, Service};
 pub(crate) use self::wire::{Event, Reply};
 use crate::control::config::{Config, Extension};
@@ -42,6 +43,8 @@ pub struct Programs {
     pub host: PathBuf,
     /// Reads a variable of the environment.
     pub environment: fn(&str) -> Option<String>,
+    /// For a rehearsal, which looks for every event.
+    pub witness: Option<Witness>,
 }
 
 impl Programs {
@@ -62,11 +65,18 @@ impl fmt::Debug for Programs {
 }
 
 /// The extensions that run beside the gateway. One for an orchestrator, shared by its threads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Extensions {
     services: Mutex<BTreeMap<String, Arc<Service>>>,
     /// Absent until there is a thread that runs programs.
     orders: OnceLock<mpsc::UnboundedSender<Order>>,
+    witness: Arc<OnceLock<Witness>>,
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("services", &self.services).finish_non_exhaustive()
+    }
 }
 
 /// What the thread that runs programs is told.
@@ -98,8 +108,8 @@ impl Extensions {
     /// The extension of this id as it runs, whether or not it does.
     pub(crate) fn service(&self, id: &str) -> Arc<Service> {
         let mut services = self.services();
-        let service = services.entry(id.to_owned()).or_insert_with(|| Arc::new(Service::new(id)));
-        Arc::clone(service)
+        let new = || Arc::new(Service::new(id, Arc::clone(&self.witness)));
+        Arc::clone(services.entry(id.to_owned()).or_insert_with(new))
     }
 
     /// Makes what runs what this configuration asks for.
@@ -112,7 +122,14 @@ impl Extensions {
             let version = extension.version.clone();
             Some((id.to_string(), Wanted { version, process, needs }))
         };
-        self.order(Order::Follow(config.extensions.iter().filter_map(wanted).collect()));
+        let wanted: BTreeMap<_, _> = config.extensions.iter().filter_map(wanted).collect();
+        for (id, service) in &*self.services() {
+            // Here, and not only when the keeper comes to it: the next one begins anew.
+            if !wanted.contains_key(id) {
+                service.set_begun(false);
+            }
+        }
+        self.order(Order::Follow(wanted));
     }
 
     /// Starts the thread that runs programs, until `stopping` says how long they may take to end.
@@ -126,6 +143,7 @@ impl Extensions {
         stopping: watch::Receiver<Option<Duration>>,
     ) -> io::Result<JoinHandle<()>> {
         let (orders, received) = mpsc::unbounded_channel();
+        let witness = programs.as_ref().and_then(|programs| programs.witness.clone());
         let (programs, folder) = (programs.map(Arc::new), folder.join("extensions"));
         let shared = Arc::clone(plane);
         let mut runtime = runtime::Builder::new_current_thread();
@@ -137,6 +155,9 @@ impl Extensions {
             }
         })?;
         let extensions = &plane.extensions;
+        if let Some(witness) = witness {
+            let _ = extensions.witness.set(witness);
+        }
         if extensions.orders.set(orders).is_ok() {
             extensions.follow(&plane.active().config);
         }

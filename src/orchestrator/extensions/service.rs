@@ -1,8 +1,9 @@
 //! An extension as the gateway and the rest of the orchestrator see it, whatever version of it
 //! runs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -15,14 +16,19 @@ use crate::control::observe::{ExtensionState, ExtensionView};
 const TRIES: u32 = 3;
 
 /// An extension that the orchestrator runs.
-#[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) id: Arc<str>,
     pub(super) desk: Arc<Desk>,
     status: Mutex<Option<Status>>,
+    /// Whether it has taken events since it was installed.
+    begun: AtomicBool,
     restarts: AtomicU64,
     events: AtomicU64,
+    witness: Arc<OnceLock<Witness>>,
 }
+
+/// Is told the delivery of each event that a program has answered with 2xx.
+pub type Witness = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How an extension is doing, as its keeper says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +53,11 @@ pub(crate) enum NoReply {
 }
 
 impl Service {
-    pub(super) fn new(id: &str) -> Self {
+    pub(super) fn new(id: &str, witness: Arc<OnceLock<Witness>>) -> Self {
         Self {
             id: id.into(),
+            begun: AtomicBool::new(false),
+            witness,
             desk: Arc::default(),
             status: Mutex::default(),
             restarts: AtomicU64::new(0),
@@ -72,7 +80,14 @@ impl Service {
             }
             // The pass is kept until then: it is the event's place at the replica.
             match answer.await {
-                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Ok(reply)) => {
+                    if let (Some(witness), Some(delivery)) = (self.witness.get(), event.delivery)
+                        && reply.status.is_success()
+                    {
+                        witness(delivery);
+                    }
+                    return Ok(reply);
+                }
                 Ok(Err(Gone::Untouched)) => {}
                 Ok(Err(Gone::Late)) => return Err(NoReply::Late),
                 Ok(Err(Gone::Lost)) | Err(_) => return Err(NoReply::Lost),
@@ -100,6 +115,15 @@ impl Service {
         })
     }
 
+    /// Whether it has taken events since it was installed: until then, its predecessor does.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_begun(&self, begun: bool) {
+        self.begun.store(begun, Ordering::Release);
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.desk.usage().replicas > 0
     }
@@ -118,5 +142,11 @@ impl Service {
 
     fn status(&self) -> MutexGuard<'_, Option<Status>> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("id", &self.id).finish_non_exhaustive()
     }
 }

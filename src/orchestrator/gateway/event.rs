@@ -26,7 +26,7 @@ use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure};
 use super::proxy::{self, Course};
 use super::refusal::Refusal;
-use super::table::{Handler, Signing};
+use super::table::{Before, Deputy, Handler, Signing};
 use super::trip::Trip;
 use super::verify::verify;
 use super::worker::Worker;
@@ -182,13 +182,21 @@ pub(super) async fn handle(
     trip: &mut Trip,
 ) -> Result<Exchange, Refusal> {
     let table = course.table;
-    let extension = extension(course);
-    if let Some(Handler::Process(service)) = extension {
-        return run(worker, course, service, parts, body, trip).await;
-    }
+    let extension = match extension(course) {
+        Some(Handler::Upstream(deputy)) => Some(deputy),
+        Some(Handler::Process { service, before: Before::Others(deputy) })
+            if !service.has_begun() =>
+        {
+            deputy.as_ref()
+        }
+        Some(Handler::Process { service, .. }) => {
+            return run(worker, course, service, parts, body, trip).await;
+        }
+        None => None,
+    };
     let uri = parts.uri.clone();
     let mut request = Request::from_parts(parts, Outgoing::whole(body));
-    let (arm, upstream) = if let Some(Handler::Upstream { arm, upstream, path }) = extension {
+    let (arm, upstream) = if let Some(Deputy { arm, upstream, path }) = extension.map(|d| &**d) {
         *request.uri_mut() = with_path(&uri, path)?;
         (arm, upstream)
     } else {

@@ -48,6 +48,7 @@ impl Embedded {
                 folder: folder.path().to_owned(),
                 host: env!("CARGO_BIN_EXE_ctx").into(),
                 environment: ctx::settings::environment,
+                witness: None,
             }),
         });
         let orchestrator = orchestrator.unwrap();

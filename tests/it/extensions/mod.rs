@@ -3,7 +3,9 @@
 mod command;
 mod embedded;
 mod ending;
+mod example;
 mod limits;
+mod plan;
 mod running;
 mod swap;
 mod world;

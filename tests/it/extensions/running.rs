@@ -56,17 +56,20 @@ fn a_program_answers_events_and_is_measured() {
 
 #[test]
 fn one_that_does_not_run_is_an_upstream_that_is_not_there() {
-    let Some(world) = World::new() else { return };
+    let Some(mut world) = World::new() else { return };
     world.put("1.0.0", json!({ "config": { "start": "exit" } }));
     let failed = world.until("given up", |view| view.state == ExtensionState::Failed);
     assert!(failed.detail.contains("given up after 7 failures"), "{failed:?}");
     assert!(failed.detail.contains("no reason to live"), "{failed:?}");
     assert!(failed.restarts >= 6, "{failed:?}");
+    let answer = world.send(&json!({}));
+    assert_eq!((answer.status, answer.says.as_str()), (200, ""), "who had them keeps them");
+    // After a restart, they have been its own.
+    world.serve.restart(&world.test);
+    world.until("it is tried again", |view| view.state == ExtensionState::Waiting);
     let refused = world.send(&json!({}));
-    assert_eq!(
-        (refused.status, refused.text.as_str()),
-        (503, "the extension does not run at the moment\n")
-    );
+    let expect = "the extension does not run at the moment\n";
+    assert_eq!((refused.status, refused.text.as_str()), (503, expect));
     world.serve.set(|config| config.legacy_fallback = true);
     let answer = world.send(&json!({}));
     assert_eq!((answer.status, answer.says.as_str()), (200, ""), "the legacy app answers");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ctx::control::observe::ExtensionState;
 use serde_json::json;
 
-use super::world::{World, is_alive};
+use super::world::{ID, World, is_alive};
 use crate::support::until;
 
 #[test]
@@ -44,10 +44,7 @@ fn an_extension_comes_and_goes_under_load_without_a_failed_request() {
     let Some(world) = World::new() else { return };
     let load = world.load(8);
     for version in ["1.0.0", "1.0.1"] {
-        // Until it runs, its events go to the legacy app.
-        world.serve.set(|config| config.legacy_fallback = true);
         world.install(version, json!({}));
-        world.serve.set(|config| config.legacy_fallback = false);
         load.more(30);
         let pid = world.send(&json!({})).json()["pid"].as_u64().unwrap();
         world.serve.set(|config| config.extensions.clear());
@@ -74,4 +71,30 @@ fn a_swap_waits_for_what_is_under_way() {
         slow.join().unwrap()
     });
     assert_eq!((slow.status, slow.says.as_str()), (200, "1.0.0"));
+}
+
+#[test]
+fn an_upstream_s_extension_becomes_a_program_under_load_and_back() {
+    let Some(world) = World::new() else { return };
+    let http = json!({ "name": "Probe", "version": "0.9.0", "category": "event_processor",
+        "platform": "linear", "upstream": "legacy", "path": "/linear/events" });
+    let http = || serde_json::from_value(http.clone()).unwrap();
+    world.serve.set(|config| drop(config.extensions.insert(ID.parse().unwrap(), http())));
+    let load = world.load(8);
+    load.more(30);
+    world.put("1.0.0", json!({ "config": { "start": "exit" } }));
+    world.until("it fails", |view| view.restarts > 1);
+    load.more(30);
+    world.install("1.0.1", json!({}));
+    load.more(30);
+    world.serve.set(|config| drop(config.extensions.insert(ID.parse().unwrap(), http())));
+    load.more(30);
+    let answers = load.stop();
+    let odd = answers.iter().find(|answer| answer.status != 200);
+    assert!(odd.is_none(), "{odd:?} of {}", answers.len());
+    let mut said: Vec<&str> = answers.iter().map(|answer| answer.says.as_str()).collect();
+    said.dedup();
+    assert_eq!((said.first(), said.last()), (Some(&""), Some(&"")));
+    assert!(said.contains(&"1.0.1"), "{said:?}");
+    assert_eq!(world.metrics().counts.fallback, 0, "it was never given up for the app");
 }
