@@ -3,12 +3,14 @@
 //! The law: limits hold from the program's first instruction, for whatever it starts, and cannot
 //! be raised again; and it dies with the orchestrator that has started it, however that one ends.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use clap::Parser;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
 };
@@ -17,9 +19,12 @@ use crate::error::{Code, Failure, Result};
 use crate::orchestrator::extensions::Programs;
 use crate::settings::environment;
 
+/// What the orchestrator starts this program with, to run another one.
+const NAME: &str = "extension-host";
+
 /// Become an extension's program, within its limits
-#[derive(Debug, clap::Args)]
-pub struct Args {
+#[derive(Debug, Parser)]
+struct Args {
     /// The orchestrator's process
     #[arg(long)]
     parent: i32,
@@ -53,11 +58,23 @@ pub(super) fn programs(folder: &Path) -> io::Result<Programs> {
     Ok(Programs { folder, host: "/proc/self/exe".into(), environment, witness: None })
 }
 
-/// Replaces this process by the program.
+/// Becomes an extension's program, if that is what this process was started for; then it only
+/// returns with what is wrong.
 ///
-/// # Errors
-/// When a limit cannot be set, or there is no such program.
-pub fn run(args: &Args) -> Result<Code> {
+/// It is no command that people give: it stands in no help, and reads no settings.
+pub fn instead() -> Option<Failure> {
+    if std::env::args_os().nth(1)? != NAME {
+        return None;
+    }
+    let failure = match Args::try_parse_from(std::env::args_os().skip(1)) {
+        Ok(args) => become_program(&args).err()?,
+        Err(error) => Failure::new(Code::Usage, error.to_string()),
+    };
+    Some(failure)
+}
+
+/// Replaces this process by the program.
+fn become_program(args: &Args) -> Result<Infallible> {
     // On one line: the last one is what the orchestrator shows.
     let refused = |what: &str, error: &dyn std::error::Error| {
         Failure::new(Code::Failure, format!("failed to {what}: {error}"))

@@ -114,8 +114,6 @@ pub enum Command {
     Flags(flags::Args),
     Shadow(shadow::Args),
     Completions(completions::Args),
-    #[command(hide = true)]
-    ExtensionHost(extension_host::Args),
 }
 
 /// What every command gets.
@@ -180,6 +178,5 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
-        Command::ExtensionHost(args) => extension_host::run(&args),
     }
 }

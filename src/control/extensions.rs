@@ -69,6 +69,7 @@ fn process_rules(process: &Process) -> Result<(), String> {
     if let Some(name) = process.permissions.env.iter().find(|name| !is_variable(name)) {
         return Err(format!("`permissions.env`: `{name}` is not the name of a variable"));
     }
+    // Its token among them, and the mark that its programs carry.
     if let Some(name) = process.permissions.env.iter().find(|name| name.starts_with("CTX_")) {
         return Err(format!("`permissions.env`: `{name}` is the orchestrator's own"));
     }

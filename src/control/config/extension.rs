@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::process::{
     Configuration, Limits, Permissions, Process, Replicas, Schema, start_timeout,
@@ -65,7 +66,10 @@ impl Extension {
 /// Another extension, and which versions of it will do: `linear-integration >= 1.0`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = "^[a-z0-9][a-z0-9_-]{0,63}( .*)?$"))]
+#[schemars(
+    with = "String",
+    extend("pattern" = r"^[a-z0-9][a-z0-9_-]{0,63}( (>=|<=|>|<|=|~)?(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,2})?$")
+)]
 pub struct Dependency {
     pub id: ExtensionId,
     /// None: any version.
@@ -129,7 +133,7 @@ impl From<Dependency> for String {
 /// An extension as the document has it: the keys of a manifest, of which some belong to one kind.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Extension")]
+#[schemars(rename = "Extension", transform = one_kind_or_the_other)]
 struct Written {
     name: String,
     /// `MAJOR.MINOR.PATCH`.
@@ -169,6 +173,41 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     config_schema: Option<Schema>,
 }
+
+/// Makes two schemas of the one with all keys: what is needed and what is not allowed depends on
+/// the kind.
+fn one_kind_or_the_other(schema: &mut schemars::Schema) {
+    let Some(all) = schema.get("properties").and_then(Value::as_object).cloned() else { return };
+    let text = || json!({ "type": "string" });
+    let words = || json!({ "type": "array", "items": { "type": "string" } });
+    let of = |kind: &str, needs: &[(&str, Value)], not: &[&str]| {
+        let mut properties = all.clone();
+        properties.retain(|key, _| !not.contains(&key.as_str()));
+        properties.insert("kind".to_owned(), json!({ "const": kind }));
+        let mut required = vec!["name", "version", "category", "platform"];
+        for (key, value) in needs {
+            properties.insert((*key).to_owned(), value.clone());
+            required.push(key);
+        }
+        if kind != "http" {
+            required.push("kind");
+        }
+        json!({ "type": "object", "properties": properties, "required": required,
+            "additionalProperties": false })
+    };
+    let http = of("http", &[("upstream", text()), ("path", text())], &OF_PROCESS);
+    let process = of("process", &[("command", words())], &OF_HTTP);
+    let described = schema.get("description").cloned();
+    *schema = schemars::json_schema!({ "oneOf": [http, process] });
+    if let Some(text) = described {
+        schema.insert("description".to_owned(), text);
+    }
+}
+
+/// Keys that only extensions of one kind have.
+const OF_HTTP: [&str; 2] = ["upstream", "path"];
+const OF_PROCESS: [&str; 7] =
+    ["command", "permissions", "limits", "replicas", "start_timeout", "config", "config_schema"];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -301,8 +340,6 @@ mod optional_duration {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

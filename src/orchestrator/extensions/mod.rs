@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`wire`] is what is said to a program, [`replica`] one that runs, [`desk`]
 //! who takes the next event, [`service`] an extension as the gateway sees it, [`keeper`] the
-//! reconciler that makes it what the configuration wants, and [`backoff`] its patience.
+//! reconciler that makes it what the configuration wants, [`backoff`] its patience, and
+//! [`leftovers`] what an orchestrator that was killed has left behind.
 //!
 //! All programs are run from one thread, `ctx-extensions`: they are told to die with the thread
 //! that has started them.
@@ -10,6 +11,7 @@
 mod backoff;
 mod desk;
 mod keeper;
+mod leftovers;
 mod replica;
 mod service;
 mod wire;
@@ -133,9 +135,10 @@ impl Extensions {
     }
 
     /// Starts the thread that runs programs, until `stopping` says how long they may take to end.
+    /// Their folders are in `folder`, which nobody else uses.
     ///
     /// # Errors
-    /// When the thread cannot be made.
+    /// When the thread cannot be made, or the folder is gone.
     pub(super) fn start(
         plane: &Arc<super::plane::Plane>,
         programs: Option<Programs>,
@@ -144,7 +147,10 @@ impl Extensions {
     ) -> io::Result<JoinHandle<()>> {
         let (orders, received) = mpsc::unbounded_channel();
         let witness = programs.as_ref().and_then(|programs| programs.witness.clone());
-        let (programs, folder) = (programs.map(Arc::new), folder.join("extensions"));
+        let programs = programs.map(Arc::new);
+        let folder = std::fs::canonicalize(folder)?.join("extensions");
+        // The state is locked by now, so whoever started these is gone.
+        leftovers::end(&folder);
         let shared = Arc::clone(plane);
         let mut runtime = runtime::Builder::new_current_thread();
         let thread = thread::Builder::new().name("ctx-extensions".to_owned());

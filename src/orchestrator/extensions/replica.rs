@@ -21,8 +21,8 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Programs;
 use super::wire::{self, MAX_LINE, Reply, Said};
+use super::{Programs, leftovers};
 use crate::control::config::Process;
 use crate::secret;
 use crate::units::duration;
@@ -409,6 +409,7 @@ fn spawn(launch: &Launch) -> std::io::Result<Child> {
         }
     }
     command
+        .env(leftovers::MARK, scratch)
         .current_dir(scratch)
         .process_group(0)
         .stdin(Stdio::piped())

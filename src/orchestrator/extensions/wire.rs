@@ -199,7 +199,35 @@ fn reply(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_is_heard_or_a_fault(bytes in any::<Vec<u8>>(), cut in 0_usize..90) {
+            let _ = hear(&bytes);
+            let whole = br#"{"type":"answer","id":1,"status":200,"headers":{"a":["1"]},"body":""}"#;
+            let mut line = whole[..cut.min(whole.len())].to_vec();
+            line.extend(&bytes);
+            let _ = hear(&line);
+        }
+
+        #[test]
+        fn a_body_comes_back_as_it_went(body in any::<Vec<u8>>()) {
+            let headers = HeaderMap::new();
+            let event = Event { platform: "slack", delivery: None, target: "/", headers: &headers, body: &body };
+            let line: Value = serde_json::from_slice(&super::event(1, &event)).unwrap();
+            let mut answer = json!({ "type": "answer", "id": 1 });
+            for key in ["body", "body_base64"] {
+                if !line[key].is_null() {
+                    answer[key] = line[key].clone();
+                }
+            }
+            let Ok(Said::Answer(1, reply)) = hear(answer.to_string().as_bytes()) else { panic!("it is one") };
+            prop_assert_eq!(&reply.body[..], &body[..]);
+        }
+    }
 
     #[test]
     fn an_event_is_one_line() {

@@ -356,3 +356,40 @@ fn beside(word: &Spanned<&str>, folder: &str, faults: &Faults<'_>) -> Option<Str
     let at: Spanned<String> = word.with(format!("{folder}/{file}"));
     Some(at.into_inner().replacen("././", "./", 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MANIFEST: &str = r#"id = "a"
+name = "A"
+version = "1.0.0"
+category = "event_processor"
+platform = "linear"
+kind = "process"
+command = ["python3", "./a.py", "-v"]
+config = { a = 1 }
+config_schema = { a = { type = "integer" } }
+"#;
+
+    #[test]
+    fn what_stands_beside_a_manifest_is_found_from_wherever_programs_are() {
+        for (folder, expect) in
+            [(".", "./a.py"), ("./extensions", "./extensions/a.py"), ("/srv/x", "/srv/x/a.py")]
+        {
+            let (_, extension) = read("a.toml", MANIFEST, folder).unwrap();
+            assert_eq!(extension.process().unwrap().command, ["python3", expect, "-v"]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(at in 0_usize..300, to in 0_usize..300, more in "\\PC{0,12}") {
+            let _ = read("a.toml", &more, ".");
+            let (at, to) = (at.min(MANIFEST.len()), to.min(MANIFEST.len()));
+            let _ = read("a.toml", &format!("{}{more}{}", &MANIFEST[..at], &MANIFEST[to..]), ".");
+        }
+    }
+}

@@ -10,6 +10,11 @@ fn gone(pid: u64) {
     until("the program is gone", || (!is_alive(pid)).then_some(()));
 }
 
+fn child_of(pid: u64) -> u64 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.trim().parse().unwrap()
+}
+
 #[test]
 fn a_program_dies_with_an_orchestrator_that_is_killed() {
     let Some(mut world) = World::new() else { return };
@@ -25,6 +30,20 @@ fn a_program_dies_with_an_orchestrator_that_is_killed() {
     world.serve.restart(&world.test);
     world.until_running("1.0.0");
     assert_eq!(world.send(&json!({})).status, 200);
+}
+
+#[test]
+fn what_a_program_started_does_not_outlive_the_next_start() {
+    let Some(mut world) = World::new() else { return };
+    world.install("1.0.0", json!({}));
+    let pid = world.send(&json!({ "do": "fork" })).json()["pid"].as_u64().unwrap();
+    let child = child_of(pid);
+    world.serve.kill();
+    gone(pid);
+    assert!(is_alive(child), "the kernel knows nothing of it");
+    world.serve.restart(&world.test);
+    gone(child);
+    world.until_running("1.0.0");
 }
 
 #[test]
@@ -44,8 +63,7 @@ fn what_a_program_started_ends_with_it() {
     world.install("1.0.0", json!({}));
     let answer = world.send(&json!({ "do": "fork" }));
     let pid = answer.json()["pid"].as_u64().unwrap();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let child: u64 = children.trim().parse().unwrap();
+    let child = child_of(pid);
     assert!(is_alive(child));
     world.serve.set(|config| config.extensions.clear());
     gone(pid);

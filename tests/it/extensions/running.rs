@@ -26,8 +26,9 @@ fn a_program_answers_events_and_is_measured() {
     assert_eq!(told["config"], json!({ "say": "1.0.0", "pause_ms": 1 }));
     let env = told["env"].as_object().unwrap();
     assert_eq!(env["GREETING"], "moin");
-    let odd =
-        env.keys().find(|name| !["PATH", "LANG", "GREETING", "LC_CTYPE"].contains(&name.as_str()));
+    let odd = env.keys().find(|name| {
+        !["PATH", "LANG", "GREETING", "LC_CTYPE", "CTX_EXTENSION_HOME"].contains(&name.as_str())
+    });
     assert_eq!(odd, None, "{env:?}");
     let cwd = told["cwd"].as_str().unwrap();
     assert!(cwd.ends_with("/state/extensions/probe"), "{cwd}");
@@ -52,6 +53,7 @@ fn a_program_answers_events_and_is_measured() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    crate::prometheus::check(&text);
 }
 
 #[test]
