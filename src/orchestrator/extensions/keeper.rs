@@ -459,12 +459,13 @@ impl Keeper {
         } else if open > 0 {
             let few = (open < self.count()).then(|| serving.why.clone());
             (ExtensionState::Running, few.unwrap_or_default())
-        } else if serving.retry.is_some() {
+        } else if serving.failures > 0 {
+            // Also while it is tried again: it has not shown yet that it will stay.
             (ExtensionState::Waiting, serving.why.clone())
         } else if let Some(missing) = self.missing().filter(|_| serving.members.is_empty()) {
             (ExtensionState::Starting, format!("it waits for `{}`, which does not run", missing.id))
         } else {
-            (ExtensionState::Starting, serving.why.clone())
+            (ExtensionState::Starting, String::new())
         }
     }
 }

@@ -59,14 +59,15 @@ fn one_that_breaks_a_limit_is_replaced_and_the_rest_goes_on() {
 #[test]
 fn one_that_takes_too_long_or_talks_nonsense_is_replaced() {
     let Some(world) = World::new() else { return };
-    world.install("1.0.0", json!({ "limits": { "timeout": "500ms" } }));
-    for (wish, status, complaint) in [
-        (json!({ "do": "sleep", "seconds": 60 }), 504, "an event took longer than 500ms"),
-        (json!({ "do": "nonsense" }), 502, "a line that is none of the protocol"),
-        (json!({ "do": "flood" }), 502, "a line of more than 8 MiB"),
-        (json!({ "do": "exit" }), 502, "it was asked to"),
+    let late = json!({ "do": "sleep", "seconds": 60 });
+    for (version, wish, timeout, status, complaint) in [
+        ("1.0.0", late, "500ms", 504, "an event took longer than 500ms"),
+        ("1.0.1", json!({ "do": "nonsense" }), "30s", 502, "a line that is none of the protocol"),
+        ("1.0.2", json!({ "do": "flood" }), "30s", 502, "a line of more than 8 MiB"),
+        ("1.0.3", json!({ "do": "exit" }), "30s", 502, "it was asked to"),
     ] {
-        let before = world.until_running("1.0.0").restarts;
+        world.install(version, json!({ "limits": { "timeout": timeout } }));
+        let before = world.until_running(version).restarts;
         assert_eq!(world.send(&wish).status, status, "{wish}");
         world.until("started again", |view| view.restarts == before + 1 && view.replicas == 1);
         assert!(world.log().contains(complaint), "`{complaint}`:\n{}", world.log());

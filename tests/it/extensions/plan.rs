@@ -102,7 +102,7 @@ fn an_integration_becomes_a_program_under_load_and_a_broken_version_never_takes_
 
     migrate("2")
         .exits(Code::RolledBack)
-        .warns(&["taken back by the orchestrator", "guard `extensions`: extensions_up 0%"]);
+        .warns(&["guard `extensions`", "extensions_up 0%, limit at least 100%, breach 3 of 3"]);
     assert_eq!(serve.state().config_hash, before);
     let again = view();
     assert_eq!(
