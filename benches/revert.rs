@@ -72,6 +72,7 @@ fn main() -> Result<ExitCode> {
         clock: Arc::new(SystemClock),
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         judge_cpu: false,
+        programs: None,
         flags_token: None,
         initial: Initial::default(),
     })?;

@@ -34,6 +34,9 @@ _ctx() {
             ctx,events)
                 cmd="ctx__subcmd__events"
                 ;;
+            ctx,extension)
+                cmd="ctx__subcmd__extension"
+                ;;
             ctx,flags)
                 cmd="ctx__subcmd__flags"
                 ;;
@@ -178,6 +181,42 @@ _ctx() {
             ctx__subcmd__events__subcmd__help,status)
                 cmd="ctx__subcmd__events__subcmd__help__subcmd__status"
                 ;;
+            ctx__subcmd__extension,help)
+                cmd="ctx__subcmd__extension__subcmd__help"
+                ;;
+            ctx__subcmd__extension,install)
+                cmd="ctx__subcmd__extension__subcmd__install"
+                ;;
+            ctx__subcmd__extension,list)
+                cmd="ctx__subcmd__extension__subcmd__list"
+                ;;
+            ctx__subcmd__extension,remove)
+                cmd="ctx__subcmd__extension__subcmd__remove"
+                ;;
+            ctx__subcmd__extension,swap)
+                cmd="ctx__subcmd__extension__subcmd__swap"
+                ;;
+            ctx__subcmd__extension,validate)
+                cmd="ctx__subcmd__extension__subcmd__validate"
+                ;;
+            ctx__subcmd__extension__subcmd__help,help)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__help"
+                ;;
+            ctx__subcmd__extension__subcmd__help,install)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__install"
+                ;;
+            ctx__subcmd__extension__subcmd__help,list)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__list"
+                ;;
+            ctx__subcmd__extension__subcmd__help,remove)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__remove"
+                ;;
+            ctx__subcmd__extension__subcmd__help,swap)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__swap"
+                ;;
+            ctx__subcmd__extension__subcmd__help,validate)
+                cmd="ctx__subcmd__extension__subcmd__help__subcmd__validate"
+                ;;
             ctx__subcmd__flags,eval)
                 cmd="ctx__subcmd__flags__subcmd__eval"
                 ;;
@@ -225,6 +264,9 @@ _ctx() {
                 ;;
             ctx__subcmd__help,events)
                 cmd="ctx__subcmd__help__subcmd__events"
+                ;;
+            ctx__subcmd__help,extension)
+                cmd="ctx__subcmd__help__subcmd__extension"
                 ;;
             ctx__subcmd__help,flags)
                 cmd="ctx__subcmd__help__subcmd__flags"
@@ -318,6 +360,21 @@ _ctx() {
                 ;;
             ctx__subcmd__help__subcmd__events,status)
                 cmd="ctx__subcmd__help__subcmd__events__subcmd__status"
+                ;;
+            ctx__subcmd__help__subcmd__extension,install)
+                cmd="ctx__subcmd__help__subcmd__extension__subcmd__install"
+                ;;
+            ctx__subcmd__help__subcmd__extension,list)
+                cmd="ctx__subcmd__help__subcmd__extension__subcmd__list"
+                ;;
+            ctx__subcmd__help__subcmd__extension,remove)
+                cmd="ctx__subcmd__help__subcmd__extension__subcmd__remove"
+                ;;
+            ctx__subcmd__help__subcmd__extension,swap)
+                cmd="ctx__subcmd__help__subcmd__extension__subcmd__swap"
+                ;;
+            ctx__subcmd__help__subcmd__extension,validate)
+                cmd="ctx__subcmd__help__subcmd__extension__subcmd__validate"
                 ;;
             ctx__subcmd__help__subcmd__flags,eval)
                 cmd="ctx__subcmd__help__subcmd__flags__subcmd__eval"
@@ -494,7 +551,7 @@ _ctx() {
 
     case "${cmd}" in
         ctx)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags shadow canary completions help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1355,6 +1412,308 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ctx__subcmd__extension)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version list validate install swap remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help)
+            opts="list validate install swap remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__swap)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__help__subcmd__validate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__install)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__list)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__remove)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__swap)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__extension__subcmd__validate)
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ctx__subcmd__flags)
             opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version list eval explain set help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1622,7 +1981,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help)
-            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events flags shadow canary completions help"
+            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1860,6 +2219,90 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help__subcmd__events__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension)
+            opts="list validate install swap remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension__subcmd__swap)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__extension__subcmd__validate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3598,7 +4041,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__serve)
-            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --take-over --force --workers --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --take-over --force --workers --programs --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3629,6 +4072,10 @@ _ctx() {
                     return 0
                     ;;
                 --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --programs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

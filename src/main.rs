@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Ui::new(false, false, Color::Auto).fail(&failure);
         return ExitCode::from(failure.code.number());
     }
+    if let Some(failure) = cli::extension_host::instead() {
+        Ui::new(false, false, Color::Never).fail(&failure);
+        return ExitCode::from(failure.code.number());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_a_command(&error),

@@ -16,7 +16,7 @@ use crate::judge::stats::fisher::Failures;
 /// The largest file of samples.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
-/// Compare a canary with its control
+/// Tell whether a canary is worse than its control
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx canary judge samples.json\n  ctx canary judge samples.json --json"

@@ -92,7 +92,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     }
 }
 
-fn state(client: &Client) -> Result<State> {
+/// Where the orchestrator stands.
+pub(super) fn state(client: &Client) -> Result<State> {
     block_on(async { client.state().await.map_err(|error| control_failure(&error)) })
         .map(|reply| reply.body)
 }
@@ -207,7 +208,7 @@ fn shown(flag: &Flag) -> String {
 }
 
 /// Makes sure that nobody else is at work.
-fn free(state: &State) -> Result<()> {
+pub(super) fn free(state: &State) -> Result<()> {
     if let Some(lease) = &state.lease {
         return Stop::Held(Box::new(lease.clone()))
             .into_result("ctx status", SystemClock.wall())

@@ -5,6 +5,8 @@ pub mod backup;
 pub mod canary;
 pub mod completions;
 pub mod events;
+pub mod extension;
+pub mod extension_host;
 pub mod flags;
 pub mod history;
 pub mod init;
@@ -109,6 +111,7 @@ pub enum Command {
     Load(load::Args),
     Test(test::Args),
     Events(events::Args),
+    Extension(extension::Args),
     Flags(flags::Args),
     Shadow(shadow::Args),
     Canary(canary::Args),
@@ -173,6 +176,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
         Command::Events(args) => events::run(&args, context),
+        Command::Extension(args) => extension::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Canary(args) => canary::run(&args, context),

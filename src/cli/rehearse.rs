@@ -1,10 +1,11 @@
 //! `ctx rehearse`: a whole plan on an embedded orchestrator, before the real one sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
+use super::extension_host::programs;
 use super::hands::Workshop;
 use super::migrate::{by, prepare};
 use super::session::{block_on, listen_for_signals};
@@ -63,7 +64,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     context.ui.detach();
     introduce(context, &loaded, tempo, args.rate);
     leave_out_cpu(context, &mut loaded);
-    let mut stage = Stage::set(tempo, rate, args.keep.as_deref())?;
+    // As `ctx serve --programs` beside the plan would.
+    let beside = loaded.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let programs = programs(beside.unwrap_or(Path::new("."))).ok();
+    let mut stage = Stage::set(tempo, rate, args.keep.as_deref(), programs)?;
     let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
     let result = block_on(perform(context, &loaded, &stage, tempo, &mut *observer));
     let live = block_on(ask(&stage)).ok();

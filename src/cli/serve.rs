@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
+use super::extension_host::programs;
 use crate::clock::{SystemClock, Tempo};
 use crate::control::config::{Mode, Platform};
 use crate::error::{Code, Failure, Result, did_you_mean};
@@ -78,6 +79,10 @@ pub struct Args {
     /// Threads that handle events [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// Where programs of extensions are; without it, none are run. Whoever holds the operators'
+    /// token can have programs run as this user then
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// Where GitHub's webhook secret is; used on the first start
     #[arg(long, value_name = "REF")]
     github_secret: Option<String>,
@@ -102,6 +107,15 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let source = TokenSource::of(&args);
     let token = source.read()?;
+    let programs = args.programs.as_deref().map(|folder| {
+        programs(folder).map_err(|error| {
+            let folder = folder.display();
+            Failure::new(Code::Usage, format!("`{folder}` is no folder of programs"))
+                .because(&error)
+                .hint("name the folder with the manifests of your extensions")
+        })
+    });
+    let programs = programs.transpose()?;
     let flags_token = args.flags_token.as_deref();
     let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -128,6 +142,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         flags_token,
         judge_cpu: true,
         initial,
+        programs,
     })
     .map_err(|error| explain(&error))?;
     let mut others = Others { state, door: None, farewell: None };

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use super::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
-use super::observe::{CacheSnapshot, Health, Metrics, Shadow};
+use super::observe::{CacheSnapshot, ExtensionList, Health, Metrics, Shadow};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
     LeaseRequest, Operation, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
@@ -305,6 +305,11 @@ impl Client {
     /// Reads health, incidents and reliability.
     pub async fn health(&self) -> Result<Health, ControlError> {
         self.json(self.request(Method::GET, "/v1/health")).await.map(|reply| reply.body)
+    }
+
+    /// Reads how the installed extensions are doing.
+    pub async fn extensions(&self) -> Result<ExtensionList, ControlError> {
+        self.json(self.request(Method::GET, "/v1/extensions")).await.map(|reply| reply.body)
     }
 
     /// Reads what shadow copies showed.

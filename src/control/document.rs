@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{Config, LEGACY};
-use super::host;
+use super::{extensions, host};
 use crate::secret::{SecretRef, shown_url};
 
 /// One assignment: a dotted path into the document, and its new value.
@@ -118,24 +118,7 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
             return broken(format!("route `{name}`: `{}` is routed twice", route.path));
         }
     }
-    for (id, extension) in &config.extensions {
-        if !config.upstreams.contains_key(&extension.upstream) {
-            return broken(format!("extension `{id}`: no upstream `{}`", extension.upstream));
-        }
-        if let Some(missing) =
-            extension.depends_on.iter().find(|id| !config.extensions.contains_key(id))
-        {
-            return broken(format!("extension `{id}` depends on `{missing}`: not installed"));
-        }
-        if let Some((other, _)) = config
-            .extensions
-            .iter()
-            .find(|(other, e)| *other != id && e.platform == extension.platform)
-        {
-            let platform = extension.platform.name();
-            return broken(format!("extensions `{other}` and `{id}` both handle {platform}"));
-        }
-    }
+    extensions::check(config).map_err(DocumentError::Broken)?;
     if let Some(canary) = &config.canary
         && (canary.upstream == LEGACY || !config.upstreams.contains_key(&canary.upstream))
     {

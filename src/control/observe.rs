@@ -34,6 +34,10 @@ pub struct Metrics {
     /// Breakers of upstreams that were asked through one.
     #[serde(default)]
     pub breakers: Vec<BreakerView>,
+    /// Extensions that the orchestrator runs, as they are doing now; absent where it does not
+    /// say.
+    #[serde(default)]
+    pub extensions: Option<Vec<ExtensionView>>,
 }
 
 /// Connections of senders: now, and those that were not kept since the start.
@@ -122,6 +126,12 @@ pub struct ExtensionView {
     pub waited_ms: u64,
     /// How often a replica had to be started again since the extension was.
     pub restarts: u64,
+}
+
+/// `GET /v1/extensions`: the installed extensions and how they are doing, by id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExtensionList {
+    pub extensions: Vec<ExtensionView>,
 }
 
 /// What an extension does about requests.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::control::observe::{Health, Metrics, Status};
+use crate::control::observe::{ExtensionState, Health, Metrics, Status};
 
 /// A number that the orchestrator measures.
 #[derive(
@@ -42,6 +42,9 @@ pub enum Metric {
     CacheHitRatio,
     /// Share of upstream requests over pooled connections.
     PooledShare,
+    /// Share of the extensions that the orchestrator runs that run in the version that is
+    /// installed. Unknown while one is being started; all of none is all.
+    ExtensionsUp,
 }
 
 /// What a metric's numbers are.
@@ -68,7 +71,7 @@ pub struct Reading {
 
 impl Metric {
     /// Every metric with its name and unit.
-    pub const ALL: [(Self, &'static str, Unit); 14] = [
+    pub const ALL: [(Self, &'static str, Unit); 15] = [
         (Self::ErrorRate, "error_rate", Unit::Ratio),
         (Self::LatencyP50, "latency_p50", Unit::Milliseconds),
         (Self::LatencyP95, "latency_p95", Unit::Milliseconds),
@@ -83,6 +86,7 @@ impl Metric {
         (Self::Parity, "parity", Unit::Ratio),
         (Self::CacheHitRatio, "cache_hit_ratio", Unit::Ratio),
         (Self::PooledShare, "pooled_share", Unit::Ratio),
+        (Self::ExtensionsUp, "extensions_up", Unit::Ratio),
     ];
 
     fn row(self) -> &'static (Self, &'static str, Unit) {
@@ -151,6 +155,12 @@ impl Metric {
             Self::PooledShare => {
                 let sent = counts.pooled + counts.unpooled;
                 counted(of(counts.pooled, sent), sent)
+            }
+            Self::ExtensionsUp => {
+                let Some(all) = &metrics.extensions else { return plain(None) };
+                let number = |state| all.iter().filter(|view| view.state == state).count() as u64;
+                let up = of(number(ExtensionState::Running), all.len() as u64).unwrap_or(1.0);
+                plain((number(ExtensionState::Starting) == 0).then_some(up))
             }
         }
     }

@@ -77,15 +77,16 @@ impl Plane {
         let config = &active.config;
         let mut switching = Switching::default();
         switching.keyring.follow(config);
+        let extensions = Extensions::default();
         Self {
-            table: ArcSwap::from_pointee(compile(&active, &switching)),
+            table: ArcSwap::from_pointee(compile(&active, &switching, &extensions, None)),
             switching: Mutex::new(switching),
             tempo,
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
             breakers: Breakers::default(),
-            extensions: Extensions::default(),
+            extensions,
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
@@ -116,7 +117,7 @@ impl Plane {
         let active = Arc::new(active);
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.keyring.follow(&active.config);
-        let table = Arc::new(compile(&active, &switching));
+        let table = Arc::new(self.compile(&active, &switching));
         let config = &active.config;
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -124,6 +125,7 @@ impl Plane {
         let now = self.workers.load(Ordering::Relaxed);
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
         self.table.store(table);
+        self.extensions.follow(config);
         self.active.store(active);
     }
 
@@ -133,7 +135,8 @@ impl Plane {
     pub fn shun(&self, extensions: &BTreeSet<String>) {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.shunned.clone_from(extensions);
-        self.table.store(Arc::new(compile(&self.active.load(), &switching)));
+        let table = self.compile(&self.active.load(), &switching);
+        self.table.store(Arc::new(table));
     }
 
     /// Reads the secrets of webhooks again. Nothing else changes, and no request is held up; an
@@ -142,7 +145,12 @@ impl Plane {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.active.load();
         switching.keyring.reload(&active.config);
-        self.table.store(Arc::new(compile(&active, &switching)));
+        self.table.store(Arc::new(self.compile(&active, &switching)));
+    }
+
+    /// Compiles what follows the revision in force.
+    fn compile(&self, active: &Active, switching: &Switching) -> Table {
+        compile(active, switching, &self.extensions, Some(&self.table.load()))
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -162,6 +170,7 @@ impl Plane {
                 refused: self.doors.refused(),
                 made_room: self.doors.made_room(),
             },
+            extensions: Some(self.extensions.views()),
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             ..self.metrics.snapshot(from_ms, self.now_ms())
         }
@@ -178,13 +187,18 @@ impl Plane {
     }
 }
 
-fn compile(active: &Active, Switching { shunned, keyring }: &Switching) -> Table {
+fn compile(
+    active: &Active,
+    Switching { shunned, keyring }: &Switching,
+    extensions: &Extensions,
+    previous: Option<&Table>,
+) -> Table {
     if shunned.is_empty() {
-        return Table::compile(active, keyring);
+        return Table::compile(active, keyring, extensions, previous);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config }, keyring)
+    Table::compile(&Active { rev: active.rev, config }, keyring, extensions, previous)
 }
 
 impl fmt::Debug for Plane {

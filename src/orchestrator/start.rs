@@ -14,9 +14,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::control::core::{Core, Now, Rebase, Transition};
 use super::control::desk::Desk;
+use super::extensions::{Extensions, Programs};
 use super::gateway::{self, Gateway};
 use super::handover::Sockets;
 use super::inbox::Inbox;
@@ -36,6 +38,8 @@ const HANDED_OVER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long stored events that are with a handler, and control requests, may take at a hand-over.
 const RELEASE: Duration = Duration::from_secs(10);
+/// How long programs may take to end, once there is nothing left for them to do.
+const PROGRAMS: Duration = Duration::from_secs(8);
 
 /// What an orchestrator needs to know before it starts.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub struct Options {
     /// share it.
     pub judge_cpu: bool,
     pub initial: Initial,
+    /// Where programs of extensions are; none are run without.
+    pub programs: Option<Programs>,
 }
 
 /// What revision 1 has other than [`Config::legacy`]. Without effect on a store that exists.
@@ -104,6 +110,8 @@ pub struct Orchestrator {
     gateway: Option<Gateway>,
     /// There until it is stopped, or handed over.
     office: Option<Office>,
+    /// Runs the programs of extensions until nobody gives them events any more.
+    programs: Option<(watch::Sender<Option<Duration>>, JoinHandle<()>)>,
     /// Writes the inbox until it is told that nobody will ask any more.
     disk: Option<JoinHandle<()>>,
 }
@@ -128,9 +136,12 @@ impl Orchestrator {
             workers,
             initial,
             judge_cpu,
+            programs,
         } = options;
         document::check(&Config::legacy(&legacy)).map_err(StartError::Legacy)?;
         let patience = if inherited.is_some() { HANDED_OVER } else { Duration::ZERO };
+        // Whoever had the state before is gone, unless it hands it over.
+        let alone = inherited.is_none();
         let (control, events) = match inherited {
             Some(Sockets { control, events }) => (control, Some(events)),
             None => {
@@ -164,6 +175,9 @@ impl Orchestrator {
             addr: listen,
             source,
         })?;
+        let (end_programs, ended) = watch::channel(None);
+        let running = Extensions::start(&plane, programs, &state_dir, alone, ended);
+        let running = running.map_err(StartError::Thread)?;
         let furniture = Furniture {
             inbox,
             token: Arc::new(ArcSwap::from_pointee(Rotating::new(token))),
@@ -180,6 +194,7 @@ impl Orchestrator {
             legacy,
             gateway: Some(gateway),
             office: None,
+            programs: Some((end_programs, running)),
             disk: Some(disk),
         };
         orchestrator.open_office(core, store)?;
@@ -310,6 +325,10 @@ impl Orchestrator {
         self.office = None;
         if let Some(gateway) = gateway {
             gateway.stop(drain);
+        }
+        if let Some((end, programs)) = self.programs.take() {
+            end.send_replace(Some(drain.min(PROGRAMS)));
+            let _ = programs.join();
         }
         if let Some(disk) = self.disk.take() {
             self.furniture.inbox.close();

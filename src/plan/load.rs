@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use super::fault::Fault;
 use super::model::Plan;
 use super::parse::{MAX_BYTES, parse, too_large};
+use super::read::read_manifest;
 use super::{hash, render};
+use crate::control::config::Extension;
 use crate::error::{Code, Failure, Result, count};
+use crate::ids::ExtensionId;
 
 /// A plan with the file it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,38 @@ pub fn check(path: &Path) -> Result<Loaded, LoadError> {
     let plan = parse(&name, &text, &|file| beside(folder, file)).map_err(LoadError::Faulty)?;
     let file_hash = hash::file_hash(text.as_bytes());
     Ok(Loaded { plan, path: path.to_path_buf(), text, file_hash })
+}
+
+/// Reads the manifest of an extension at `path`; its programs are named by whole paths.
+///
+/// # Errors
+/// When the file cannot be read, or has faults.
+pub fn manifest(path: &Path) -> Result<(ExtensionId, Extension), LoadError> {
+    let bytes =
+        read_bytes(path).map_err(|error| LoadError::Unreadable(unreadable(path, &error)))?;
+    let name = path.display().to_string();
+    if bytes.len() > MAX_BYTES {
+        return Err(LoadError::Faulty(vec![too_large(&name)]));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| LoadError::Unreadable(not_utf8(path, error.as_bytes())))?;
+    let folder = fs::canonicalize(path)
+        .map_err(|error| LoadError::Unreadable(unreadable(path, &error)))?
+        .parent()
+        .map_or_else(|| "/".to_owned(), |folder| folder.display().to_string());
+    read_manifest(&name, &text, &folder).map_err(LoadError::Faulty)
+}
+
+/// All faults of a manifest as one failure.
+pub fn manifest_failure(path: &Path, error: LoadError) -> Failure {
+    match error {
+        LoadError::Unreadable(failure) => failure,
+        LoadError::Faulty(faults) => {
+            let what = format!("`{}` has {}", path.display(), count(faults.len(), "fault"));
+            let failure = Failure::new(Code::PlanInvalid, what);
+            faults.iter().take(LISTED).fold(failure, |f, fault| f.why(render::cause(fault)))
+        }
+    }
 }
 
 /// The most faults that a failure lists; its count is always that of all.

@@ -25,7 +25,7 @@ mod table;
 
 pub use fault::Fault;
 pub use hash::{file_hash, phase_hash};
-pub use load::{LoadError, Loaded, check, load};
+pub use load::{LoadError, Loaded, check, load, manifest, manifest_failure};
 pub use model::Plan;
 pub use parse::{MAX_BYTES, parse};
 pub use schema::schema;

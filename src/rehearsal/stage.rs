@@ -22,6 +22,7 @@ use crate::ids::random_hex;
 use crate::load::sign::Secrets;
 use crate::load::webhooks::Mix;
 use crate::load::{Address, Rate};
+use crate::orchestrator::extensions::{Programs, Witness};
 use crate::orchestrator::{Initial, Options, Orchestrator};
 use crate::secret::{Secret, SecretRef};
 
@@ -45,11 +46,17 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage: requests arrive at `rate` a second, plan time runs at `tempo`.
     ///
-    /// With `keep`, the folder stays there afterwards.
+    /// With `keep`, the folder stays there afterwards. Extensions that are programs run as they
+    /// would in earnest.
     ///
     /// # Errors
     /// When there is no scratch folder, port or thread to be had.
-    pub fn set(tempo: Tempo, rate: Rate, keep: Option<&Path>) -> Result<Self> {
+    pub fn set(
+        tempo: Tempo,
+        rate: Rate,
+        keep: Option<&Path>,
+        programs: Option<Programs>,
+    ) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::error::Error| {
             Failure::new(Code::Failure, format!("failed to {what} for the rehearsal"))
                 .because(error)
@@ -67,6 +74,12 @@ impl Stage {
         let legacy = Legacy::start().map_err(|error| failed("start the legacy app", &error))?;
         let token = Secret::new(random_hex::<32>());
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let handled = Arc::clone(legacy.handled());
+        let programs = programs.map(|programs| {
+            // An event that a program has taken is not lost because the app did not see it.
+            let witness: Witness = Arc::new(move |delivery: &str| handled.record(delivery));
+            Programs { witness: Some(witness), ..programs }
+        });
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let orchestrator = Orchestrator::start(Options {
             legacy: legacy.url(),
@@ -81,6 +94,7 @@ impl Stage {
             judge_cpu: false,
             flags_token: None,
             initial: Initial { secrets: references, ..Initial::default() },
+            programs,
         })
         .map_err(|error| failed("start the orchestrator", &error))?;
         let client = Client::new(&format!("http://{}", orchestrator.control_addr()), Some(token));

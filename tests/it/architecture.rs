@@ -102,7 +102,10 @@ const EFFECTS: [&str; 16] = [
 const KNOWN_TO: [(&str, &[&str]); 4] = [
     ("rusqlite", &["src/ledger", "src/orchestrator/store", "src/backup"]),
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
-    ("tokio::process", &["src/engine/executor/program.rs"]),
+    (
+        "tokio::process",
+        &["src/engine/executor/program.rs", "src/orchestrator/extensions/replica.rs"],
+    ),
     ("clap", &["src/cli", "src/main.rs", "src/ui", "src/backup/manifest.rs"]),
 ];
 

@@ -63,9 +63,12 @@ fn the_first_screen() {
       test         Run a plan's test suites against its orchestrator
       events       Show stored events and dead letters, and have dead letters tried
                    again
+      extension    List extensions, install them, swap their versions, or take them
+                   out
       flags        List feature flags, evaluate them for a user, or change one
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
+      canary       Tell whether a canary is worse than its control
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

@@ -119,6 +119,10 @@ impl From<Network> for String {
     }
 }
 
+/// What a network looks like; of IPv6, only what is written out in full, and the loopback address.
+const NETWORK: &str = "^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\
+    (/(3[0-2]|[12]?[0-9]))?|(([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::1)(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$";
+
 impl JsonSchema for Network {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Network".into()
@@ -127,6 +131,7 @@ impl JsonSchema for Network {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
+            "pattern": NETWORK,
             "description": "A network in CIDR notation, such as `10.0.0.0/8`, or an address.",
         })
     }

@@ -63,10 +63,20 @@ struct Late;
 
 impl Answer {
     /// An answer that is known as a whole.
-    pub(super) fn whole(head: Parts, body: Bytes, mut trip: Trip) -> Response<Self> {
+    pub(super) fn whole(head: Parts, body: Bytes, trip: Trip) -> Response<Self> {
+        Self::given(head, body, trip, None)
+    }
+
+    /// An answer that is known as a whole, and of which a copy is taken.
+    pub(super) fn given(
+        head: Parts,
+        body: Bytes,
+        mut trip: Trip,
+        capture: Option<Capture>,
+    ) -> Response<Self> {
         trip.answer(head.status);
         let kind = Kind::Whole(Some(body).filter(|body| !body.is_empty()));
-        Response::from_parts(head, Self { kind, capture: None, trip: Some(trip) })
+        Response::from_parts(head, Self { kind, capture, trip: Some(trip) })
     }
 
     /// An answer out of the cache.

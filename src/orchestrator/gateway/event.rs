@@ -26,13 +26,14 @@ use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure};
 use super::proxy::{self, Course};
 use super::refusal::Refusal;
-use super::table::{Handler, Signing};
+use super::table::{Before, Deputy, Handler, Signing};
 use super::trip::Trip;
 use super::verify::{Lines, verify};
 use super::worker::Worker;
 use super::{delivery, dispatch, moments};
-use crate::control::config::{CacheMode, InboxMode};
+use crate::control::config::{CacheMode, InboxMode, Platform};
 use crate::failpoint::{self, Point};
+use crate::orchestrator::extensions::{self, NoReply, Service};
 use crate::orchestrator::inbox::outcome::is_failure;
 use crate::orchestrator::inbox::{Event, Put, Refused};
 
@@ -186,12 +187,23 @@ pub(super) async fn handle(
     trip: &mut Trip,
 ) -> Result<Exchange, Refusal> {
     let table = course.table;
+    let extension = match extension(course) {
+        Some(Handler::Upstream(deputy)) => Some(deputy),
+        Some(Handler::Process { service, before: Before::Others(deputy) })
+            if !service.has_begun() =>
+        {
+            deputy.as_ref()
+        }
+        Some(Handler::Process { service, .. }) => {
+            return run(worker, course, service, parts, body, trip).await;
+        }
+        None => None,
+    };
     let uri = parts.uri.clone();
     let mut request = Request::from_parts(parts, Outgoing::whole(body));
-    let extension = extension(course);
-    let (arm, upstream) = if let Some(extension) = extension {
-        *request.uri_mut() = with_path(&uri, &extension.path)?;
-        (&extension.arm, &extension.upstream)
+    let (arm, upstream) = if let Some(Deputy { arm, upstream, path }) = extension.map(|d| &**d) {
+        *request.uri_mut() = with_path(&uri, path)?;
+        (arm, upstream)
     } else {
         let upstream = proxy::stable_or_canary(course);
         (&upstream.name, upstream)
@@ -206,14 +218,63 @@ pub(super) async fn handle(
             if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) =>
         {
             tracing::debug!(%upstream, "an event goes to the legacy app instead");
-            trip.counts.fallback += 1;
             *request.uri_mut() = uri;
-            let legacy = &table.legacy;
-            let sent = proxy::send(worker, course, &legacy.name, legacy, *request, &owed, trip);
-            sent.await.map_err(|failure| failure.refusal())
+            fall_back(worker, course, *request, trip).await
         }
         Err(failure) => Err(failure.refusal()),
     }
+}
+
+/// Asks an extension that is a program; falls back to the legacy app if it was given nothing.
+async fn run(
+    worker: &Worker,
+    course: &Course<'_>,
+    service: &Service,
+    parts: Parts,
+    body: Bytes,
+    trip: &mut Trip,
+) -> Result<Exchange, Refusal> {
+    trip.ask(&service.id);
+    let platform = course.route.platform;
+    let delivery = platform.and_then(|of| delivery::id(of, &parts.headers, &body));
+    let event = extensions::Event {
+        platform: platform.map_or("", Platform::name),
+        delivery: delivery.as_deref(),
+        target: parts.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+        headers: &parts.headers,
+        body: &body,
+    };
+    let refusal = match service.handle(&event).await {
+        Ok(reply) => {
+            trip.counts.extension += 1;
+            return Ok(Exchange::of_program(reply));
+        }
+        Err(NoReply::Late) => return Err(Refusal::TimedOut),
+        Err(NoReply::Lost) => return Err(Refusal::Upstream),
+        Err(NoReply::Nobody) => Refusal::NotRunning,
+        Err(NoReply::Busy) => Refusal::Overloaded,
+    };
+    drop(delivery);
+    if course.table.legacy_fallback {
+        tracing::debug!(extension = %service.id, "an event goes to the legacy app instead");
+        let request = Request::from_parts(parts, Outgoing::whole(body));
+        return fall_back(worker, course, request, trip).await;
+    }
+    trip.counts.shed += u64::from(refusal == Refusal::Overloaded);
+    Err(refusal)
+}
+
+/// Asks the legacy app, because nobody else was given the event.
+async fn fall_back(
+    worker: &Worker,
+    course: &Course<'_>,
+    request: Request<Outgoing>,
+    trip: &mut Trip,
+) -> Result<Exchange, Refusal> {
+    trip.counts.fallback += 1;
+    let (legacy, owed) = (&course.table.legacy, Owed::default());
+    let sent = proxy::send(worker, course, &legacy.name, legacy, request, &owed, trip);
+    sent.await.map_err(|failure| failure.refusal())
 }
 
 /// The extension that takes this event, if the flag for extensions includes its sender.

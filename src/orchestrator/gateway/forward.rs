@@ -17,14 +17,21 @@ use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::orchestrator::extensions::Reply;
 use crate::orchestrator::pool::{Lease, Pool, SendError};
 
-/// An upstream's answer, of which the head has arrived.
+/// An answer, of which the head has arrived.
 pub(super) struct Exchange {
     pub(super) head: Parts,
-    body: Incoming,
-    lease: Option<Lease>,
-    deadline: Instant,
+    rest: Rest,
+}
+
+/// What there is of an answer besides its head.
+enum Rest {
+    /// An upstream is still giving it.
+    Stream { body: Incoming, lease: Option<Lease>, deadline: Instant },
+    /// A program has given it as a whole.
+    Whole(Bytes),
 }
 
 /// Why an upstream gave no answer.
@@ -82,7 +89,7 @@ pub(super) async fn forward(
             let (mut head, body) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;
-            Ok(Exchange { head, body, lease, deadline })
+            Ok(Exchange { head, rest: Rest::Stream { body, lease, deadline } })
         }
         Ok(Err(SendError::Unreached(error, request))) => {
             tracing::debug!(%upstream, %error, "failed to reach it");
@@ -100,17 +107,33 @@ pub(super) async fn forward(
 }
 
 impl Exchange {
+    /// The answer of a program.
+    pub(super) fn of_program(reply: Reply) -> Self {
+        let Reply { status, headers, body } = reply;
+        let (mut head, ()) = Response::new(()).into_parts();
+        (head.status, head.headers) = (status, headers);
+        Self { head, rest: Rest::Whole(body) }
+    }
+
     /// Passes the answer on as it comes, noting it for `capture` on the way.
     pub(super) fn answer(self, trip: Trip, capture: Option<Capture>) -> Response<Answer> {
-        let Self { head, body, lease, deadline } = self;
-        Answer::stream(head, Stream::new(body, lease, deadline), trip, capture)
+        match self.rest {
+            Rest::Stream { body, lease, deadline } => {
+                Answer::stream(self.head, Stream::new(body, lease, deadline), trip, capture)
+            }
+            Rest::Whole(body) => Answer::given(self.head, body, trip, capture),
+        }
     }
 
     /// Reads the answer's body; `None` if it is larger than `limit`, breaks off, or is late.
     pub(super) async fn collect(self, limit: usize) -> Option<Bytes> {
-        let body = Limited::new(self.body, limit);
-        let body = timeout_at(self.deadline, body.collect()).await.ok()?.ok()?;
-        if let Some(lease) = self.lease {
+        let (body, lease, deadline) = match self.rest {
+            Rest::Stream { body, lease, deadline } => (body, lease, deadline),
+            Rest::Whole(body) => return Some(body).filter(|body| body.len() <= limit),
+        };
+        let body = Limited::new(body, limit);
+        let body = timeout_at(deadline, body.collect()).await.ok()?.ok()?;
+        if let Some(lease) = lease {
             lease.give_back();
         }
         Some(body.to_bytes())

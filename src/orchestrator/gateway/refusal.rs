@@ -34,6 +34,8 @@ pub(super) enum Refusal {
     Overloaded,
     /// The upstream's breaker is open.
     Broken,
+    /// The extension that takes the event does not run.
+    NotRunning,
     /// The event ought to be stored, and the disk did not take it.
     NotStored,
 }
@@ -62,6 +64,9 @@ impl Refusal {
             Self::Broken => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the upstream is given time to recover\n")
             }
+            Self::NotRunning => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the extension does not run at the moment\n")
+            }
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
@@ -81,6 +86,7 @@ impl Refusal {
             | Self::TimedOut
             | Self::Unverified
             | Self::Unverifiable
+            | Self::NotRunning
             | Self::NotStored => false,
         }
     }

@@ -11,7 +11,10 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::intake;
 use super::keyring::Keyring;
-use crate::control::config::{self, CacheMode, Config, LEGACY, Mode, Platform, RouteKind, flag};
+use crate::control::config::{
+    self, CacheMode, Config, Kind, LEGACY, Mode, Platform, RouteKind, flag,
+};
+use crate::orchestrator::extensions::{Extensions, Service};
 use crate::orchestrator::flags::Share;
 use crate::orchestrator::metrics::{CACHE, GATEWAY, INBOX, OTHER};
 use crate::orchestrator::plane::Active;
@@ -60,12 +63,33 @@ pub(super) struct Upstream {
 
 /// Who handles an event in an extension's name.
 #[derive(Debug)]
-pub(super) struct Handler {
+pub(super) enum Handler {
+    Upstream(Arc<Deputy>),
+    /// A program that the orchestrator runs.
+    Process {
+        service: Arc<Service>,
+        before: Before,
+    },
+}
+
+/// An upstream that answers for an extension.
+#[derive(Debug)]
+pub(super) struct Deputy {
     /// The extension's id.
     pub(super) arm: Arc<str>,
     pub(super) upstream: Arc<Upstream>,
     /// The path there that takes the event.
     pub(super) path: String,
+}
+
+/// Who takes the events of a program that has not run yet.
+#[derive(Clone, Debug)]
+pub(super) enum Before {
+    /// Nobody: they have been its own before.
+    Itself,
+    /// Whoever took them when it was installed: an upstream, or those who take them where there
+    /// is no extension. So a program takes over from one event to the next, too.
+    Others(Option<Arc<Deputy>>),
 }
 
 /// A path with a meaning.
@@ -95,8 +119,14 @@ pub(super) enum Signing {
 }
 
 impl Table {
-    /// Compiles a revision with the secrets it refers to.
-    pub(crate) fn compile(active: &Active, keyring: &Keyring) -> Self {
+    /// Compiles a revision with the secrets it refers to; `previous` is what it follows, if
+    /// anything.
+    pub(crate) fn compile(
+        active: &Active,
+        keyring: &Keyring,
+        running: &Extensions,
+        previous: Option<&Self>,
+    ) -> Self {
         let config = &active.config;
         let share = |name| Share::of_flag(name, config.flags.get(name));
         let names = config.upstreams.keys().map(String::as_str).chain([LEGACY]);
@@ -107,15 +137,21 @@ impl Table {
         });
         let mut extensions = BTreeMap::new();
         for (id, extension) in &config.extensions {
-            let Some(upstream) = upstreams.get(extension.upstream.as_str()) else {
-                tracing::warn!(extension = %id, "its upstream is not in the configuration");
-                continue;
+            let handler = match &extension.kind {
+                Kind::Process(_) => Handler::Process {
+                    service: running.service(id.as_str()),
+                    before: Before::of(id.as_str(), extension.platform, previous),
+                },
+                Kind::Http { upstream, path } => {
+                    let Some(upstream) = upstreams.get(upstream.as_str()) else {
+                        tracing::warn!(extension = %id, "its upstream is not in the configuration");
+                        continue;
+                    };
+                    let (upstream, path) = (Arc::clone(upstream), path.clone());
+                    Handler::Upstream(Arc::new(Deputy { arm: id.as_str().into(), upstream, path }))
+                }
             };
-            extensions.entry(extension.platform).or_insert_with(|| Handler {
-                arm: id.as_str().into(),
-                upstream: Arc::clone(upstream),
-                path: extension.path.clone(),
-            });
+            extensions.entry(extension.platform).or_insert(handler);
         }
         let routes = config.routes.iter();
         let routes =
@@ -154,6 +190,19 @@ impl Table {
     /// The route that requests on no route of the configuration are counted under.
     pub(super) fn other(&self) -> &Arc<Route> {
         &self.other
+    }
+}
+
+impl Before {
+    fn of(id: &str, platform: Platform, previous: Option<&Table>) -> Self {
+        let Some(previous) = previous else { return Self::Itself };
+        match previous.extensions.get(&platform) {
+            Some(Handler::Upstream(deputy)) => Self::Others(Some(Arc::clone(deputy))),
+            Some(Handler::Process { service, before }) if *service.id == *id => {
+                if service.has_begun() { Self::Itself } else { before.clone() }
+            }
+            Some(Handler::Process { .. }) | None => Self::Others(None),
+        }
     }
 }
 

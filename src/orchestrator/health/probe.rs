@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::LIMIT;
-use crate::control::config::{Config, Upstream};
+use crate::control::config::{Config, Kind, Upstream};
 use crate::control::host::is_off_limits;
-use crate::control::observe::{Check, Host, Status};
+use crate::control::observe::{Check, ExtensionState, ExtensionView, Host, Status};
 use crate::units::duration;
 
 /// The checks of the machine. They say that the service is strained, not that it is down.
@@ -29,6 +29,7 @@ pub(super) async fn round(
     config: &Config,
     host: Host,
     store: Result<(), String>,
+    running: &[ExtensionView],
     at: &str,
 ) -> Vec<Check> {
     let check = |name: String, status, detail| Check { name, status, detail, at: at.to_owned() };
@@ -41,7 +42,6 @@ pub(super) async fn round(
         Some(used) => found(name.to_owned(), &below_limit(used)),
     };
     let upstreams = upstreams(config).await;
-    let missing = Err("no such upstream".to_owned());
     let mut checks = vec![
         found("store".to_owned(), &store.map(|()| "answers".to_owned())),
         used(CPU, host.cpu),
@@ -49,10 +49,34 @@ pub(super) async fn round(
     ];
     checks.extend(upstreams.iter().map(|(name, f)| found(format!("upstream {name}"), f)));
     checks.extend(config.extensions.iter().map(|(id, extension)| {
-        let finding = upstreams.get(&extension.upstream).unwrap_or(&missing);
-        found(format!("extension {id}"), finding)
+        let name = format!("extension {id}");
+        let Kind::Http { upstream, .. } = &extension.kind else {
+            let (status, detail) = program(running.iter().find(|view| view.id == id.as_str()));
+            return check(name, status, detail);
+        };
+        let missing = Err("no such upstream".to_owned());
+        found(name, upstreams.get(upstream).unwrap_or(&missing))
     }));
     checks
+}
+
+/// How an extension is that the orchestrator runs. One that is being started is not known to be
+/// well yet.
+fn program(view: Option<&ExtensionView>) -> (Status, String) {
+    let Some(view) = view else {
+        return (Status::Unhealthy, "it is not run".to_owned());
+    };
+    let status = match view.state {
+        ExtensionState::Running => Status::Healthy,
+        ExtensionState::Starting => Status::Unknown,
+        ExtensionState::Waiting | ExtensionState::Failed => Status::Unhealthy,
+    };
+    let detail = if view.detail.is_empty() {
+        format!("version {}, {} of {} replicas", view.version, view.replicas, view.wanted)
+    } else {
+        view.detail.clone()
+    };
+    (status, detail)
 }
 
 fn below_limit(used: f64) -> Finding {
@@ -158,7 +182,7 @@ mod tests {
         let gone = Upstream { url: format!("http://{closed}"), ..up };
         config.upstreams.insert("gone".to_owned(), gone);
         let host = Host { cpu: Some(0.951), memory: None };
-        let checks = round(&config, host, Ok(()), "now").await;
+        let checks = round(&config, host, Ok(()), &[], "now").await;
         let said: Vec<_> = checks.iter().map(|c| (c.name.as_str(), c.status)).collect();
         assert_eq!(
             said,

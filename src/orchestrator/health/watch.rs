@@ -76,7 +76,8 @@ impl Watcher {
         let clock = Arc::clone(&self.shared.plane.clock);
         let store = self.shared.desk.ping().map_err(|error| error.to_string());
         let at = rfc3339(clock.wall());
-        let mut checks = probe::round(config, self.shared.vitals.host(), store, &at).await;
+        let (host, running) = (self.shared.vitals.host(), self.shared.plane.extensions.views());
+        let mut checks = probe::round(config, host, store, &running, &at).await;
         checks.retain(|check| self.judge_cpu || check.name != probe::CPU);
         let now = clock.boot();
         let elapsed = self.checked.map_or(Duration::ZERO, |last| now.saturating_sub(last));

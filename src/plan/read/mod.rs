@@ -24,6 +24,7 @@ use super::source::Span;
 use super::table::Table;
 use crate::ids::NameError;
 
+pub(super) use manifest::read as read_manifest;
 pub(super) use plan::{PLAN_FILE, plan};
 
 /// Reads a file that the plan names, by its path relative to the plan.

@@ -49,7 +49,7 @@ impl Handled {
         missing
     }
 
-    pub(super) fn record(&self, delivery: &str) {
+    pub(in crate::rehearsal) fn record(&self, delivery: &str) {
         *self.lock().entry(delivery.to_owned()).or_insert(0) += 1;
         self.more.notify_all();
     }

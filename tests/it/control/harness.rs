@@ -82,6 +82,7 @@ pub(super) fn options(folder: &Path, legacy: &str, clock: Arc<dyn Clock>) -> Opt
         clock,
         workers: 1,
         judge_cpu: true,
+        programs: None,
         flags_token: None,
         initial: Initial::default(),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use ctx::control::config::{self, CacheMode, Category, Config, Extension, Mode, Platform};
+use ctx::control::config::{self, CacheMode, Category, Config, Extension, Kind, Mode, Platform};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
 use hyper::{Response, StatusCode};
@@ -29,9 +29,8 @@ fn with_extension(config: &mut Config, upstream: config::Upstream) {
         version: "1.0.0".to_owned(),
         category: Category::PlatformIntegration,
         platform: Platform::Github,
-        upstream: "handlers".to_owned(),
-        path: "/handle".to_owned(),
         depends_on: Vec::new(),
+        kind: Kind::Http { upstream: "handlers".to_owned(), path: "/handle".to_owned() },
     };
     config.extensions.insert("github-integration".parse().unwrap(), extension);
 }

@@ -17,7 +17,8 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 5] = [
+const PEERS: [Peer; 6] = [
+    Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
         probe: || imports("fastapi, uvicorn"),

@@ -26,8 +26,10 @@ use tokio::sync::watch;
 use self::access::{Access, Operator};
 use super::core::Refusal;
 use super::desk::Desk;
-use crate::control::observe::{Health, Metrics};
+use crate::control::config::{Extension, Kind};
+use crate::control::observe::{ExtensionState, ExtensionView, Health, Metrics, Status};
 use crate::control::wire::ProblemCode;
+use crate::ids::ExtensionId;
 use crate::orchestrator::guarding::Board;
 use crate::orchestrator::health::{self, Vitals};
 use crate::orchestrator::plane::Plane;
@@ -52,6 +54,44 @@ impl Shared {
     /// What was measured since `from_ms`; without it, in the last 5 seconds.
     pub fn metrics(&self, from_ms: Option<u64>) -> Metrics {
         Metrics { host: self.vitals.host(), ..self.plane.observe(from_ms) }
+    }
+
+    /// The installed extensions: those that the orchestrator runs as they are doing, and those
+    /// that an upstream answers for as its last check found it.
+    pub fn extensions(&self) -> Vec<ExtensionView> {
+        let plane = &self.plane;
+        let active = plane.active();
+        let (_, checks) = self.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
+        let running = plane.extensions.views();
+        let installed = active.config.extensions.iter();
+        let view = |(id, extension): (&ExtensionId, &Extension)| match &extension.kind {
+            Kind::Process(_) => running.iter().find(|view| view.id == id.as_str()).cloned(),
+            Kind::Http { upstream, .. } => {
+                let name = format!("extension {id}");
+                let check = checks.iter().find(|check| check.name == name);
+                let sick = check.filter(|check| check.status == Status::Unhealthy);
+                let (state, detail) = match sick {
+                    Some(check) => (ExtensionState::Failed, check.detail.clone()),
+                    None => {
+                        (ExtensionState::Running, format!("upstream {upstream} answers for it"))
+                    }
+                };
+                Some(ExtensionView {
+                    id: id.to_string(),
+                    version: extension.version.clone(),
+                    state,
+                    detail,
+                    replicas: 0,
+                    wanted: 0,
+                    busy: 0,
+                    capacity: 0,
+                    waiting: 0,
+                    waited_ms: 0,
+                    restarts: 0,
+                })
+            }
+        };
+        installed.filter_map(view).collect()
     }
 
     /// Checks, incidents, self-healing and reliability.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
-use crate::control::observe::BreakerState;
+use crate::control::observe::{BreakerState, ExtensionView};
 
 /// The text exposition format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -54,6 +54,7 @@ pub(super) fn text(shared: &Shared) -> String {
     );
     add("ctx_inbox_dead", "gauge", "Dead letters.", census.and_then(|c| float(c.dead)));
     breakers(shared, &mut text);
+    extensions(shared, &mut text);
     guards(shared, &mut text);
     text
 }
@@ -72,6 +73,32 @@ fn breakers(shared: &Shared, text: &mut String) {
             BreakerState::Open => 2,
         };
         let _ = writeln!(text, "{NAME}{{upstream=\"{}\"}} {value}", view.upstream);
+    }
+}
+
+/// How busy the programs of extensions are.
+fn extensions(shared: &Shared, text: &mut String) {
+    type Reading = fn(&ExtensionView) -> u64;
+    let views = shared.plane.extensions.views();
+    let families: [(&str, &str, &str, Reading); 6] = [
+        ("ctx_extension_replicas", "gauge", "Replicas that take events.", |v| v.replicas.into()),
+        ("ctx_extension_replicas_wanted", "gauge", "Replicas there should be.", |v| {
+            v.wanted.into()
+        }),
+        ("ctx_extension_busy", "gauge", "Events that replicas are busy with.", |v| v.busy.into()),
+        ("ctx_extension_capacity", "gauge", "Events that replicas take at once.", |v| {
+            v.capacity.into()
+        }),
+        ("ctx_extension_waiting", "gauge", "Events that wait for a replica.", |v| v.waiting.into()),
+        ("ctx_extension_restarts_total", "counter", "Replicas that were started again.", |v| {
+            v.restarts
+        }),
+    ];
+    for (name, kind, help, reading) in families {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for view in &views {
+            let _ = writeln!(text, "{name}{{extension=\"{}\"}} {}", view.id, reading(view));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::access::Access;
 use super::handlers::{guards, inbox, lease, maintenance, observe, revisions};
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
 use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
-use crate::control::observe::{CacheSnapshot, Health, Metrics, Shadow};
+use crate::control::observe::{CacheSnapshot, ExtensionList, Health, Metrics, Shadow};
 use crate::control::wire::{
     AuditRow, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode,
     Revision, RevisionRequest, RevisionResult, State,
@@ -308,6 +308,13 @@ pub static ROUTES: &[Route] = &[
         summary: "What shadow copies showed, by route, with the last differences",
         replies: &[(200, Content::Json(shape::<Shadow>))],
         handler: || get(observe::shadow),
+        ..READ
+    },
+    Route {
+        path: "/v1/extensions",
+        summary: "The installed extensions and how they are doing",
+        replies: &[(200, Content::Json(shape::<ExtensionList>))],
+        handler: || get(observe::extensions),
         ..READ
     },
     Route {

@@ -143,6 +143,7 @@ fn world() -> &'static World {
             clock: Arc::new(ManualClock::default()),
             workers: 1,
             judge_cpu: false,
+            programs: None,
             flags_token: None,
             initial: Initial::default(),
         };

@@ -1,11 +1,11 @@
-//! `/livez`, `/readyz`, `/metrics`, `/v1/metrics`, `/v1/health`, `/v1/audit`, `/openapi.json`
+//! `/livez`, `/readyz`, `/metrics`, `/v1/metrics`, `/v1/health`, `/v1/extensions`, `/v1/audit`, `/openapi.json`
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 
-use crate::control::observe::{Health, Metrics, Shadow};
+use crate::control::observe::{ExtensionList, Health, Metrics, Shadow};
 use crate::control::wire::{AuditRow, ProblemCode};
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::{Access, Operator};
@@ -30,6 +30,10 @@ pub(in super::super) async fn metrics(
 
 pub(in super::super) async fn shadow(operator: Operator) -> Json<Shadow> {
     Json(Shadow { routes: operator.plane.parity.view() })
+}
+
+pub(in super::super) async fn extensions(operator: Operator) -> Json<ExtensionList> {
+    Json(ExtensionList { extensions: operator.extensions() })
 }
 
 pub(in super::super) async fn health(operator: Operator) -> Result<Json<Health>, Refusal> {

@@ -1,0 +1,11 @@
+//! Extensions as programs that the orchestrator runs, from outside.
+
+mod command;
+mod embedded;
+mod ending;
+mod example;
+mod limits;
+mod plan;
+mod running;
+mod swap;
+mod world;
