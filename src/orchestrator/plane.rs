@@ -19,8 +19,9 @@ use super::inbox::Inbox;
 use super::metrics::Registry;
 use super::parity;
 use crate::clock::{Clock, Tempo};
-use crate::control::config::{Config, flag};
-use crate::control::observe::Metrics;
+use crate::control::config::{Canary, Config, flag};
+use crate::control::observe::{Metrics, Overrides};
+use crate::units::Percent;
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Plane {
     pub workers: AtomicU32,
     /// Events in flight against what the workers can carry: what scaling measures.
     pub load: Load,
+    /// The share of new events that are refused, in thousandths of a percent.
+    shed: AtomicU32,
     pool_generation: AtomicU64,
 }
 
@@ -62,6 +65,8 @@ pub struct Plane {
 struct Switching {
     /// The extensions that are left out for now.
     shunned: BTreeSet<String>,
+    /// The canary that gets no traffic for now, as the configuration has it.
+    withdrawn: Option<Canary>,
     keyring: Keyring,
 }
 
@@ -72,19 +77,21 @@ impl Plane {
         let config = &active.config;
         let mut switching = Switching::default();
         switching.keyring.follow(config);
+        let breakers = Breakers::default();
         Self {
-            table: ArcSwap::from_pointee(compile(&active, &switching)),
+            table: ArcSwap::from_pointee(compile(&active, &switching, &breakers)),
             switching: Mutex::new(switching),
             tempo,
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
-            breakers: Breakers::default(),
+            breakers,
             extensions: Extensions::default(),
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
             workers: AtomicU32::new(config.scaling.min),
             load: Load::default(),
+            shed: AtomicU32::new(0),
             pool_generation: AtomicU64::new(0),
             clock,
             active: ArcSwap::new(active),
@@ -109,8 +116,14 @@ impl Plane {
         let active = Arc::new(active);
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.keyring.follow(&active.config);
-        let table = Arc::new(compile(&active, &switching));
         let config = &active.config;
+        self.breakers.follow(&config.upstreams);
+        // A canary that is set anew is tried anew.
+        switching.withdrawn = switching
+            .withdrawn
+            .take()
+            .filter(|_| config.canary == self.active.load().config.canary);
+        let table = Arc::new(compile(&active, &switching, &self.breakers));
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
         let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
@@ -120,13 +133,35 @@ impl Plane {
         self.active.store(active);
     }
 
-    /// Leaves these extensions out, as if they were not installed, and takes all others back in.
+    /// Sets aside what `overrides` say, and takes all else back in, as if the configuration were
+    /// so; it stays as it is. This is for the time that something is sick.
     ///
-    /// The configuration stays as it is: this is for the time that an extension is unhealthy.
-    pub fn shun(&self, extensions: &BTreeSet<String>) {
+    /// A canary is withdrawn as the configuration in force has it, if that is its upstream.
+    pub fn set_aside(&self, overrides: &Overrides) {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        switching.shunned.clone_from(extensions);
-        self.table.store(Arc::new(compile(&self.active.load(), &switching)));
+        let active = self.active.load();
+        switching.shunned = overrides.left_out.iter().cloned().collect();
+        let withdrawn = overrides.canary_withdrawn.as_ref();
+        switching.withdrawn =
+            active.config.canary.clone().filter(|canary| Some(&canary.upstream) == withdrawn);
+        self.shed.store(overrides.shed.thousandths(), Ordering::Relaxed);
+        self.table.store(Arc::new(compile(&active, &switching, &self.breakers)));
+    }
+
+    /// What is set aside now.
+    pub fn overrides(&self) -> Overrides {
+        let switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let withdrawn = switching.withdrawn.as_ref();
+        Overrides {
+            left_out: switching.shunned.iter().cloned().collect(),
+            canary_withdrawn: withdrawn.map(|canary| canary.upstream.clone()),
+            shed: self.shed(),
+        }
+    }
+
+    /// The share of new events that are refused now.
+    pub fn shed(&self) -> Percent {
+        Percent::from_thousandths(self.shed.load(Ordering::Relaxed)).unwrap_or(Percent::ALL)
     }
 
     /// Reads the secrets of webhooks again. Nothing else changes, and no request is held up; an
@@ -135,7 +170,7 @@ impl Plane {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.active.load();
         switching.keyring.reload(&active.config);
-        self.table.store(Arc::new(compile(&active, &switching)));
+        self.table.store(Arc::new(compile(&active, &switching, &self.breakers)));
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -149,6 +184,9 @@ impl Plane {
     pub fn observe(&self, from_ms: Option<u64>) -> Metrics {
         Metrics {
             workers: self.workers.load(Ordering::Relaxed),
+            in_flight: self.load.in_flight(),
+            queue_delay_ms: self.load.last_wait_ms(),
+            overrides: self.overrides(),
             cache_entries: self.cache.len(),
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             ..self.metrics.snapshot(from_ms, self.now_ms())
@@ -166,13 +204,15 @@ impl Plane {
     }
 }
 
-fn compile(active: &Active, Switching { shunned, keyring }: &Switching) -> Table {
-    if shunned.is_empty() {
-        return Table::compile(active, keyring);
+fn compile(active: &Active, switching: &Switching, breakers: &Breakers) -> Table {
+    let Switching { shunned, withdrawn, keyring } = switching;
+    if shunned.is_empty() && withdrawn.is_none() {
+        return Table::compile(active, keyring, breakers);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config }, keyring)
+    config.canary = config.canary.filter(|_| withdrawn.is_none());
+    Table::compile(&Active { rev: active.rev, config }, keyring, breakers)
 }
 
 impl fmt::Debug for Plane {

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
 use hyper::{Request, Response, Version};
@@ -17,6 +17,7 @@ use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
 use crate::failpoint::{self, Point};
+use crate::orchestrator::breaker::Asked;
 use crate::orchestrator::pool::{Lease, Pool, SendError};
 
 /// An upstream's answer, of which the head has arrived.
@@ -25,6 +26,8 @@ pub(super) struct Exchange {
     body: Incoming,
     lease: Option<Lease>,
     deadline: Instant,
+    /// Who is told how the answer ends.
+    asked: Option<Asked>,
 }
 
 /// Why an upstream gave no answer.
@@ -82,7 +85,7 @@ pub(super) async fn forward(
             let (mut head, body) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;
-            Ok(Exchange { head, body, lease, deadline })
+            Ok(Exchange { head, body, lease, deadline, asked: None })
         }
         Ok(Err(SendError::Unreached(error, request))) => {
             tracing::debug!(%upstream, %error, "failed to reach it");
@@ -100,19 +103,38 @@ pub(super) async fn forward(
 }
 
 impl Exchange {
+    /// Has the upstream's breaker told how the answer ends: at once where its head says it.
+    pub(super) fn told_to(self, asked: Option<Asked>) -> Self {
+        match asked {
+            Some(asked) if self.head.status.is_server_error() => {
+                asked.tell(true);
+                self
+            }
+            asked => Self { asked, ..self },
+        }
+    }
+
     /// Passes the answer on as it comes, noting it for `capture` on the way.
     pub(super) fn answer(self, trip: Trip, capture: Option<Capture>) -> Response<Answer> {
-        let Self { head, body, lease, deadline } = self;
-        Answer::stream(head, Stream::new(body, lease, deadline), trip, capture)
+        let Self { head, body, lease, deadline, asked } = self;
+        Answer::stream(head, Stream::new(body, lease, deadline, asked), trip, capture)
     }
 
     /// Reads the answer's body; `None` if it is larger than `limit`, breaks off, or is late.
     pub(super) async fn collect(self, limit: usize) -> Option<Bytes> {
         let body = Limited::new(self.body, limit);
-        let body = timeout_at(self.deadline, body.collect()).await.ok()?.ok()?;
-        if let Some(lease) = self.lease {
+        let (whole, failed) = match timeout_at(self.deadline, body.collect()).await {
+            Ok(Ok(body)) => (Some(body.to_bytes()), false),
+            // An answer that is too large is not the upstream's failure.
+            Ok(Err(error)) => (None, !error.is::<LengthLimitError>()),
+            Err(_) => (None, true),
+        };
+        if let Some(asked) = self.asked {
+            asked.tell(failed);
+        }
+        if let Some(lease) = self.lease.filter(|_| whole.is_some()) {
             lease.give_back();
         }
-        Some(body.to_bytes())
+        whole
     }
 }
