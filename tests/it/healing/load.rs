@@ -27,7 +27,6 @@ async fn an_overloaded_service_sheds_and_recovers() {
     };
     until("a sender is told to come again", refused).await;
     assert!(world.sample("ctx_healing_shed_ratio").await > 0.1);
-    // What comes only once is not among it, while half or less is shed.
     traffic.stop().await;
     world.legacy.takes(Duration::ZERO);
     world.until_healed("+ admit all events again").await;
