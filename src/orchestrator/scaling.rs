@@ -38,22 +38,27 @@ pub struct Signals {
     pub delay: Duration,
 }
 
-/// How many were asked for within the stabilization window.
+/// What was asked for before.
 #[derive(Clone, Debug, Default)]
-pub struct Trail(VecDeque<(Duration, u32)>);
+pub struct Trail {
+    /// How many, within the stabilization window; only those that may still be the highest.
+    wanted: VecDeque<(Duration, u32)>,
+    /// Whether there are more since the last decision: who has waited until then waited for them.
+    grew: bool,
+}
 
 impl Trail {
     /// Notes a recommendation, and returns the highest within the window.
     fn highest(&mut self, now: Duration, wanted: u32, window: Duration) -> u32 {
         // One that is lower than a later one will never be the highest again.
-        while self.0.back().is_some_and(|(_, earlier)| *earlier <= wanted) {
-            self.0.pop_back();
+        while self.wanted.back().is_some_and(|(_, earlier)| *earlier <= wanted) {
+            self.wanted.pop_back();
         }
-        self.0.push_back((now, wanted));
-        while self.0.front().is_some_and(|(at, _)| *at + window <= now) {
-            self.0.pop_front();
+        self.wanted.push_back((now, wanted));
+        while self.wanted.front().is_some_and(|(at, _)| *at + window <= now) {
+            self.wanted.pop_front();
         }
-        self.0.front().map_or(wanted, |(_, highest)| *highest)
+        self.wanted.front().map_or(wanted, |(_, highest)| *highest)
     }
 }
 
@@ -73,11 +78,13 @@ pub fn decide(
     } else {
         ceiling(f64::from(current) * ratio)
     };
-    let late = signals.delay.as_secs_f64() / queue_delay.as_secs_f64().max(0.001);
+    let delay = if trail.grew { Duration::ZERO } else { signals.delay };
+    let late = delay.as_secs_f64() / queue_delay.as_secs_f64().max(0.001);
     let by_delay =
         if late > 1.0 { ceiling(f64::from(current) * late.min(MOST_BY_DELAY)) } else { min };
     let wanted = by_load.max(by_delay).clamp(min, max.max(min));
     let highest = trail.highest(now, wanted, stabilization);
+    trail.grew = wanted > current;
     if wanted >= current {
         return wanted;
     }
@@ -242,6 +249,17 @@ mod tests {
             let next = decide(Duration::ZERO, signals, 4, &scaling(), &mut Trail::default());
             assert_eq!(next, expect, "{ms} ms");
         }
+    }
+
+    #[test]
+    fn a_wait_that_ended_because_there_are_more_asks_for_no_more() {
+        let (mut trail, mut workers, mut seen) = (Trail::default(), 4, Vec::new());
+        for second in 0..4 {
+            let signals = Signals { utilisation: 0.5, delay: Duration::from_secs(1) };
+            workers = decide(Duration::from_secs(second), signals, workers, &scaling(), &mut trail);
+            seen.push(workers);
+        }
+        assert_eq!(seen, [8, 8, 16, 16], "each has a second to show whether it was enough");
     }
 
     #[test]

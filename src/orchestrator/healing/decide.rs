@@ -11,9 +11,9 @@ use crate::control::config::Config;
 use crate::control::observe::{ExtensionState, Status};
 use crate::units::{Percent, duration};
 
-/// Least time between two steps up in the share of refused events: as long as the wait that they
-/// are judged by is measured.
-const SHED_PACE: Duration = Duration::from_secs(1);
+/// Least time between two steps up in the share of refused events: whoever waits now came up to so
+/// long ago, before the step that it would be judged by.
+const SHED_PACE: Duration = Duration::from_secs(2);
 
 /// What is to be done at `now`, noted in `memory` as done.
 ///

@@ -2,7 +2,7 @@
 
 use crate::control::config::{Config, LEGACY, flag};
 use crate::control::observe::{
-    BreakerState, BreakerView, ExtensionState, Overrides, Status, Window,
+    BreakerState, BreakerView, ExtensionState, ExtensionView, Overrides, Status, Window,
 };
 use crate::judge::Verdict;
 use crate::judge::canary::{Compare, compare};
@@ -113,23 +113,34 @@ fn failing_canary(case: &Case<'_>) -> Vec<Ailment> {
 }
 
 /// An extension that does not answer, has failed, or answers with errors is started anew where
-/// the orchestrator runs it; then its events go to the legacy app, unless nothing may fall back.
+/// the orchestrator runs it, unless it is about to be; then its events go to the legacy app, unless
+/// nothing may fall back.
 fn sick_extensions(case: &Case<'_>) -> Vec<Ailment> {
     let Case { config, evidence, standing } = *case;
     let sick = |id: &str| {
         let view = evidence.extensions.iter().find(|view| view.id == id);
-        let failed = || {
-            let view = view.filter(|view| view.state == ExtensionState::Failed)?;
-            Some(format!("it has failed: {}", view.detail))
+        let state = view.map(|view| view.state);
+        let down = || {
+            let ExtensionView { state, detail, replicas, .. } = view?;
+            match state {
+                ExtensionState::Failed => Some(format!("it has failed: {detail}")),
+                ExtensionState::Waiting if *replicas == 0 => {
+                    Some(format!("none of its replicas runs: {detail}"))
+                }
+                ExtensionState::Waiting | ExtensionState::Starting | ExtensionState::Running => {
+                    None
+                }
+            }
         };
         let errors = || {
             let out = standing.left_out.iter().any(|out| out == id);
             let arm = evidence.arms.get(id).filter(|_| !out)?;
             too_many_errors(config, arm)
         };
-        let because = case.unhealthy(&format!("extension {id}")).or_else(failed).or_else(errors)?;
+        let because = case.unhealthy(&format!("extension {id}")).or_else(down).or_else(errors)?;
         let extension = id.to_owned();
-        let restart = view.map(|_| Action::RestartExtension { extension: extension.clone() });
+        let restart = state.filter(|state| *state != ExtensionState::Waiting);
+        let restart = restart.map(|_| Action::RestartExtension { extension: extension.clone() });
         let fall_back = config.legacy_fallback.then_some(Action::FallBack { extension });
         let cures = restart.into_iter().chain(fall_back).collect();
         Some(Ailment { what: format!("extension {id}"), because, cures })

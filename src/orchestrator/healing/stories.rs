@@ -213,30 +213,60 @@ fn an_extension_that_goes_to_and_fro_stays_out_at_last() {
     ");
 }
 
-#[test]
-fn an_extension_that_is_run_here_is_restarted_first() {
-    let view = ExtensionView {
+/// An extension that the orchestrator runs itself.
+fn view(state: ExtensionState, replicas: u32, detail: &str) -> Vec<ExtensionView> {
+    vec![ExtensionView {
         id: "linear".to_owned(),
         version: "1.0.0".to_owned(),
-        state: ExtensionState::Failed,
-        detail: "it ended with status 3 five times".to_owned(),
-        replicas: 0,
+        state,
+        detail: detail.to_owned(),
+        replicas,
         wanted: 2,
         busy: 0,
         capacity: 0,
         waiting: 0,
         waited_ms: 0,
         restarts: 5,
-    };
+    }]
+}
+
+#[test]
+fn an_extension_that_is_run_here_is_restarted_first() {
     let mut patient = Patient::new();
-    patient.evidence.extensions = vec![view.clone()];
+    patient.evidence.extensions =
+        view(ExtensionState::Failed, 0, "it ended with status 3 five times");
     let mut patient = patient.passes(130);
-    patient.evidence.extensions = vec![ExtensionView { state: ExtensionState::Running, ..view }];
+    patient.evidence.extensions = view(ExtensionState::Running, 2, "");
     insta::assert_snapshot!(patient.passes(5).told, @"
       0 restart extension linear: it has failed: it ended with status 3 five times
      60 fall back to legacy for extension linear: it has failed: it ended with status 3 five times
     120 tell a person about extension linear: it has failed: it ended with status 3 five times; `fall back to legacy for extension linear` has not helped
     130 give events back to extension linear: it is healthy again
+    ");
+}
+
+#[test]
+fn an_extension_that_a_restart_has_helped_keeps_its_events() {
+    let mut patient = Patient::new();
+    patient.evidence.extensions = view(ExtensionState::Running, 2, "");
+    let patient = patient.arm("linear", 100, 50).passes(10).arm("linear", 100, 0).passes(200);
+    insta::assert_snapshot!(patient.told, @"
+       0 restart extension linear: 50 of 100 requests failed, limit 10%
+    ");
+}
+
+#[test]
+fn an_extension_that_is_about_to_be_started_is_only_left_out() {
+    let mut patient = Patient::new();
+    patient.evidence.extensions = view(ExtensionState::Waiting, 1, "one has ended");
+    let mut patient = patient.passes(10);
+    assert_eq!(patient.told, "", "another one runs");
+    patient.evidence.extensions = view(ExtensionState::Waiting, 0, "both have ended");
+    let mut patient = patient.passes(40);
+    patient.evidence.extensions = view(ExtensionState::Running, 2, "");
+    insta::assert_snapshot!(patient.passes(5).told, @"
+    10 fall back to legacy for extension linear: none of its replicas runs: both have ended
+    50 give events back to extension linear: it is healthy again
     ");
 }
 
@@ -254,13 +284,9 @@ fn load_is_shed_step_by_step_and_let_in_step_by_step() {
     let patient = Patient::new().waits(600).passes(4).waits(20).passes(20);
     insta::assert_snapshot!(patient.told, @"
      0 shed 20% of new events: events waited 600ms for a worker, limit 500ms
-     1 shed 40% of new events: events waited 600ms for a worker, limit 500ms
-     2 shed 60% of new events: events waited 600ms for a worker, limit 500ms
-     3 shed 80% of new events: events waited 600ms for a worker, limit 500ms
-     8 shed no more than 60% of new events: events did not wait for 5s
-    13 shed no more than 40% of new events: events did not wait for 5s
-    18 shed no more than 20% of new events: events did not wait for 5s
-    23 admit all events again: events did not wait for 5s
+     2 shed 40% of new events: events waited 600ms for a worker, limit 500ms
+     7 shed no more than 20% of new events: events did not wait for 5s
+    12 admit all events again: events did not wait for 5s
     ");
     assert_eq!(patient.memory.standing().shed, Percent::ZERO);
 }
@@ -277,10 +303,10 @@ fn load_that_shedding_does_not_take_away_is_told_of_once() {
     let patient = Patient::new().waits(2000).passes(400);
     insta::assert_snapshot!(patient.told, @"
      0 shed 20% of new events: events waited 2s for a worker, limit 500ms
-     1 shed 40% of new events: events waited 2s for a worker, limit 500ms
-     2 shed 60% of new events: events waited 2s for a worker, limit 500ms
-     3 shed 80% of new events: events waited 2s for a worker, limit 500ms
-     4 shed 90% of new events: events waited 2s for a worker, limit 500ms
+     2 shed 40% of new events: events waited 2s for a worker, limit 500ms
+     4 shed 60% of new events: events waited 2s for a worker, limit 500ms
+     6 shed 80% of new events: events waited 2s for a worker, limit 500ms
+     8 shed 90% of new events: events waited 2s for a worker, limit 500ms
     60 tell a person about load: events waited 2s for a worker, limit 500ms; `shed 90% of new events` has not helped
     ");
 }

@@ -7,7 +7,7 @@ use super::world::{App, World, add, until};
 
 const WITHDRAWN: &str = "take canary next to 0%";
 
-fn with_canary<'a>(app: &'a App, percent: u32) -> impl FnOnce(&mut Config) + 'a {
+fn with_canary(app: &App, percent: u32) -> impl FnOnce(&mut Config) {
     move |config| {
         add(config, "next", app);
         let weight = Percent::whole(percent);
@@ -34,7 +34,7 @@ async fn a_failing_canary_is_taken_out_and_tried_anew_when_it_is_set_anew() {
     let weight = world.config().await.canary.unwrap().weight;
     assert_eq!(weight, Percent::whole(50), "the document is not self-healing's to write");
 
-    // Another change leaves it out, and so does one that comes and goes.
+    // Another change leaves it out.
     world.set(|config| config.pool.max_idle += 1).await;
     assert_eq!(world.statuses("/x", 20).await, [200; 20]);
     next.answers(200);

@@ -31,7 +31,10 @@ async fn what_does_not_help_is_told_of_once_until_it_is_well() {
 async fn in_monitor_mode_nobody_is_told() {
     let world = World::healing(HealingMode::Monitor, 300.0, |_| {}).await;
     world.legacy.is_well(503);
+    let before = world.plane().pool_generation();
     world.until_healed("- tell a person about upstream legacy").await;
+    assert!(world.healed().await.contains(&"- rebuild pool of upstream legacy".to_owned()));
+    assert_eq!(world.plane().pool_generation(), before, "no pool was rebuilt");
     assert!(world.health().await.escalated.is_empty());
     assert_eq!(world.sample("ctx_healing_escalations_total").await.to_string(), "0");
 }

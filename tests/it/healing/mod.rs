@@ -5,6 +5,7 @@ mod breaker;
 mod canary;
 mod escalation;
 mod extension;
+mod fastapi;
 mod load;
 mod scaling;
 mod world;

@@ -1,8 +1,9 @@
 //! Workers follow the load: up within seconds of a step, down after it, and not before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ctx::control::config::{Mode, flag};
+use tokio::time::Instant;
 
 use super::world::{PATIENCE, Traffic, World, turn_on};
 
@@ -42,18 +43,23 @@ async fn workers_follow_a_step_in_load_and_its_end() {
         turn_on(config, flag::AUTO_SCALING);
     })
     .await;
-    // Each event takes two seconds, so that 400 a second are 800 in flight: with a target of 70 %,
-    // that is work for 800 / 512 / 0.7, or three workers.
+    // Each event takes two seconds, so that 500 a second are 1,000 in flight: with a target of 70 %,
+    // that is work for 1000 / 512 / 0.7, or three workers.
     world.legacy.takes(Duration::from_secs(2));
     let (began, mut trace) = (Instant::now(), Trace(Vec::new()));
     trace.watch(began, &world, |workers| workers == 1).await;
-    let traffic = Traffic::start(&world, "/github/events", 400.0);
+    let traffic = Traffic::start(&world, "/github/events", 500.0);
     trace.watch(began, &world, |workers| workers >= 3).await;
     let up = began.elapsed();
-    // A constant load: nobody leaves.
+    let step = trace.0.iter().find(|(_, in_flight, _)| *in_flight > 900).map(|(at, ..)| *at);
+    let late = up.saturating_sub(step.unwrap_or(up));
+    assert!(late < Duration::from_secs(10), "{late:?} after the step:\n{}", trace.text());
+    // A constant load: nobody leaves, unless a busy machine did not make it constant.
     let constant = Instant::now();
     trace.watch(began, &world, |_| constant.elapsed() > Duration::from_secs(4)).await;
-    assert!(trace.0.iter().filter(|(at, ..)| *at > up).all(|(.., n)| *n >= 3), "{}", trace.text());
+    let mut since = trace.0.iter().filter(|(at, ..)| *at > up);
+    let dipped = since.clone().any(|(_, in_flight, _)| *in_flight < 720);
+    assert!(dipped || since.all(|(.., workers)| *workers >= 3), "{}", trace.text());
     world.legacy.takes(Duration::ZERO);
     traffic.stop().await;
     trace.watch(began, &world, |workers| workers == 1).await;

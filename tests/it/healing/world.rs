@@ -13,6 +13,7 @@ use ctx::control::observe::{Health, Metrics};
 use ctx::control::wire::{LeaseGrant, LeaseRequest, RevisionRequest, RevisionResult, State};
 use ctx::ids::RunId;
 use ctx::load::{Outgoing, Rate, Scenario, Source};
+use ctx::orchestrator::plane::Plane;
 use ctx::orchestrator::{Initial, Options, Orchestrator};
 use ctx::secret::Secret;
 use ctx::units::Percent;
@@ -112,19 +113,29 @@ impl World {
         change: impl FnOnce(&mut Config),
     ) -> Self {
         Self::start(tempo, |config| {
-            config.health.enabled = true;
-            config.healing.mode = mode;
-            turn_on(config, flag::SELF_HEALING);
+            heal(config, mode);
             change(config);
         })
         .await
     }
 
     pub(super) async fn start(tempo: f64, change: impl FnOnce(&mut Config)) -> Self {
-        let (folder, legacy) = (TempDir::new().unwrap(), App::start().await);
+        let legacy = App::start().await;
+        let url = legacy.url.clone();
+        Self::before(&url, legacy, tempo, change).await
+    }
+
+    /// Starts in front of whatever is at `url`.
+    pub(super) async fn before(
+        url: &str,
+        legacy: App,
+        tempo: f64,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let orchestrator = Orchestrator::start(Options {
-            legacy: legacy.url.clone(),
+            legacy: url.to_owned(),
             listen: local,
             control: local,
             state_dir: folder.path().to_path_buf(),
@@ -141,6 +152,10 @@ impl World {
         let world = Self { legacy, orchestrator, client, _folder: folder };
         world.set(change).await;
         world
+    }
+
+    pub(super) fn plane(&self) -> &Plane {
+        self.orchestrator.plane()
     }
 
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
@@ -250,6 +265,12 @@ pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+pub(super) fn heal(config: &mut Config, mode: HealingMode) {
+    config.health.enabled = true;
+    config.healing.mode = mode;
+    turn_on(config, flag::SELF_HEALING);
 }
 
 pub(super) fn turn_on(config: &mut Config, flag: &str) {
