@@ -2,6 +2,7 @@
 //! document must keep.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::config::{Config, LEGACY};
 use super::{extensions, host};
 use crate::secret::{SecretRef, shown_url};
+use crate::units::{Percent, duration};
 
 /// One assignment: a dotted path into the document, and its new value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -131,10 +133,45 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
     if config.limits.connections == 0 || config.limits.connections_per_address == 0 {
         return broken("limits: without a connection nobody is served".to_owned());
     }
+    if let Some(why) = healing_and_scaling(config) {
+        return broken(why);
+    }
     if config.health.interval.is_zero() {
         return broken("health.interval must be longer than zero".to_owned());
     }
     Ok(())
+}
+
+/// The longest wait that is measured: nobody waits for a worker for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What is wrong with the numbers of self-healing and scaling.
+fn healing_and_scaling(config: &Config) -> Option<String> {
+    let (healing, scaling) = (&config.healing, &config.scaling);
+    let within = |name, value: Duration, least: Duration, most: Duration| {
+        (value < least || value > most).then(|| {
+            let [value, least, most] = [value, least, most].map(duration::format);
+            format!("{name} must be between {least} and {most}, not {value}")
+        })
+    };
+    let (ms, second) = (Duration::from_millis(1), Duration::from_secs(1));
+    let (hour, week) = (second * 3600, second * 7 * 86_400);
+    for (name, value) in [("limit", healing.limit), ("min_requests", healing.min_requests)] {
+        if value == 0 {
+            return Some(format!("healing.{name} must be at least 1"));
+        }
+    }
+    if scaling.target == Percent::ZERO {
+        return Some("scaling.target must be above 0%".to_owned());
+    }
+    within("healing.cooldown", healing.cooldown, second, week)
+        .or_else(|| within("healing.patience", healing.patience, second, week))
+        .or_else(|| within("healing.window", healing.window, healing.cooldown, week))
+        .or_else(|| within("healing.look_back", healing.look_back, second, second * 300))
+        .or_else(|| within("healing.max_delay", healing.max_delay, ms, LONGEST_WAIT))
+        .or_else(|| within("healing.release", healing.release, second, hour))
+        .or_else(|| within("scaling.queue_delay", scaling.queue_delay, ms, LONGEST_WAIT))
+        .or_else(|| within("scaling.stabilization", scaling.stabilization, second, hour))
 }
 
 #[cfg(test)]
@@ -176,6 +213,41 @@ mod tests {
         let metadata = set_one("upstreams.legacy.url", json!("http://169.254.169.254"));
         let why = metadata.unwrap_err().to_string();
         assert!(why.starts_with("upstream `legacy`: `169.254.169.254` is a link-local"), "{why}");
+    }
+
+    #[test]
+    fn numbers_of_healing_and_scaling_have_bounds() {
+        for (path, value, why) in [
+            ("healing.limit", json!(0), "healing.limit must be at least 1"),
+            ("healing.min_requests", json!(0), "healing.min_requests must be at least 1"),
+            ("healing.cooldown", json!("0s"), "healing.cooldown must be between 1s and 7d, not 0s"),
+            ("healing.patience", json!("8d"), "healing.patience must be between 1s and 7d, not 8d"),
+            ("healing.window", json!("1s"), "healing.window must be between 30s and 7d, not 1s"),
+            (
+                "healing.look_back",
+                json!("1h"),
+                "healing.look_back must be between 1s and 5m, not 1h",
+            ),
+            (
+                "healing.max_delay",
+                json!("3s"),
+                "healing.max_delay must be between 1ms and 2s, not 3s",
+            ),
+            ("healing.release", json!("2h"), "healing.release must be between 1s and 1h, not 2h"),
+            ("scaling.target", json!("0%"), "scaling.target must be above 0%"),
+            (
+                "scaling.queue_delay",
+                json!("0s"),
+                "scaling.queue_delay must be between 1ms and 2s, not 0s",
+            ),
+            (
+                "scaling.stabilization",
+                json!("1d"),
+                "scaling.stabilization must be between 1s and 1h, not 1d",
+            ),
+        ] {
+            assert_eq!(set_one(path, value).unwrap_err().to_string(), why);
+        }
     }
 
     #[test]

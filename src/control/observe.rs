@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::units::Percent;
+
 /// `GET /v1/metrics?from=MS`: what happened in the window from `from` until now.
 ///
 /// `from` and the reply's `from_ms` and `to_ms` count milliseconds since the orchestrator
@@ -26,6 +28,15 @@ pub struct Metrics {
     pub counts: Counts,
     /// Event workers now.
     pub workers: u32,
+    /// Events that are in flight or waiting for a worker now.
+    #[serde(default)]
+    pub in_flight: u32,
+    /// The longest that an event waited for a worker within the last full second.
+    #[serde(default)]
+    pub queue_delay_ms: u32,
+    /// What self-healing has set aside for now.
+    #[serde(default)]
+    pub overrides: Overrides,
     /// Answers in the cache now.
     pub cache_entries: u64,
     /// Connections of senders.
@@ -48,6 +59,26 @@ pub struct Connections {
     pub refused: u64,
     /// Ended while they rested, to make room for others.
     pub made_room: u64,
+}
+
+/// What self-healing has set aside for now, beside the configuration: nothing of it is in the
+/// document, and all of it ends when what was sick is well, or self-healing is turned off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Overrides {
+    /// Extensions whose events go to whoever handles them without it.
+    pub left_out: Vec<String>,
+    /// The canary's upstream, while its share is zero instead of what the configuration says. A
+    /// revision that changes the canary ends it.
+    pub canary_withdrawn: Option<String>,
+    /// The share of new events that are refused with 503.
+    pub shed: Percent,
+}
+
+impl Overrides {
+    /// Whether there is nothing.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.
@@ -90,6 +121,9 @@ pub struct Difference {
 pub struct BreakerView {
     pub upstream: String,
     pub state: BreakerState,
+    /// Whether it was opened by self-healing: then it holds for everybody, until it closes.
+    #[serde(default)]
+    pub forced: bool,
     /// Within the breaker's window, and how many of them failed.
     pub requests: u32,
     pub failures: u32,
@@ -227,6 +261,12 @@ pub struct Health {
     pub incidents: Vec<Incident>,
     /// What self-healing did or would have done, newest first, at most 100.
     pub healing: Vec<HealingAction>,
+    /// What self-healing has set aside for now.
+    #[serde(default)]
+    pub overrides: Overrides,
+    /// What self-healing could not cure and a person was told of; until it is well again.
+    #[serde(default)]
+    pub escalated: Vec<Escalation>,
     pub reliability: Reliability,
 }
 
@@ -274,6 +314,17 @@ pub struct HealingAction {
     pub because: String,
     /// False in monitor mode: it was only recorded.
     pub performed: bool,
+}
+
+/// Something that self-healing could not cure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Escalation {
+    /// RFC 3339, for display.
+    pub at: String,
+    /// What is sick, such as `upstream legacy`.
+    pub what: String,
+    /// What was done about it, and how it is all the same.
+    pub because: String,
 }
 
 /// Uptime, MTTR and MTBF, computed from recorded incidents, in plan time.

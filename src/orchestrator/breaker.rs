@@ -2,12 +2,15 @@
 //!
 //! The law: a breaker opens on a share of failures over time, never on a count alone; while it is
 //! open nobody waits for what will fail; and it closes only when the upstream has answered well a
-//! few times in a row, asked by one request at a time.
+//! few times in a row, asked by one request at a time. An answer is good when its last byte was
+//! good. A request whose client went away says nothing, and makes room for the next probe.
 //!
 //! [`Breaker`] is pure: it is told of outcomes and of the time. [`Breakers`] holds one for each
-//! upstream, shared by all gateway workers; asking a closed one is two loads. The shape is that of
-//! Nygard, *Release It!* (2nd ed., 2018, "Circuit Breaker"), with a window of time instead of a
-//! count of failures in a row.
+//! place that an upstream is at, shared by all gateway workers, so one that is moved begins anew.
+//! Asking a closed one is a load. A request that may be heard of carries an [`Asked`], which tells
+//! the outcome or, when it is dropped, that there is none. The shape is that of Nygard, *Release
+//! It!* (2nd ed., 2018, "Circuit Breaker"), with a window of time instead of a count of failures
+//! in a row.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -15,9 +18,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use crate::control::config::Breaker as Settings;
+use crate::clock::Clock;
+use crate::control::config::{Breaker as Settings, Upstream};
 use crate::control::observe::{BreakerState, BreakerView};
 
 /// Into how many parts the window is divided: what is older leaves it part by part.
@@ -63,11 +65,21 @@ pub struct Breaker {
     parts: VecDeque<Part>,
     /// How often in a row it has opened without having closed.
     opened: u32,
+    /// Whether it was opened by hand: then it holds for everybody until it closes.
+    forced: bool,
+    /// Whether it was ever told of anything.
+    known: bool,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { phase: Phase::Closed, parts: VecDeque::new(), opened: 0 }
+        Self {
+            phase: Phase::Closed,
+            parts: VecDeque::new(),
+            opened: 0,
+            forced: false,
+            known: false,
+        }
     }
 }
 
@@ -94,11 +106,27 @@ impl Breaker {
         }
     }
 
+    /// Counts a request that ended at `now`, whether or not anybody acts upon it.
+    pub fn note(&mut self, settings: &Settings, now: Duration, failed: bool) {
+        if self.phase == Phase::Closed {
+            self.count(settings, now, failed);
+        }
+    }
+
+    /// Tells that nothing became of a request: its client went away.
+    pub fn forget(&mut self, probe: bool) {
+        if let Phase::HalfOpen { probing, .. } = &mut self.phase
+            && probe
+        {
+            *probing = None;
+        }
+    }
+
     /// Tells what became of a request that was sent at whatever time, and ended at `now`.
     pub fn tell(&mut self, settings: &Settings, now: Duration, probe: bool, failed: bool) {
         match self.phase {
             Phase::Closed => {
-                self.count(settings, now, failed);
+                self.note(settings, now, failed);
                 let (requests, failures) = self.within(settings, now);
                 let share = f64::from(failures) / f64::from(requests.max(1));
                 if requests >= settings.min_requests.max(1)
@@ -109,7 +137,7 @@ impl Breaker {
             }
             Phase::HalfOpen { good, .. } if probe && !failed => {
                 if good + 1 >= settings.probes {
-                    *self = Self::default();
+                    *self = Self { known: true, ..Self::default() };
                 } else {
                     self.phase = Phase::HalfOpen { good: good + 1, probing: None };
                 }
@@ -120,9 +148,15 @@ impl Breaker {
         }
     }
 
-    /// Opens it for a while, whatever was counted.
+    /// Opens it for everybody, whatever was counted; it closes as any other does.
     pub fn force_open(&mut self, now: Duration, lasts: Duration) {
-        self.phase = Phase::Open { until: now + lasts };
+        self.open_until(now + lasts);
+        self.opened = self.opened.max(1);
+        self.forced = true;
+    }
+
+    fn open_until(&mut self, until: Duration) {
+        self.phase = Phase::Open { until };
         self.parts.clear();
     }
 
@@ -130,10 +164,11 @@ impl Breaker {
         let doubled = settings.open_for.saturating_mul(1 << self.opened.min(16));
         let lasts = doubled.min(LONGEST.max(settings.open_for));
         self.opened += 1;
-        self.force_open(now, lasts);
+        self.open_until(now + lasts);
     }
 
     fn count(&mut self, settings: &Settings, now: Duration, failed: bool) {
+        self.known = true;
         let length = settings.window / PARTS;
         match self.parts.back_mut() {
             Some(part) if now < part.began + length => {
@@ -167,93 +202,159 @@ impl Breaker {
     }
 }
 
-/// The breaker of an upstream, as workers share it.
+/// Whom a breaker that is not closed holds back.
+const NOBODY: u8 = 0;
+const THE_INCLUDED: u8 = 1;
+const EVERYBODY: u8 = 2;
+
+/// The breaker of an upstream at one place, as workers share it.
 #[derive(Debug, Default)]
-struct Shared {
-    /// 0 while it is closed: then nobody need take the lock to ask.
+pub struct Shared {
+    /// Whom it holds back: while that is nobody, nobody need take the lock to ask.
     tripped: AtomicU8,
     breaker: Mutex<Breaker>,
 }
 
 impl Shared {
+    /// Whether a request may go there. `included` is whether the flag for breakers includes its
+    /// sender; one that was opened by hand holds for all others, too.
+    pub fn ask(&self, settings: &Settings, now: Duration, included: bool) -> Verdict {
+        let tripped = self.tripped.load(Ordering::Relaxed);
+        if tripped == NOBODY || (tripped == THE_INCLUDED && !included) {
+            return Verdict::Go;
+        }
+        self.lock().ask(settings, now)
+    }
+
+    /// Whether everybody's requests go to the upstream, and no probe is wanted.
+    pub fn is_closed(&self) -> bool {
+        self.tripped.load(Ordering::Relaxed) == NOBODY
+    }
+
+    /// Does something to it, and says so when it turns.
+    fn turn(&self, upstream: &str, act: impl FnOnce(&mut Breaker)) {
+        let mut breaker = self.lock();
+        let before = breaker.state();
+        act(&mut breaker);
+        let after = breaker.state();
+        let tripped = match after {
+            BreakerState::Closed => NOBODY,
+            _ if breaker.forced => EVERYBODY,
+            _ => THE_INCLUDED,
+        };
+        self.tripped.store(tripped, Ordering::Relaxed);
+        if before != after {
+            tracing::warn!(upstream, from = ?before, to = ?after, "its breaker has turned");
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The breakers of all upstreams, by name.
-#[derive(Default)]
-pub struct Breakers(ArcSwap<BTreeMap<Arc<str>, Arc<Shared>>>);
+/// A request that was sent to an upstream, and what its breaker is told of it. Dropped without a
+/// word, it says that the client went away.
+pub struct Asked {
+    breaker: Arc<Shared>,
+    upstream: Arc<str>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    probe: bool,
+    /// Whether failures open the breaker, or are only counted.
+    opens: bool,
+    told: bool,
+}
 
-impl Breakers {
-    /// Whether a request may go to `upstream`.
-    pub fn ask(&self, upstream: &str, settings: &Settings, now: Duration) -> Verdict {
-        let all = self.0.load();
-        let Some(shared) = all.get(upstream) else { return Verdict::Go };
-        if shared.tripped.load(Ordering::Relaxed) == 0 {
-            return Verdict::Go;
-        }
-        let verdict = shared.lock().ask(settings, now);
-        if verdict == Verdict::Probe {
-            tracing::info!(upstream, "a request asks whether it has recovered");
-        }
-        verdict
-    }
-
-    /// Tells what became of a request to `upstream`.
-    pub fn tell(
-        &self,
+impl Asked {
+    /// A request on its way, by leave of `verdict`. With `opens`, its failure may open the breaker.
+    pub fn new(
+        breaker: &Arc<Shared>,
         upstream: &Arc<str>,
         settings: &Settings,
-        now: Duration,
-        probe: bool,
-        failed: bool,
-    ) {
-        let shared = self.of(upstream);
-        let mut breaker = shared.lock();
-        let before = breaker.state();
-        breaker.tell(settings, now, probe, failed);
-        let after = breaker.state();
-        shared.tripped.store(u8::from(after != BreakerState::Closed), Ordering::Relaxed);
-        if before != after {
-            tracing::warn!(%upstream, from = ?before, to = ?after, "its breaker has turned");
+        clock: &Arc<dyn Clock>,
+        (verdict, opens): (Verdict, bool),
+    ) -> Self {
+        Self {
+            breaker: Arc::clone(breaker),
+            upstream: Arc::clone(upstream),
+            settings: settings.clone(),
+            clock: Arc::clone(clock),
+            probe: verdict == Verdict::Probe,
+            opens,
+            told: false,
         }
     }
 
-    /// Opens the breaker of an upstream for a while.
-    pub fn force_open(&self, upstream: &str, now: Duration, lasts: Duration) {
-        let shared = self.of(&upstream.into());
-        shared.lock().force_open(now, lasts);
-        shared.tripped.store(1, Ordering::Relaxed);
-    }
-
-    /// How each stands that was ever told of.
-    pub fn view(&self, settings: &Settings, now: Duration) -> Vec<BreakerView> {
-        let view = |(name, shared): (&Arc<str>, &Arc<Shared>)| {
-            let mut breaker = shared.lock();
-            let (requests, failures) = breaker.within(settings, now);
-            let upstream = name.to_string();
-            BreakerView { upstream, state: breaker.state(), requests, failures }
-        };
-        self.0.load().iter().map(view).collect()
-    }
-
-    fn of(&self, upstream: &Arc<str>) -> Arc<Shared> {
-        if let Some(shared) = self.0.load().get(upstream) {
-            return Arc::clone(shared);
-        }
-        self.0.rcu(|all| {
-            let mut all = BTreeMap::clone(all);
-            all.entry(Arc::clone(upstream)).or_default();
-            all
+    /// Tells how the answer was.
+    pub fn tell(mut self, failed: bool) {
+        self.told = true;
+        let (now, Self { settings, probe, .. }) = (self.clock.boot(), &self);
+        self.breaker.turn(&self.upstream, |breaker| {
+            if self.opens || *probe {
+                breaker.tell(settings, now, *probe, failed);
+            } else {
+                breaker.note(settings, now, failed);
+            }
         });
-        Arc::clone(&self.0.load()[upstream])
     }
 }
 
-impl fmt::Debug for Breakers {
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.probe && !self.told {
+            self.breaker.turn(&self.upstream, |breaker| breaker.forget(true));
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Breakers").finish_non_exhaustive()
+        f.debug_struct("Asked").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+/// Where an upstream is: its name and its URL.
+type Place = (String, String);
+
+/// The breakers of all upstreams of the configuration.
+#[derive(Debug, Default)]
+pub struct Breakers(Mutex<BTreeMap<Place, Arc<Shared>>>);
+
+impl Breakers {
+    /// Keeps the breakers of these upstreams where they are, and no others.
+    pub fn follow(&self, upstreams: &BTreeMap<String, Upstream>) {
+        self.lock().retain(|(name, url), _| {
+            upstreams.get(name).is_some_and(|upstream| upstream.url == *url)
+        });
+    }
+
+    /// The breaker of an upstream at a place; a new one for a place that is new.
+    pub fn of(&self, name: &str, url: &str) -> Arc<Shared> {
+        Arc::clone(self.lock().entry((name.to_owned(), url.to_owned())).or_default())
+    }
+
+    /// Opens the breaker of an upstream for a while, for everybody.
+    pub fn force_open(&self, upstream: &str, now: Duration, lasts: Duration) {
+        for ((name, _), shared) in self.lock().iter().filter(|((name, _), _)| name == upstream) {
+            shared.turn(name, |breaker| breaker.force_open(now, lasts));
+        }
+    }
+
+    /// How each stands that has been told of something.
+    pub fn view(&self, settings: &Settings, now: Duration) -> Vec<BreakerView> {
+        let view = |((name, _), shared): (&Place, &Arc<Shared>)| {
+            let mut breaker = shared.lock();
+            let (requests, failures) = breaker.within(settings, now);
+            let (state, forced) = (breaker.state(), breaker.forced);
+            let told = requests > 0 || state != BreakerState::Closed || breaker.known;
+            told.then(|| BreakerView { upstream: name.clone(), state, forced, requests, failures })
+        };
+        self.lock().iter().filter_map(view).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Arc<Shared>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -262,6 +363,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::ManualClock;
     use crate::units::Percent;
 
     fn settings() -> Settings {
@@ -351,18 +453,74 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_by_hand_is_open_for_all_workers() {
-        let (breakers, name): (Breakers, Arc<str>) = (Breakers::default(), "legacy".into());
-        assert_eq!(breakers.ask(&name, &settings(), at(0)), Verdict::Go);
-        breakers.force_open("legacy", at(0), Duration::from_secs(3));
-        assert_eq!(breakers.ask(&name, &settings(), at(2)), Verdict::Stop);
-        assert_eq!(breakers.ask("other", &settings(), at(2)), Verdict::Go);
-        for _ in 0..2 {
-            assert_eq!(breakers.ask(&name, &settings(), at(3)), Verdict::Probe);
-            breakers.tell(&name, &settings(), at(3), true, false);
+    fn a_probe_whose_client_went_away_makes_room_for_the_next() {
+        let mut breaker = opened();
+        assert_eq!(breaker.ask(&settings(), at(5)), Verdict::Probe);
+        breaker.forget(true);
+        assert_eq!(breaker.ask(&settings(), at(5)), Verdict::Probe);
+        breaker.forget(false);
+        assert_eq!(
+            breaker.ask(&settings(), at(5)),
+            Verdict::Stop,
+            "another request than the probe"
+        );
+    }
+
+    /// What a worker does with one request.
+    fn request(shared: &Arc<Shared>, clock: &Arc<ManualClock>, included: bool) -> Verdict {
+        let clock = Arc::clone(clock) as Arc<dyn Clock>;
+        let verdict = shared.ask(&settings(), clock.boot(), included);
+        if verdict != Verdict::Stop {
+            let leave = (verdict, false);
+            Asked::new(shared, &"legacy".into(), &settings(), &clock, leave).tell(false);
         }
-        assert_eq!(breakers.ask(&name, &settings(), at(3)), Verdict::Go);
-        assert_eq!(breakers.view(&settings(), at(3))[0].state, BreakerState::Closed);
+        verdict
+    }
+
+    #[test]
+    fn what_is_opened_by_hand_is_open_for_everybody() {
+        let (breakers, clock) = (Breakers::default(), Arc::new(ManualClock::default()));
+        let (legacy, other) = (breakers.of("legacy", "http://a"), breakers.of("other", "http://b"));
+        assert_eq!(request(&legacy, &clock, true), Verdict::Go);
+        breakers.force_open("legacy", clock.boot(), Duration::from_secs(3));
+        for included in [true, false] {
+            assert_eq!(request(&legacy, &clock, included), Verdict::Stop);
+        }
+        assert_eq!(request(&other, &clock, true), Verdict::Go);
+        let view = &breakers.view(&settings(), clock.boot())[0];
+        assert!(view.state == BreakerState::Open && view.forced);
+        clock.advance(Duration::from_secs(3));
+        for _ in 0..2 {
+            assert_eq!(request(&legacy, &clock, false), Verdict::Probe);
+        }
+        assert_eq!(request(&legacy, &clock, false), Verdict::Go);
+        let view = &breakers.view(&settings(), clock.boot())[0];
+        assert!(view.state == BreakerState::Closed && !view.forced);
+    }
+
+    #[test]
+    fn where_nobody_is_included_failures_are_counted_and_open_nothing() {
+        let (breakers, clock) = (Breakers::default(), Arc::new(ManualClock::default()));
+        let legacy = breakers.of("legacy", "http://a");
+        let (name, clock) = ("legacy".into(), clock as Arc<dyn Clock>);
+        for _ in 0..50 {
+            Asked::new(&legacy, &name, &settings(), &clock, (Verdict::Go, false)).tell(true);
+        }
+        let view = &breakers.view(&settings(), clock.boot())[0];
+        assert_eq!((view.state, view.requests, view.failures), (BreakerState::Closed, 50, 50));
+    }
+
+    #[test]
+    fn an_upstream_that_moves_leaves_its_open_breaker_behind() {
+        let breakers = Breakers::default();
+        let at_a = breakers.of("legacy", "http://a");
+        breakers.force_open("legacy", at(0), Duration::from_secs(3));
+        assert_eq!(breakers.of("legacy", "http://b").ask(&settings(), at(0), true), Verdict::Go);
+        assert_eq!(at_a.ask(&settings(), at(0), true), Verdict::Stop, "it is open still");
+        let moved = BTreeMap::from([("legacy".to_owned(), Upstream::at("http://b"))]);
+        breakers.follow(&moved);
+        assert!(breakers.view(&settings(), at(0)).is_empty());
+        assert_eq!(breakers.of("legacy", "http://a").ask(&settings(), at(0), true), Verdict::Go);
     }
 
     proptest! {

@@ -20,8 +20,9 @@ use super::inbox::Inbox;
 use super::metrics::Registry;
 use super::parity;
 use crate::clock::{Clock, Tempo};
-use crate::control::config::{Config, flag};
-use crate::control::observe::{Connections, Metrics};
+use crate::control::config::{Canary, Config, flag};
+use crate::control::observe::{Connections, Metrics, Overrides};
+use crate::units::Percent;
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub struct Plane {
     pub doors: Arc<Doors>,
     /// Whether it is about to stop, and so says that it is not ready.
     pub leaving: AtomicBool,
+    /// The share of new events that are refused, in thousandths of a percent.
+    shed: AtomicU32,
     pool_generation: AtomicU64,
 }
 
@@ -67,6 +70,8 @@ pub struct Plane {
 struct Switching {
     /// The extensions that are left out for now.
     shunned: BTreeSet<String>,
+    /// The canary that gets no traffic for now, as the configuration has it.
+    withdrawn: Option<Canary>,
     keyring: Keyring,
 }
 
@@ -77,15 +82,16 @@ impl Plane {
         let config = &active.config;
         let mut switching = Switching::default();
         switching.keyring.follow(config);
-        let extensions = Extensions::default();
+        let (breakers, extensions) = (Breakers::default(), Extensions::default());
+        let table = compile(&active, &switching, &breakers, &extensions, None);
         Self {
-            table: ArcSwap::from_pointee(compile(&active, &switching, &extensions, None)),
+            table: ArcSwap::from_pointee(table),
             switching: Mutex::new(switching),
             tempo,
             started,
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), &config.cache),
-            breakers: Breakers::default(),
+            breakers,
             extensions,
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
@@ -93,6 +99,7 @@ impl Plane {
             load: Load::default(),
             doors: Arc::default(),
             leaving: AtomicBool::new(false),
+            shed: AtomicU32::new(0),
             pool_generation: AtomicU64::new(0),
             clock,
             active: ArcSwap::new(active),
@@ -117,8 +124,14 @@ impl Plane {
         let active = Arc::new(active);
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
         switching.keyring.follow(&active.config);
-        let table = Arc::new(self.compile(&active, &switching));
         let config = &active.config;
+        self.breakers.follow(&config.upstreams);
+        // A canary that is set anew is tried anew.
+        switching.withdrawn = switching
+            .withdrawn
+            .take()
+            .filter(|_| config.canary == self.active.load().config.canary);
+        let table = Arc::new(self.compile(&active, &switching));
         self.cache.configure(&config.cache);
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
         let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
@@ -129,14 +142,35 @@ impl Plane {
         self.active.store(active);
     }
 
-    /// Leaves these extensions out, as if they were not installed, and takes all others back in.
+    /// Sets aside what `overrides` say, and takes all else back in, as if the configuration were
+    /// so; it stays as it is. This is for the time that something is sick.
     ///
-    /// The configuration stays as it is: this is for the time that an extension is unhealthy.
-    pub fn shun(&self, extensions: &BTreeSet<String>) {
+    /// A canary is withdrawn as the configuration in force has it, if that is its upstream.
+    pub fn set_aside(&self, overrides: &Overrides) {
         let mut switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        switching.shunned.clone_from(extensions);
-        let table = self.compile(&self.active.load(), &switching);
-        self.table.store(Arc::new(table));
+        let active = self.active.load();
+        switching.shunned = overrides.left_out.iter().cloned().collect();
+        let withdrawn = overrides.canary_withdrawn.as_ref();
+        switching.withdrawn =
+            active.config.canary.clone().filter(|canary| Some(&canary.upstream) == withdrawn);
+        self.shed.store(overrides.shed.thousandths(), Ordering::Relaxed);
+        self.table.store(Arc::new(self.compile(&active, &switching)));
+    }
+
+    /// What is set aside now.
+    pub fn overrides(&self) -> Overrides {
+        let switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let withdrawn = switching.withdrawn.as_ref();
+        Overrides {
+            left_out: switching.shunned.iter().cloned().collect(),
+            canary_withdrawn: withdrawn.map(|canary| canary.upstream.clone()),
+            shed: self.shed(),
+        }
+    }
+
+    /// The share of new events that are refused now.
+    pub fn shed(&self) -> Percent {
+        Percent::from_thousandths(self.shed.load(Ordering::Relaxed)).unwrap_or(Percent::ALL)
     }
 
     /// Reads the secrets of webhooks again. Nothing else changes, and no request is held up; an
@@ -150,7 +184,8 @@ impl Plane {
 
     /// Compiles what follows the revision in force.
     fn compile(&self, active: &Active, switching: &Switching) -> Table {
-        compile(active, switching, &self.extensions, Some(&self.table.load()))
+        let previous = self.table.load();
+        compile(active, switching, &self.breakers, &self.extensions, Some(&previous))
     }
 
     /// Milliseconds since the orchestrator started, as in `GET /v1/metrics`.
@@ -164,6 +199,9 @@ impl Plane {
     pub fn observe(&self, from_ms: Option<u64>) -> Metrics {
         Metrics {
             workers: self.workers.load(Ordering::Relaxed),
+            in_flight: self.load.in_flight(),
+            queue_delay_ms: self.load.last_wait_ms(),
+            overrides: self.overrides(),
             cache_entries: self.cache.len(),
             connections: Connections {
                 open: self.doors.open(),
@@ -189,16 +227,19 @@ impl Plane {
 
 fn compile(
     active: &Active,
-    Switching { shunned, keyring }: &Switching,
+    Switching { shunned, withdrawn, keyring }: &Switching,
+    breakers: &Breakers,
     extensions: &Extensions,
     previous: Option<&Table>,
 ) -> Table {
-    if shunned.is_empty() {
-        return Table::compile(active, keyring, extensions, previous);
+    if shunned.is_empty() && withdrawn.is_none() {
+        return Table::compile(active, keyring, breakers, extensions, previous);
     }
     let mut config = active.config.clone();
     config.extensions.retain(|id, _| !shunned.contains(id.as_str()));
-    Table::compile(&Active { rev: active.rev, config }, keyring, extensions, previous)
+    config.canary = config.canary.filter(|_| withdrawn.is_none());
+    let active = Active { rev: active.rev, config };
+    Table::compile(&active, keyring, breakers, extensions, previous)
 }
 
 impl fmt::Debug for Plane {

@@ -3,9 +3,10 @@
 use super::model::{Measured, Orchestrator};
 use super::words;
 use crate::clock::WallMs;
-use crate::control::observe::{Health, Metrics, Status};
+use crate::control::observe::{Health, Metrics, Overrides, Status};
 use crate::control::wire::{Provisional, State};
 use crate::judge::Metric;
+use crate::units::Percent;
 
 /// What the orchestrator answered.
 #[derive(Clone, Debug, Default)]
@@ -40,11 +41,21 @@ impl Live {
         }
     }
 
-    /// The checks that do not pass, with what they say.
+    /// What self-healing could not cure, the checks that do not pass, and what is set aside
+    /// meanwhile; the gravest first.
     pub fn failing(&self) -> Vec<String> {
-        let checks = self.health.iter().flat_map(|health| &health.checks);
-        let failing = checks.filter(|check| check.status == Status::Unhealthy);
-        failing.map(|check| format!("{}: {}", check.name, check.detail)).collect()
+        let Some(health) = &self.health else { return Vec::new() };
+        let told = health.escalated.iter();
+        let told = told.map(|told| format!("self-healing does not help {}", told.what));
+        let failing = health.checks.iter().filter(|check| check.status == Status::Unhealthy);
+        let failing = failing.map(|check| format!("{}: {}", check.name, check.detail));
+        let Overrides { left_out, canary_withdrawn, shed } = &health.overrides;
+        let out = left_out.iter().map(|id| format!("self-healing leaves out extension {id}"));
+        let canary = canary_withdrawn.iter();
+        let canary = canary.map(|name| format!("self-healing keeps canary {name} at 0%"));
+        let shed =
+            (*shed != Percent::ZERO).then(|| format!("self-healing refuses {shed} of new events"));
+        told.chain(failing).chain(out).chain(canary).chain(shed).collect()
     }
 
     /// Every metric that has a value now.
@@ -81,5 +92,48 @@ impl Live {
             }
             (None, None) => format!("{revision} unless confirmed; nobody holds the lease"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::observe::{Check, Escalation};
+
+    #[test]
+    fn what_needs_a_person_comes_first() {
+        let check = Check {
+            name: "upstream legacy".to_owned(),
+            status: Status::Unhealthy,
+            detail: "status 503".to_owned(),
+            at: String::new(),
+        };
+        let escalation = Escalation {
+            at: String::new(),
+            what: "upstream legacy".to_owned(),
+            because: "status 503".to_owned(),
+        };
+        let overrides = Overrides {
+            left_out: vec!["linear".to_owned()],
+            canary_withdrawn: Some("next".to_owned()),
+            shed: Percent::whole(20),
+        };
+        let health = Health {
+            checks: vec![check],
+            escalated: vec![escalation],
+            overrides,
+            ..Health::default()
+        };
+        let failing = Live { health: Some(health), ..Live::default() }.failing();
+        assert_eq!(
+            failing,
+            [
+                "self-healing does not help upstream legacy",
+                "upstream legacy: status 503",
+                "self-healing leaves out extension linear",
+                "self-healing keeps canary next at 0%",
+                "self-healing refuses 20% of new events",
+            ]
+        );
     }
 }

@@ -19,6 +19,7 @@ mod fastapi;
 mod flags;
 mod fuzz;
 mod gateway;
+mod healing;
 mod help;
 mod inbox;
 mod iofault;

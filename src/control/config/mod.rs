@@ -124,10 +124,10 @@ impl Config {
             inbox: Inbox::default(),
             limits: Limits::default(),
             health: Health { enabled: false, interval: Duration::from_secs(30), alerts: false },
-            healing: Healing { mode: HealingMode::Off, cooldown: Duration::from_secs(30) },
+            healing: Healing::default(),
             extensions: BTreeMap::new(),
             canary: None,
-            scaling: Scaling { min: 2, max: 8, target: Percent::whole(70) },
+            scaling: Scaling::default(),
         }
     }
 
@@ -141,6 +141,13 @@ impl Config {
     /// SHA-256 over [`Config::canonical`], as 64 hex digits.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.canonical()))
+    }
+
+    /// Whether self-healing watches, and perhaps acts.
+    pub fn heals(&self) -> bool {
+        self.health.enabled
+            && self.healing.mode != HealingMode::Off
+            && self.flags.get(flag::SELF_HEALING).is_some_and(|flag| flag.enabled)
     }
 
     /// Whether `flag` is enabled for everybody.

@@ -1,9 +1,11 @@
 //! Shares and numbers: the canary, and the scaling of workers.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Percent;
+use crate::units::{Percent, duration};
 
 /// A second upstream that takes a share of what would go to `legacy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +17,8 @@ pub struct Canary {
     pub weight: Percent,
 }
 
-/// Scaling of the event workers, while the flag `auto_scaling` is enabled.
+/// Scaling of the event workers, while the flag `auto_scaling` is enabled; and by the same rules,
+/// but for `min` and `max`, of the replicas of extensions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
@@ -23,6 +26,27 @@ pub struct Scaling {
     pub min: u32,
     /// Most workers.
     pub max: u32,
-    /// The share of busy workers that scaling aims at.
+    /// The share of busy workers that scaling aims at; above 0%.
     pub target: Percent,
+    /// The wait for a free worker beyond which there are too few of them, up to 2s.
+    #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
+    pub queue_delay: Duration,
+    /// How long the load must have asked for fewer before there are, up to 1h. In real time, as
+    /// the load is.
+    #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
+    pub stabilization: Duration,
+}
+
+impl Default for Scaling {
+    fn default() -> Self {
+        Self {
+            min: 2,
+            max: 8,
+            target: Percent::whole(70),
+            queue_delay: Duration::from_millis(50),
+            stabilization: Duration::from_mins(1),
+        }
+    }
 }

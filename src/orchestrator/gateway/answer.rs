@@ -21,6 +21,7 @@ use super::body::BoxError;
 use super::shadow::Copy;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::orchestrator::breaker::Asked;
 use crate::orchestrator::cache::{MAX_BODY, Stored};
 use crate::orchestrator::pool::Lease;
 
@@ -43,6 +44,8 @@ pub(super) struct Stream {
     body: Incoming,
     /// The connection it comes over, if that one is pooled.
     lease: Option<Lease>,
+    /// The upstream's breaker, which is told how the answer ends.
+    asked: Option<Asked>,
     /// When the last byte must have come.
     deadline: Instant,
     /// The timer for the deadline; most answers are there before one is needed.
@@ -102,10 +105,13 @@ impl Answer {
 
     /// What happens when the last byte has been handed on. Idempotent.
     fn end(&mut self) {
-        if let Kind::Stream(stream) = &mut self.kind
-            && let Some(lease) = stream.lease.take()
-        {
-            lease.give_back();
+        if let Kind::Stream(stream) = &mut self.kind {
+            if let Some(lease) = stream.lease.take() {
+                lease.give_back();
+            }
+            if let Some(asked) = stream.asked.take() {
+                asked.tell(false);
+            }
         }
         if let Some(Capture { head, body, then }) = self.capture.take() {
             then(head, body.freeze());
@@ -116,6 +122,11 @@ impl Answer {
     /// What happens when the upstream breaks off.
     fn cut(&mut self) {
         self.capture = None;
+        if let Kind::Stream(stream) = &mut self.kind
+            && let Some(asked) = stream.asked.take()
+        {
+            asked.tell(true);
+        }
         if let Some(mut trip) = self.trip.take() {
             trip.cut();
         }
@@ -146,8 +157,13 @@ impl Capture {
 }
 
 impl Stream {
-    pub(super) fn new(body: Incoming, lease: Option<Lease>, deadline: Instant) -> Self {
-        Self { body, lease, deadline, timer: None }
+    pub(super) fn new(
+        body: Incoming,
+        lease: Option<Lease>,
+        deadline: Instant,
+        asked: Option<Asked>,
+    ) -> Self {
+        Self { body, lease, asked, deadline, timer: None }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {

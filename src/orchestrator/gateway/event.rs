@@ -34,8 +34,10 @@ use super::{delivery, dispatch, moments};
 use crate::control::config::{CacheMode, InboxMode, Platform};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::extensions::{self, NoReply, Service};
+use crate::orchestrator::flags::{Key, Share};
 use crate::orchestrator::inbox::outcome::is_failure;
 use crate::orchestrator::inbox::{Event, Put, Refused};
+use crate::units::Percent;
 
 /// Processes one event.
 pub(super) async fn process(
@@ -46,6 +48,10 @@ pub(super) async fn process(
     mut trip: Trip,
 ) -> Response<Answer> {
     trip.counts.enhanced += 1;
+    if is_shed(worker.plane.shed(), course.route.platform) {
+        trip.counts.shed += 1;
+        return Refusal::Overloaded.answer(trip);
+    }
     let body = match worker.intake.take(body, course.route.max_body).await {
         Ok((body, held)) => {
             trip.held = Some(held);
@@ -89,6 +95,21 @@ pub(super) async fn process(
         (Some((parts, body)), _) => store(worker, course, &parts, body, trip).await,
         (None, failed) => failed.unwrap_or(Refusal::Upstream).answer(trip),
     }
+}
+
+/// Whether a new event is refused, so that those in flight are finished, while `shed` of all are.
+///
+/// Before its body is read or stored, because work that is refused should cost nothing. Events of
+/// platforms that send them again go first: up to a half, none of those that come only once.
+fn is_shed(shed: Percent, platform: Option<Platform>) -> bool {
+    if shed == Percent::ZERO {
+        return false;
+    }
+    let doubled = shed.thousandths() * 2;
+    let again = matches!(platform, Some(Platform::Slack | Platform::Linear));
+    let thousandths = if again { doubled } else { doubled.saturating_sub(Percent::DENOMINATOR) };
+    let share = Percent::from_thousandths(thousandths).unwrap_or(Percent::ALL);
+    Share::new("shed", share).includes(Key::Random)
 }
 
 /// Whether this event is to be stored, and when.
@@ -281,4 +302,24 @@ async fn fall_back(
 fn extension<'a>(course: &Course<'a>) -> Option<&'a Handler> {
     let handler = course.table.extensions.get(&course.route.platform?)?;
     course.table.extending.includes(course.key).then_some(handler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_come_again_are_refused_first() {
+        let refused = |shed, platform| {
+            let times = (0..2000).filter(|_| is_shed(Percent::whole(shed), platform)).count();
+            times.div_ceil(20)
+        };
+        let (again, once) = (Some(Platform::Slack), Some(Platform::Github));
+        assert_eq!((refused(0, again), refused(0, once)), (0, 0));
+        let (some, none) = (refused(25, again), refused(25, once));
+        assert!((40..60).contains(&some) && none == 0, "{some}% and {none}%");
+        assert_eq!((refused(50, again), refused(50, once)), (100, 0));
+        let (all, some) = (refused(75, again), refused(75, once));
+        assert!(all == 100 && (40..60).contains(&some), "{all}% and {some}%");
+    }
 }

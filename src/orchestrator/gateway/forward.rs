@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
 use hyper::{Request, Response, Version};
@@ -17,6 +17,7 @@ use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::orchestrator::breaker::Asked;
 use crate::orchestrator::extensions::Reply;
 use crate::orchestrator::pool::{Lease, Pool, SendError};
 
@@ -29,7 +30,13 @@ pub(super) struct Exchange {
 /// What there is of an answer besides its head.
 enum Rest {
     /// An upstream is still giving it.
-    Stream { body: Incoming, lease: Option<Lease>, deadline: Instant },
+    Stream {
+        body: Incoming,
+        lease: Option<Lease>,
+        deadline: Instant,
+        /// Who is told how the answer ends.
+        asked: Option<Asked>,
+    },
     /// A program has given it as a whole.
     Whole(Bytes),
 }
@@ -89,7 +96,7 @@ pub(super) async fn forward(
             let (mut head, body) = response.into_parts();
             headers::strip_response(&mut head.headers);
             head.version = Version::HTTP_11;
-            Ok(Exchange { head, rest: Rest::Stream { body, lease, deadline } })
+            Ok(Exchange { head, rest: Rest::Stream { body, lease, deadline, asked: None } })
         }
         Ok(Err(SendError::Unreached(error, request))) => {
             tracing::debug!(%upstream, %error, "failed to reach it");
@@ -115,11 +122,22 @@ impl Exchange {
         Self { head, rest: Rest::Whole(body) }
     }
 
+    /// Has the upstream's breaker told how the answer ends: at once where its head says it.
+    pub(super) fn told_to(mut self, told: Option<Asked>) -> Self {
+        match (told, &mut self.rest) {
+            (Some(told), _) if self.head.status.is_server_error() => told.tell(true),
+            (told, Rest::Stream { asked, .. }) => *asked = told,
+            (_, Rest::Whole(_)) => {}
+        }
+        self
+    }
+
     /// Passes the answer on as it comes, noting it for `capture` on the way.
     pub(super) fn answer(self, trip: Trip, capture: Option<Capture>) -> Response<Answer> {
         match self.rest {
-            Rest::Stream { body, lease, deadline } => {
-                Answer::stream(self.head, Stream::new(body, lease, deadline), trip, capture)
+            Rest::Stream { body, lease, deadline, asked } => {
+                let stream = Stream::new(body, lease, deadline, asked);
+                Answer::stream(self.head, stream, trip, capture)
             }
             Rest::Whole(body) => Answer::given(self.head, body, trip, capture),
         }
@@ -127,15 +145,23 @@ impl Exchange {
 
     /// Reads the answer's body; `None` if it is larger than `limit`, breaks off, or is late.
     pub(super) async fn collect(self, limit: usize) -> Option<Bytes> {
-        let (body, lease, deadline) = match self.rest {
-            Rest::Stream { body, lease, deadline } => (body, lease, deadline),
+        let (body, lease, deadline, asked) = match self.rest {
+            Rest::Stream { body, lease, deadline, asked } => (body, lease, deadline, asked),
             Rest::Whole(body) => return Some(body).filter(|body| body.len() <= limit),
         };
         let body = Limited::new(body, limit);
-        let body = timeout_at(deadline, body.collect()).await.ok()?.ok()?;
-        if let Some(lease) = lease {
+        let (whole, failed) = match timeout_at(deadline, body.collect()).await {
+            Ok(Ok(body)) => (Some(body.to_bytes()), false),
+            // An answer that is too large is not the upstream's failure.
+            Ok(Err(error)) => (None, !error.is::<LengthLimitError>()),
+            Err(_) => (None, true),
+        };
+        if let Some(asked) = asked {
+            asked.tell(failed);
+        }
+        if let Some(lease) = lease.filter(|_| whole.is_some()) {
             lease.give_back();
         }
-        Some(body.to_bytes())
+        whole
     }
 }

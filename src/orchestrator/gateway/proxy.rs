@@ -19,7 +19,7 @@ use super::trip::Trip;
 use super::worker::Worker;
 use super::{event, moments, reads, shadow};
 use crate::control::config::{CacheMode, Mode, RouteKind};
-use crate::orchestrator::breaker::Verdict;
+use crate::orchestrator::breaker::{Asked, Verdict};
 use crate::orchestrator::flags::Key;
 
 /// What was decided on before a request is sent anywhere: the revision it is answered under, its
@@ -144,7 +144,7 @@ pub(super) fn stable_or_canary<'a>(course: &Course<'a>) -> &'a Arc<Upstream> {
 }
 
 /// Sends a request as the flag for pooled connections says, counted under `arm`; unless the
-/// upstream's breaker is open and the flag for breakers includes the sender.
+/// upstream's breaker is open, for everybody or for whom the flag for breakers includes.
 pub(super) async fn send(
     worker: &Worker,
     course: &Course<'_>,
@@ -155,34 +155,46 @@ pub(super) async fn send(
     trip: &mut Trip,
 ) -> Result<Exchange, Failure> {
     trip.ask(arm);
-    let table = course.table;
-    let guarded = table.breaking.includes(course.key);
-    let Worker { plane, .. } = worker;
-    let verdict = if guarded {
-        plane.breakers.ask(&upstream.name, &table.breaker, plane.clock.boot())
-    } else {
-        Verdict::Go
-    };
-    if verdict == Verdict::Stop {
-        trip.counts.broken += 1;
-        return Err(Failure::Broken(Box::new(request)));
+    let (table, plane) = (course.table, &worker.plane);
+    let included = table.breaking.includes(course.key);
+    let verdict = upstream.breaker.ask(&table.breaker, plane.clock.boot(), included);
+    match verdict {
+        Verdict::Stop => {
+            trip.counts.broken += 1;
+            return Err(Failure::Broken(Box::new(request)));
+        }
+        Verdict::Probe => {
+            tracing::info!(%upstream, "a request asks whether it has recovered");
+        }
+        Verdict::Go => {}
     }
+    let asked = asked(worker, table, upstream, verdict);
     let pooled = table.pooling.includes(course.key);
     let counter = if pooled { &mut trip.counts.pooled } else { &mut trip.counts.unpooled };
     *counter += 1;
-    let sent = forward(worker, upstream, pooled, request, owed).await;
-    // While the flag is on for some, everybody's requests tell how the upstream is.
-    if !table.breaking.is_nobody() {
-        // A client that stops sending says nothing about the upstream.
-        let failed = match &sent {
-            Ok(exchange) => Some(exchange.head.status.is_server_error()),
-            Err(Failure::Lost(Refusal::Stalled)) => None,
-            Err(_) => Some(true),
-        };
-        if let Some(failed) = failed {
-            let (now, probe) = (plane.clock.boot(), verdict == Verdict::Probe);
-            plane.breakers.tell(&upstream.name, &table.breaker, now, probe, failed);
+    match forward(worker, upstream, pooled, request, owed).await {
+        Ok(exchange) => Ok(exchange.told_to(asked)),
+        Err(failure) => {
+            // A client that stops sending says nothing about the upstream.
+            let stalled = matches!(failure, Failure::Lost(Refusal::Stalled));
+            if let Some(asked) = asked.filter(|_| !stalled) {
+                asked.tell(true);
+            }
+            Err(failure)
         }
     }
-    sent
+}
+
+/// Who hears of what becomes of a request to `upstream`, by leave of `verdict`: while the flag for
+/// breakers is on for some, everybody's requests tell how the upstream is.
+pub(super) fn asked(
+    worker: &Worker,
+    table: &Table,
+    upstream: &Upstream,
+    verdict: Verdict,
+) -> Option<Asked> {
+    let opens = !table.breaking.is_nobody();
+    let (name, clock) = (&upstream.name, &worker.plane.clock);
+    let heard = opens || table.healing || verdict == Verdict::Probe;
+    heard.then(|| Asked::new(&upstream.breaker, name, &table.breaker, clock, (verdict, opens)))
 }

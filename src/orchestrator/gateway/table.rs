@@ -14,6 +14,7 @@ use super::keyring::Keyring;
 use crate::control::config::{
     self, CacheMode, Config, Kind, LEGACY, Mode, Platform, RouteKind, flag,
 };
+use crate::orchestrator::breaker::{Breakers, Shared};
 use crate::orchestrator::extensions::{Extensions, Service};
 use crate::orchestrator::flags::Share;
 use crate::orchestrator::metrics::{CACHE, GATEWAY, INBOX, OTHER};
@@ -41,6 +42,8 @@ pub(crate) struct Table {
     pub(super) storing: Share,
     pub(super) breaking: Share,
     pub(super) breaker: config::Breaker,
+    /// Whether self-healing wants to know how requests end, though no breaker may open by itself.
+    pub(super) healing: bool,
     pub(super) inbox: config::Inbox,
     pub(super) limits: config::Limits,
     pub(super) cache_arm: Arc<str>,
@@ -57,6 +60,7 @@ pub(super) struct Upstream {
     pub(super) name: Arc<str>,
     /// `None` when the configuration names no such upstream, or its URL is none.
     pub(super) address: Option<Address>,
+    pub(super) breaker: Arc<Shared>,
     pub(super) connect_timeout: Duration,
     pub(super) timeout: Duration,
 }
@@ -119,11 +123,12 @@ pub(super) enum Signing {
 }
 
 impl Table {
-    /// Compiles a revision with the secrets it refers to; `previous` is what it follows, if
+    /// Compiles a revision with the secrets and the breakers that it refers to; `previous` is what it follows, if
     /// anything.
     pub(crate) fn compile(
         active: &Active,
         keyring: &Keyring,
+        breakers: &Breakers,
         running: &Extensions,
         previous: Option<&Self>,
     ) -> Self {
@@ -131,7 +136,7 @@ impl Table {
         let share = |name| Share::of_flag(name, config.flags.get(name));
         let names = config.upstreams.keys().map(String::as_str).chain([LEGACY]);
         let upstreams: HashMap<&str, Arc<Upstream>> =
-            names.map(|name| (name, Arc::new(Upstream::of(config, name)))).collect();
+            names.map(|name| (name, Arc::new(Upstream::of(config, name, breakers)))).collect();
         let canary = config.canary.as_ref().and_then(|canary| {
             Some(Split::new(canary, Arc::clone(upstreams.get(canary.upstream.as_str())?)))
         });
@@ -172,6 +177,7 @@ impl Table {
             storing: share(flag::DURABLE_INBOX),
             breaking: share(flag::CIRCUIT_BREAKING),
             breaker: config.breaker.clone(),
+            healing: config.heals(),
             inbox: config.inbox.clone(),
             limits: config.limits.clone(),
             cache_arm: CACHE.into(),
@@ -207,15 +213,16 @@ impl Before {
 }
 
 impl Upstream {
-    fn of(config: &Config, name: &str) -> Self {
+    fn of(config: &Config, name: &str, breakers: &Breakers) -> Self {
         let upstream = config.upstreams.get(name);
+        let breaker = breakers.of(name, upstream.map_or("", |upstream| &upstream.url));
         let address = upstream.and_then(|upstream| Address::of_url(&upstream.url));
         if address.is_none() {
             tracing::error!(upstream = name, "it has no usable `http://HOST:PORT`");
         }
         let [connect_timeout, timeout] = upstream
             .map_or([Duration::ZERO; 2], |upstream| [upstream.connect_timeout, upstream.timeout]);
-        Self { name: name.into(), address, connect_timeout, timeout }
+        Self { name: name.into(), address, breaker, connect_timeout, timeout }
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::watch::watch;
 use super::store::Observed;
 use crate::clock::Tempo;
 use crate::control::config::Config;
-use crate::control::observe::{Check, Host, Reliability, Status};
+use crate::control::observe::{Check, Escalation, Host, Reliability, Status};
 
 /// The use of processor or memory that is too much.
 const LIMIT: f64 = 0.95;
@@ -31,6 +31,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 pub struct Vitals {
     readings: Mutex<Readings>,
     alerts: AtomicU64,
+    escalations: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +40,8 @@ struct Readings {
     checks: Vec<Check>,
     /// When the checks were done, on the monotonic clock.
     checked: Option<Duration>,
+    /// What self-healing could not cure, while it is sick.
+    escalated: Vec<Escalation>,
 }
 
 impl Vitals {
@@ -47,9 +50,35 @@ impl Vitals {
         self.lock().host
     }
 
-    /// Incidents that raised an alert.
+    /// Alerts: incidents, where they raise one, and escalations of self-healing.
     pub fn alerts(&self) -> u64 {
         self.alerts.load(Ordering::Relaxed)
+    }
+
+    /// How often self-healing gave up and told a person.
+    pub fn escalations(&self) -> u64 {
+        self.escalations.load(Ordering::Relaxed)
+    }
+
+    /// What it told of and is sick still, in the order in which it began.
+    pub fn escalated(&self) -> Vec<Escalation> {
+        self.lock().escalated.clone()
+    }
+
+    /// Tells a person that nothing has helped: an alert, whether or not incidents raise them.
+    pub fn escalate(&self, escalation: Escalation) {
+        self.alerts.fetch_add(1, Ordering::Relaxed);
+        self.escalations.fetch_add(1, Ordering::Relaxed);
+        let Escalation { what, because, .. } = &escalation;
+        tracing::error!(what, because, "alert: self-healing does not help");
+        let mut readings = self.lock();
+        readings.escalated.retain(|told| told.what != escalation.what);
+        readings.escalated.push(escalation);
+    }
+
+    /// Keeps what is sick still.
+    pub fn keep_escalated(&self, sick: impl Fn(&str) -> bool) {
+        self.lock().escalated.retain(|told| sick(&told.what));
     }
 
     /// The newest checks and what they come to, at `now`.

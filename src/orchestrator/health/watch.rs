@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::{host::Meter, interval, probe};
 use crate::clock::{Leaps, rfc3339};
-use crate::control::config::{Config, HealingMode, flag};
+use crate::control::config::Config;
 use crate::control::observe::Check;
 use crate::orchestrator::control::server::Shared;
-use crate::orchestrator::healing::{self, Memory};
-use crate::orchestrator::scaling;
+use crate::orchestrator::healing::Healer;
+use crate::orchestrator::scaling::Scaler;
 use crate::orchestrator::store::{Round, Store};
 
 /// Time between two looks at what is due; health that was just switched on is checked this soon.
 const LOOK: Duration = Duration::from_millis(100);
-/// Time between two readings of the machine, and between two decisions about workers.
+/// Time between two readings of the machine, and between two decisions of scaling and healing.
 const EVERY_SECOND: Duration = Duration::from_secs(1);
 
 /// Watches until dropped.
@@ -36,15 +36,29 @@ struct Watcher {
     read: Option<Duration>,
     /// When the last round of checks ended, while health is on.
     checked: Option<Duration>,
-    /// What self-healing did before.
-    healed: Memory,
+    /// What the last round found.
+    checks: Vec<Check>,
+    /// The longest wait for a worker within the last full second.
+    waited: Duration,
+    healer: Healer,
+    scaler: Scaler,
 }
 
 impl Watcher {
     fn new(shared: Arc<Shared>, judge_cpu: bool) -> Self {
         let meter = Meter::new(&*shared.plane.clock);
-        let (leaps, healed) = (Leaps::default(), Memory::default());
-        Self { shared, meter, judge_cpu, leaps, read: None, checked: None, healed }
+        Self {
+            shared,
+            meter,
+            judge_cpu,
+            leaps: Leaps::default(),
+            read: None,
+            checked: None,
+            checks: Vec::new(),
+            waited: Duration::ZERO,
+            healer: Healer::default(),
+            scaler: Scaler::default(),
+        }
     }
 
     async fn look(&mut self) {
@@ -53,21 +67,28 @@ impl Watcher {
         let config = &active.config;
         let now = plane.clock.boot();
         let due = |last: Option<Duration>, every| last.is_none_or(|last| now >= last + every);
+        self.scaler.sample(&plane);
+        let mut look = false;
         if due(self.read, EVERY_SECOND) {
             self.read = Some(now);
             self.shared.vitals.set_host(self.meter.read(&*plane.clock));
             if let Some(ms) = self.leaps.look(&*plane.clock) {
                 tracing::warn!(ms, "the wall clock was set; leases and deadlines do not follow it");
             }
-            scaling::run(config, &plane);
+            self.waited = plane.load.read_wait();
+            self.scaler.run(config, &plane, self.waited);
+            look = true;
         }
         if !config.health.enabled {
             if self.checked.take().is_some() {
                 self.forget();
             }
         } else if due(self.checked, interval(config, plane.tempo)) {
-            let checks = self.check(config).await;
-            self.heal(config, &checks);
+            self.checks = self.check(config).await;
+            look = true;
+        }
+        if look {
+            self.healer.look(&self.shared, &self.checks, self.waited);
         }
     }
 
@@ -99,35 +120,11 @@ impl Watcher {
         round.checks
     }
 
-    /// Does, or says, what the checks ask for.
-    fn heal(&mut self, config: &Config, checks: &[Check]) {
-        let on = config.flags.get(flag::SELF_HEALING).is_some_and(|flag| flag.enabled);
-        let plane = Arc::clone(&self.shared.plane);
-        if !on || config.healing.mode == HealingMode::Off {
-            return self.healed.forget(&plane);
-        }
-        let perform = config.healing.mode == HealingMode::Recover;
-        let now = plane.clock.boot();
-        let cooldown = plane.tempo.to_real(config.healing.cooldown);
-        for (action, because) in healing::decide(now, cooldown, checks, &self.healed) {
-            let text = action.to_string();
-            tracing::warn!(action = text, because, performed = perform, "self-healing");
-            self.healed.take(now, action, perform, &plane);
-            let at_ms = plane.clock.wall().timestamp_millis();
-            let recorded = self
-                .shared
-                .desk
-                .with_store(|store| store.record_healing(at_ms, &text, &because, perform));
-            if let Err(error) = recorded {
-                tracing::error!(%error, "an action of self-healing is not on record");
-            }
-        }
-    }
-
     /// Health is not watched (any more): what was open is over.
     fn forget(&mut self) {
         self.shared.vitals.set_checks(Vec::new(), None);
-        self.healed.forget(&self.shared.plane);
+        self.checks.clear();
+        self.healer.forget(&self.shared);
         if let Err(error) = self.shared.desk.with_store(Store::end_incidents) {
             tracing::error!(%error, "incidents could not be ended");
         }

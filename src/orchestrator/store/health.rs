@@ -249,9 +249,12 @@ fn status_name(status: Status) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::clock::Tempo;
+    use crate::control::observe::Reliability;
 
     fn round(elapsed_ms: u64, checks: &[(&str, Status)]) -> Round {
         let check = |&(name, status): &(&str, Status)| Check {
@@ -282,6 +285,125 @@ mod tests {
         let incidents = store.incidents().unwrap();
         let said: Vec<_> = incidents.iter().map(|i| (i.check.as_str(), i.lasted_ms)).collect();
         assert_eq!(said, [("b", Some(1000)), ("a", Some(3000))]);
+    }
+
+    /// What a folder's incidents come to, as `/v1/health` says it.
+    fn reliability(folder: &TempDir) -> Reliability {
+        let observed = Store::open(folder.path()).unwrap().observed().unwrap();
+        crate::orchestrator::health::reliability(observed, Tempo::default())
+    }
+
+    #[test]
+    fn incidents_that_overlap_are_two_failures_and_one_time_down() {
+        let folder = TempDir::new().unwrap();
+        let (good, bad) = (Status::Healthy, Status::Unhealthy);
+        let rounds = [
+            // Ten seconds each: a fails for 30 s, b for 40 s, 20 s of them together.
+            (good, good),
+            (bad, good),
+            (bad, bad),
+            (bad, bad),
+            (good, bad),
+            (good, bad),
+            (good, good),
+            (good, good),
+            (good, good),
+            (good, good),
+            (good, good),
+        ];
+        let mut store = Store::open(folder.path()).unwrap();
+        for (n, (a, b)) in rounds.into_iter().enumerate() {
+            let elapsed = if n == 0 { 0 } else { 10_000 };
+            store.record_round(&round(elapsed, &[("a", a), ("b", b)])).unwrap();
+        }
+        drop(store);
+        let expect = Reliability {
+            observed_s: 100.0,
+            // Down from the first finding of a to the end of b: 50 s of 100.
+            uptime: Some(0.5),
+            failures: 2,
+            // (30 + 40) / 2, and 50 s up for two failures.
+            mttr_s: Some(35.0),
+            mtbf_s: Some(25.0),
+        };
+        assert_eq!(reliability(&folder), expect);
+    }
+
+    #[test]
+    fn an_incident_that_lasts_is_down_time_and_not_yet_a_repair() {
+        let folder = TempDir::new().unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        for (elapsed, status) in
+            [(0, Status::Healthy), (30_000, Status::Unhealthy), (70_000, Status::Unhealthy)]
+        {
+            store.record_round(&round(elapsed, &[("a", status)])).unwrap();
+        }
+        drop(store);
+        let now = reliability(&folder);
+        assert!((now.uptime.unwrap() - 0.3).abs() < 1e-9, "{now:?}");
+        assert_eq!((now.failures, now.mttr_s, now.mtbf_s), (1, None, Some(30.0)));
+    }
+
+    #[test]
+    fn a_restart_in_the_middle_ends_what_nobody_watched_and_counts_no_time() {
+        let folder = TempDir::new().unwrap();
+        let (good, bad) = (Status::Healthy, Status::Unhealthy);
+        let mut store = Store::open(folder.path()).unwrap();
+        store.record_round(&round(0, &[("a", good)])).unwrap();
+        store.record_round(&round(40_000, &[("a", bad)])).unwrap();
+        store.record_round(&round(20_000, &[("a", bad)])).unwrap();
+        drop(store);
+        // The orchestrator dies here, for however long; on start it forgets what was open.
+        let mut store = Store::open(folder.path()).unwrap();
+        store.end_incidents().unwrap();
+        assert_eq!(store.record_round(&round(0, &[("a", bad)])).unwrap(), ["a"], "a new incident");
+        store.record_round(&round(10_000, &[("a", bad)])).unwrap();
+        store.record_round(&round(10_000, &[("a", good)])).unwrap();
+        drop(store);
+        let expect = Reliability {
+            observed_s: 80.0,
+            uptime: Some(0.5),
+            failures: 2,
+            // Two incidents, of 20 s each.
+            mttr_s: Some(20.0),
+            mtbf_s: Some(20.0),
+        };
+        assert_eq!(reliability(&folder), expect);
+    }
+
+    proptest! {
+        // Each round is a transaction on a disk.
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// Whatever is found, the sums say what the incidents say, which tell it one by one.
+        #[test]
+        fn the_sums_are_those_of_the_recorded_incidents(
+            rounds in prop::collection::vec((1_u64..60, any::<bool>(), any::<bool>()), 1..60),
+        ) {
+            let folder = TempDir::new().unwrap();
+            let mut store = Store::open(folder.path()).unwrap();
+            let status = |sick| if sick { Status::Unhealthy } else { Status::Healthy };
+            let (mut total, mut down, mut before) = (0, 0, false);
+            for (n, (seconds, a, b)) in rounds.into_iter().enumerate() {
+                let elapsed = if n == 0 { 0 } else { seconds * 1000 };
+                total += elapsed;
+                down += if before { elapsed } else { 0 };
+                before = a || b;
+                let checks = [("a", status(a)), ("b", status(b)), ("cpu", Status::Unhealthy)];
+                store.record_round(&round(elapsed, &checks)).unwrap();
+            }
+            let incidents = store.incidents().unwrap();
+            let outages = || incidents.iter().filter(|incident| incident.check != "cpu");
+            let ended: Vec<u64> = outages().filter_map(|incident| incident.lasted_ms).collect();
+            let expect = Observed {
+                total_ms: total,
+                down_ms: down,
+                failures: outages().count() as u64,
+                repairs: ended.len() as u64,
+                repair_ms: ended.iter().sum(),
+            };
+            prop_assert_eq!(store.observed().unwrap(), expect);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ctx::control::observe::BreakerState;
 use http_body_util::Full;
 use hyper::{Response, StatusCode};
 
-use super::harness::{Upstream, World, flag_on, nowhere, upstream_at};
+use super::harness::{PATIENCE, RawUpstream, Upstream, World, flag_on, nowhere, upstream_at};
 
 /// An upstream whose status can be changed.
 async fn fickle() -> (Upstream, Arc<AtomicU16>) {
@@ -107,4 +107,64 @@ async fn while_an_extensions_breaker_is_open_its_events_fall_back() {
     assert_eq!((metrics.counts.fallback, metrics.counts.broken), (12, 7));
     let new = metrics.breakers.iter().find(|view| view.upstream == "new").unwrap();
     assert_eq!(new.state, BreakerState::Open);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_is_a_failure() {
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nfew";
+    let upstream = RawUpstream::start("\r\n\r\n", answer, true);
+    let world = World::at(upstream.addr, breaking);
+    for _ in 0..5 {
+        let answer = world.client.get(world.url("/x")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "its head is good");
+        assert!(answer.bytes().await.is_err());
+    }
+    world.until("it opens", |metrics| metrics.breakers[0].state == BreakerState::Open).await;
+    assert_eq!(world.get("/x").await.0, 503);
+    assert_eq!(upstream.seen().len(), 5);
+}
+
+#[tokio::test]
+async fn a_probe_whose_client_leaves_does_not_keep_the_next_one_waiting() {
+    let status = Arc::new(AtomicU16::new(500));
+    let said = Arc::clone(&status);
+    let upstream = Upstream::slow(Duration::from_millis(200), move |_| {
+        let mut response = Response::new(Full::from("said"));
+        *response.status_mut() = StatusCode::from_u16(said.load(Ordering::SeqCst)).unwrap();
+        response
+    })
+    .await;
+    let clock = Arc::new(ManualClock::default());
+    let world = World::timed(Arc::clone(&clock) as Arc<dyn Clock>, upstream.addr, breaking);
+    for _ in 0..5 {
+        assert_eq!(world.get("/x").await.0, 500);
+    }
+    assert_eq!(world.get("/x").await.0, 503);
+    status.store(200, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(5));
+    let impatient = world.client.get(world.url("/x")).timeout(Duration::from_millis(50));
+    impatient.send().await.unwrap_err();
+    // The clock stands still: only the gateway's noticing that the client left lets this by.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while world.get("/x").await.0 != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the probe is waited for");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_has_moved_is_asked_where_it_is_now() {
+    let (sick, status) = fickle().await;
+    let well = Upstream::saying("well").await;
+    let world = World::new(&sick, breaking);
+    status.store(500, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(world.get("/x").await.0, 500);
+    }
+    assert_eq!(world.get("/x").await.0, 503);
+    world.set(|config| config.upstreams.get_mut("legacy").unwrap().url = well.config().url);
+    assert_eq!(world.get("/x").await, (StatusCode::OK, "well".to_owned()));
+    let breakers = world.metrics().breakers;
+    assert_eq!(breakers.len(), 1, "{breakers:?}");
+    assert_eq!((breakers[0].state, breakers[0].failures), (BreakerState::Closed, 0));
 }

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ctx::control::config::{Config, Mode};
+use ctx::control::config::{Canary, Config, Mode};
+use ctx::control::observe::BreakerState;
+use ctx::units::Percent;
 
 use super::harness::{RawUpstream, Upstream, World, connect, flag_on, nowhere, upstream_at};
 
@@ -13,12 +15,17 @@ fn short(config: &mut Config) {
     flag_on(config, "connection_pooling", 100);
 }
 
-/// While breakers are on, everything goes the general way; they are closed here, so that nothing
-/// else is different.
+/// With a canary that gets nothing and whose breaker is open, everything goes the general way.
 fn general(config: &mut Config) {
     short(config);
-    flag_on(config, "circuit_breaking", 100);
-    config.breaker.min_requests = 1_000_000;
+    let nobody = config.upstreams["legacy"].clone();
+    config.upstreams.insert("nobody".to_owned(), nobody);
+    config.canary = Some(Canary { upstream: "nobody".to_owned(), weight: Percent::ZERO });
+}
+
+fn open_breaker(world: &World) {
+    let (plane, hour) = (&world.plane, Duration::from_secs(3600));
+    plane.breakers.force_open("nobody", plane.clock.boot(), hour);
 }
 
 /// One answer to a request over a connection that stays open; fewer bytes if the gateway ends it.
@@ -55,6 +62,7 @@ async fn both(
             way(config);
             change(config);
         });
+        open_breaker(&world);
         let addr = world.addr;
         let talk = move || {
             let mut stream = connect(addr);
@@ -126,6 +134,7 @@ async fn who_cannot_be_answered_is_told_the_same() {
             way(config);
             change(config);
         });
+        open_breaker(&world);
         let addr = world.addr;
         let talk = move || exchange(&mut connect(addr), POST);
         let told = tokio::task::spawn_blocking(talk).await.unwrap();
@@ -221,4 +230,24 @@ async fn an_upstream_that_never_answers_is_a_504_and_one_that_breaks_off_is_cut(
         tokio::task::spawn_blocking(move || exchange(&mut connect(addr), POST)).await.unwrap();
     assert!(told.ends_with(b"\r\n\r\nonly"), "{}", String::from_utf8_lossy(&told));
     world.until("recorded", |metrics| metrics.total.errors == 1).await;
+}
+
+#[tokio::test]
+async fn a_breaker_hears_of_what_goes_the_short_way() {
+    let sick = RawUpstream::start("!", b"HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n\r\nbad", false);
+    let world = World::at(sick.addr, |config| {
+        short(config);
+        flag_on(config, "circuit_breaking", 100);
+        config.breaker.min_requests = 5;
+    });
+    let addr = world.addr;
+    let talk = move || {
+        let mut stream = connect(addr);
+        let told: Vec<Vec<u8>> = (0..6).map(|_| exchange(&mut stream, POST)).collect();
+        told.iter().filter(|told| told.starts_with(b"HTTP/1.1 500")).count()
+    };
+    assert_eq!(tokio::task::spawn_blocking(talk).await.unwrap(), 5);
+    assert_eq!(sick.seen().len(), 5, "the sixth is refused, on the general way");
+    let breakers = world.metrics().breakers;
+    assert_eq!((breakers[0].state, world.metrics().counts.broken), (BreakerState::Open, 1));
 }

@@ -104,7 +104,8 @@ impl Shared {
         let (status, checks) = self.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
         let (incidents, healing, observed) = self.desk.health()?;
         let reliability = health::reliability(observed, plane.tempo);
-        Ok(Health { status, checks, incidents, healing, reliability })
+        let (overrides, escalated) = (plane.overrides(), self.vitals.escalated());
+        Ok(Health { status, checks, incidents, healing, overrides, escalated, reliability })
     }
 }
 

@@ -27,7 +27,29 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_cache_entries", "gauge", "Answers in the cache.", float(plane.cache.len()));
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
-    add("ctx_alerts_total", "counter", "Incidents that raised an alert.", float(alerts));
+    add(
+        "ctx_alerts_total",
+        "counter",
+        "Incidents that raised an alert, and escalations.",
+        float(alerts),
+    );
+    let escalations = float(shared.vitals.escalations());
+    let help = "Alerts because self-healing did not help.";
+    add("ctx_healing_escalations_total", "counter", help, escalations);
+    let overrides = plane.overrides();
+    let left_out = float(overrides.left_out.len() as u64);
+    let help = "Extensions that self-healing leaves out now.";
+    add("ctx_healing_extensions_left_out", "gauge", help, left_out);
+    let withdrawn = float(overrides.canary_withdrawn.is_some().into());
+    let help = "1 while self-healing keeps the canary at 0%.";
+    add("ctx_healing_canary_withdrawn", "gauge", help, withdrawn);
+    let help = "The share of new events that self-healing refuses.";
+    add("ctx_healing_shed_ratio", "gauge", help, Some(overrides.shed.ratio()));
+    let in_flight = float(plane.load.in_flight().into());
+    add("ctx_events_in_flight", "gauge", "Events in flight or waiting for a worker.", in_flight);
+    let wait = f64::from(plane.load.last_wait_ms()) / 1000.0;
+    let help = "The longest wait of an event for a worker within the last second.";
+    add("ctx_event_queue_delay_seconds", "gauge", help, Some(wait));
     let doors = &plane.doors;
     add("ctx_connections", "gauge", "Connections of senders.", float(doors.open()));
     add(

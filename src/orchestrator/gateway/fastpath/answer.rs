@@ -16,10 +16,9 @@ use tokio::time::Instant;
 
 use super::framing::Framing;
 use super::reply::{self, Read, Reply};
-use super::{Lane, Scratch, Sent};
+use super::{Lane, Scratch, Sent, tell};
 use crate::orchestrator::gateway::moments;
 use crate::orchestrator::gateway::refusal::Refusal;
-use crate::orchestrator::gateway::trip::Trip;
 
 /// What becomes of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +60,7 @@ impl Lane<'_> {
             match poll_fn(|cx| self.poll_answer(cx, &mut sent, &mut early)).await {
                 Progress::Head => {}
                 Progress::Refused(refusal) => {
+                    tell(&mut sent.asked, true);
                     let Some(trip) = sent.trip else { return Ok(After::End) };
                     return self.refuse(refusal, trip).await;
                 }
@@ -124,8 +124,11 @@ impl Lane<'_> {
         if let Some(trip) = &mut sent.trip {
             trip.answer(status);
         }
+        if status.is_server_error() {
+            tell(&mut sent.asked, true);
+        }
         moments::replies();
-        Poll::Ready(self.give(cx, &mut sent.trip, reply, head, body))
+        Poll::Ready(self.give(cx, sent, reply, head, body))
     }
 
     /// Writes the head and what has come of the body. As in the general path, a trip ends with
@@ -133,7 +136,7 @@ impl Lane<'_> {
     fn give(
         &mut self,
         cx: &mut Context<'_>,
-        trip: &mut Option<Trip>,
+        sent: &mut Sent,
         reply: Reply,
         head: &[u8],
         body: &[u8],
@@ -142,7 +145,8 @@ impl Lane<'_> {
         if let Framing::Length(length) = framing
             && length == body.len() as u64
         {
-            drop(trip.take());
+            drop(sent.trip.take());
+            tell(&mut sent.asked, false);
             let written = match self.poll_write(cx, &[IoSlice::new(head), IoSlice::new(body)]) {
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(error)) => return Progress::Gone(error),
@@ -174,6 +178,7 @@ impl Lane<'_> {
         loop {
             if framing.is_ended() {
                 drop(sent.trip.take());
+                tell(&mut sent.asked, false);
             }
             self.write_all(&out).await?;
             out.clear();
@@ -194,6 +199,7 @@ impl Lane<'_> {
             match read.await {
                 Ok(0) if framing == Framing::UntilClose => {
                     drop(sent.trip.take());
+                    tell(&mut sent.asked, false);
                     self.write_all(b"0\r\n\r\n").await?;
                     return Ok(Some(false));
                 }
@@ -209,6 +215,7 @@ impl Lane<'_> {
         if let Some(trip) = &mut sent.trip {
             trip.cut();
         }
+        tell(&mut sent.asked, true);
         Ok(None)
     }
 }

@@ -46,10 +46,12 @@ pub(super) use self::links::Links;
 use self::way::Way;
 use super::moments;
 use super::patience::Patience;
+use super::proxy;
 use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::orchestrator::breaker::{Asked, Verdict};
 use crate::orchestrator::pool;
 
 /// Room for what is read at once: a head and a body of the largest size.
@@ -159,6 +161,8 @@ struct Sent {
     upstream: Arc<Upstream>,
     /// Until the answer has ended.
     trip: Option<Trip>,
+    /// Until the upstream's breaker has heard of it.
+    asked: Option<Asked>,
     to_head: bool,
 }
 
@@ -168,6 +172,7 @@ struct Unsent {
     link: Option<(TcpStream, usize)>,
     way: Way,
     trip: Trip,
+    asked: Option<Asked>,
     to_head: bool,
 }
 
@@ -267,14 +272,15 @@ impl Lane<'_> {
                 worker.links.borrow_mut().configure(&table.pool, generation);
                 head.clear();
                 plain.write(self.peer, head);
-                send_now(worker, cx, head, &plain, way, trip)
+                let asked = proxy::asked(worker, table, &way.upstream, Verdict::Go);
+                send_now(worker, cx, (head, &plain), way, trip, asked)
             }
         }
     }
 
     /// Sends what could not be sent at once.
     async fn send(&mut self, unsent: Unsent) -> Result<Sent, (Refusal, Box<Trip>)> {
-        let Unsent { message, link, mut way, mut trip, to_head } = unsent;
+        let Unsent { message, link, mut way, mut trip, mut asked, to_head } = unsent;
         let mut at = link;
         loop {
             let deadline = Instant::now() + way.upstream.timeout;
@@ -282,9 +288,11 @@ impl Lane<'_> {
             match timeout_at(deadline, deliver(&way.upstream, &message, at.take())).await {
                 Ok(Ok(link)) => {
                     self.deadline.set(deadline);
-                    return Ok(Sent { link, upstream: way.upstream, trip: Some(trip), to_head });
+                    let (upstream, trip) = (way.upstream, Some(trip));
+                    return Ok(Sent { link, upstream, trip, asked, to_head });
                 }
                 Ok(Err(Undelivered::Unreached(error))) if !begun => {
+                    tell(&mut asked, true);
                     tracing::debug!(upstream = %way.upstream, %error, "failed to reach it");
                     let Some(instead) = way.instead.take() else {
                         let late = error.kind() == io::ErrorKind::TimedOut;
@@ -295,10 +303,22 @@ impl Lane<'_> {
                     trip.counts.fallback += 1;
                     trip.counts.pooled += 1;
                     trip.ask(&instead.name);
+                    asked = proxy::asked(
+                        self.worker,
+                        &self.worker.plane.table(),
+                        &instead,
+                        Verdict::Go,
+                    );
                     way.upstream = instead;
                 }
-                Ok(Err(_)) => return Err((Refusal::Upstream, Box::new(trip))),
-                Err(_) => return Err((Refusal::TimedOut, Box::new(trip))),
+                Ok(Err(_)) => {
+                    tell(&mut asked, true);
+                    return Err((Refusal::Upstream, Box::new(trip)));
+                }
+                Err(_) => {
+                    tell(&mut asked, true);
+                    return Err((Refusal::TimedOut, Box::new(trip)));
+                }
             }
         }
     }
@@ -340,10 +360,10 @@ impl Lane<'_> {
 fn send_now(
     worker: &Worker,
     cx: &mut Context<'_>,
-    head: &[u8],
-    plain: &Plain<'_, '_>,
+    (head, plain): (&[u8], &Plain<'_, '_>),
     way: Way,
     mut trip: Trip,
+    asked: Option<Asked>,
 ) -> Next {
     moments::sends();
     trip.ask(&way.upstream.name);
@@ -356,7 +376,7 @@ fn send_now(
         match Pin::new(&mut link).poll_write_vectored(cx, &parts) {
             Poll::Ready(Ok(all)) if all == head.len() + plain.body.len() => {
                 let trip = Some(trip);
-                return Next::Sent(Sent { link, upstream: way.upstream, trip, to_head });
+                return Next::Sent(Sent { link, upstream: way.upstream, trip, asked, to_head });
             }
             Poll::Ready(Ok(some)) if some > 0 => {
                 begun = Some((link, some));
@@ -371,7 +391,14 @@ fn send_now(
         }
     }
     let message = [head, plain.body].concat();
-    Next::Send(Box::new(Unsent { message, link: begun, way, trip, to_head }))
+    Next::Send(Box::new(Unsent { message, link: begun, way, trip, asked, to_head }))
+}
+
+/// Tells the upstream's breaker, once, how its answer was.
+fn tell(asked: &mut Option<Asked>, failed: bool) {
+    if let Some(asked) = asked.take() {
+        asked.tell(failed);
+    }
 }
 
 /// Why an upstream does not have a request.

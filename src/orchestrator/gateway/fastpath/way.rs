@@ -16,6 +16,8 @@ use super::super::worker::Worker;
 use super::head::Plain;
 use crate::control::config::{CacheMode, InboxMode, Mode, RouteKind};
 use crate::orchestrator::flags::Key;
+use crate::orchestrator::split::Split;
+use crate::units::Percent;
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -38,7 +40,9 @@ pub(super) fn decide(
 ) -> Option<Result<Way, Refusal>> {
     let sticky = route.sticky().and_then(|name| plain.first(name.as_str()));
     let key = Key::from_value(sticky);
-    if !table.pooling.settled(key)? || !table.breaking.is_nobody() {
+    let canaries = table.canary.as_ref().map(Split::to);
+    let closed = [&table.legacy].into_iter().chain(canaries).all(|up| up.breaker.is_closed());
+    if !table.pooling.settled(key)? || !closed {
         return None;
     }
     let mut own = None;
@@ -49,7 +53,8 @@ pub(super) fn decide(
         let kept = table.cache_mode == CacheMode::Write && table.caching.settled(key)?;
         let handler = route.platform.and_then(|platform| table.extensions.get(&platform));
         let extended = handler.is_some() && table.extending.settled(key)?;
-        if stored || kept || extended || plain.body.len() > route.max_body {
+        let sheds = worker.plane.shed() != Percent::ZERO;
+        if sheds || stored || kept || extended || plain.body.len() > route.max_body {
             return None;
         }
         if let Err(refusal) = event::check(worker, &route.signing, plain, plain.body) {
