@@ -125,8 +125,16 @@ impl JsonSchema for Network {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        const BYTE: &str = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+        const GROUP: &str = "[0-9a-fA-F]{1,4}";
+        let v4 = format!("({BYTE}\\.){{3}}{BYTE}(/(3[0-2]|[12]?[0-9]))?");
+        let v6 = format!(
+            "(::({GROUP})?|({GROUP}:){{7}}{GROUP}|({GROUP}:){{1,5}}:({GROUP})?)\
+             (/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?"
+        );
         schemars::json_schema!({
             "type": "string",
+            "pattern": format!("^({v4}|{v6})$"),
             "description": "A network in CIDR notation, such as `10.0.0.0/8`, or an address.",
         })
     }
