@@ -257,7 +257,7 @@ fn what_the_old_one_stores_while_it_finishes_is_handled_by_the_new_one() {
         metrics.contains("\nctx_inbox_pending 0\n").then_some(())
     });
     // The limit of the inbox is by the count in memory: it has not grown with every hand-over.
-    serve.set(|config| config.inbox.capacity = 8);
+    serve.set(|config| config.inbox.capacity = 500);
     let callers = Callers::start(&serve.data, "", 1);
     callers.go_on();
     assert_eq!(callers.stop().failures, Vec::<String>::new());
