@@ -150,6 +150,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         context.ui.note(format!("taken over from process {}", predecessor.pid));
         others.follow(&runtime, predecessor);
     }
+    others.open_door(&runtime);
     failpoint::hit(Point::ServeStarted);
     announce(context, &orchestrator, &source);
     failpoint::hit(Point::ServeAnnounced);

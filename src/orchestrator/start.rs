@@ -142,18 +142,7 @@ impl Orchestrator {
         let patience = if inherited.is_some() { HANDED_OVER } else { Duration::ZERO };
         // Whoever had the state before is gone, unless it hands it over.
         let alone = inherited.is_none();
-        let (control, events) = match inherited {
-            Some(Sockets { control, events }) => (control, Some(events)),
-            None => {
-                if !control.ip().is_loopback() {
-                    return Err(StartError::NotLoopback(control));
-                }
-                // The gateway's listeners share their port with each other, and so would not
-                // notice that somebody else has it.
-                drop(bind("events", listen)?);
-                (bind("the control API", control)?, None)
-            }
-        };
+        let (control, events) = listeners(control, listen, inherited)?;
         let control_addr = address(&control)?;
         let in_folder = |source| StartError::Store { folder: state_dir.clone(), source };
         let store = open_store(&state_dir, patience).map_err(in_folder)?;
@@ -350,6 +339,25 @@ impl fmt::Debug for Orchestrator {
             .field("control", &self.control_addr)
             .finish_non_exhaustive()
     }
+}
+
+/// Where the control API listens, and where events are received if that is not for the gateway to
+/// make.
+fn listeners(
+    control: SocketAddr,
+    listen: SocketAddr,
+    inherited: Option<Sockets>,
+) -> Result<(TcpListener, Option<Vec<TcpListener>>), StartError> {
+    if let Some(Sockets { control, events }) = inherited {
+        return Ok((control, Some(events)));
+    }
+    if !control.ip().is_loopback() {
+        return Err(StartError::NotLoopback(control));
+    }
+    // The gateway's listeners share their port with each other, and so would not notice that
+    // somebody else has it.
+    drop(bind("events", listen)?);
+    Ok((bind("the control API", control)?, None))
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {

@@ -119,19 +119,22 @@ impl From<Network> for String {
     }
 }
 
-/// What a network looks like; of IPv6, only what is written out in full, and the loopback address.
-const NETWORK: &str = "^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\
-    (/(3[0-2]|[12]?[0-9]))?|(([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::1)(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$";
-
 impl JsonSchema for Network {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Network".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        const BYTE: &str = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+        const GROUP: &str = "[0-9a-fA-F]{1,4}";
+        let v4 = format!("({BYTE}\\.){{3}}{BYTE}(/(3[0-2]|[12]?[0-9]))?");
+        let v6 = format!(
+            "(::({GROUP})?|({GROUP}:){{7}}{GROUP}|({GROUP}:){{1,5}}:({GROUP})?)\
+             (/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?"
+        );
         schemars::json_schema!({
             "type": "string",
-            "pattern": NETWORK,
+            "pattern": format!("^({v4}|{v6})$"),
             "description": "A network in CIDR notation, such as `10.0.0.0/8`, or an address.",
         })
     }

@@ -19,7 +19,7 @@
 //! away, the new one has its sockets and is the one. While the old one finishes, both write the
 //! inbox; only the new one hands events on.
 //!
-//! The shape is that of nginx's upgrade of its binary and of HAProxy's `expose-fd listeners`; that
+//! The shape is that of nginx's upgrade of its binary and of `HAProxy`'s `expose-fd listeners`; that
 //! the new process says when the old one may go is from Envoy's hot restart.
 
 mod channel;

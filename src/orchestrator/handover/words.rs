@@ -52,7 +52,7 @@ mod tests {
     fn each_word_is_one_line_that_reads_back() {
         let refused = Reply::Refused { why: "a\nb".to_owned(), forcible: true };
         let text = line(&refused);
-        assert_eq!(text.iter().filter(|b| **b == b'\n').count(), 1);
+        assert_eq!(text.iter().position(|b| *b == b'\n'), Some(text.len() - 1));
         assert_eq!(serde_json::from_slice::<Reply>(&text).unwrap(), refused);
         let prepare = br#"{"say":"prepare","version":1,"pid":7,"force":false}"#;
         let expect = Ask::Prepare { version: VERSION, pid: 7, force: false };

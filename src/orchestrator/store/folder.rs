@@ -70,7 +70,8 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     inspect(path)?;
     let file = private(path).map_err(|source| failed("open", path, source))?;
     let about = file.metadata().map_err(|source| failed("inspect", path, source))?;
-    if about.permissions().mode() & 0o077 == 0 {
+    let others = about.permissions().mode() & 0o077;
+    if others == 0 {
         return Ok(());
     }
     // The folder was closed to others; what was copied into it is, too.

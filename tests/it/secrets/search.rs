@@ -60,7 +60,7 @@ impl Search {
             self.bytes("a file's name", path.as_os_str().as_encoded_bytes());
             if path.is_dir() {
                 self.folder(&path, skip);
-            } else {
+            } else if path.is_file() {
                 self.bytes(&path.display().to_string(), &fs::read(&path).unwrap());
                 if path.extension().is_some_and(|e| e == "sqlite3") {
                     self.tables(&path.display().to_string(), &path);
