@@ -135,8 +135,9 @@ impl Desk {
     /// Gives a replica nothing new.
     pub(super) fn close(&self, replica: u64) {
         let mut state = self.state();
-        let seat = state.seats.iter_mut().find(|seat| seat.replica == replica);
-        seat.into_iter().for_each(|seat| seat.open = false);
+        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.replica == replica) {
+            seat.open = false;
+        }
         state.seats.retain(|seat| seat.open || seat.busy > 0);
     }
 
@@ -218,8 +219,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         {
             let mut state = self.desk.state();
-            let seat = state.seats.iter_mut().find(|seat| seat.replica == self.replica);
-            seat.into_iter().for_each(|seat| seat.busy -= 1);
+            if let Some(seat) = state.seats.iter_mut().find(|seat| seat.replica == self.replica) {
+                seat.busy -= 1;
+            }
             state.seats.retain(|seat| seat.open || seat.busy > 0);
         }
         self.desk.left.notify_waiters();

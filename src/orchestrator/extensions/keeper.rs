@@ -44,7 +44,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Tell {
     /// None: it is not installed (any more).
-    Want(Option<Wanted>),
+    Want(Option<Box<Wanted>>),
     Scale(u32),
     Restart,
     Replica(Note),
@@ -181,7 +181,7 @@ impl Generation {
 impl Keeper {
     fn hear(&mut self, tell: Tell) {
         match tell {
-            Tell::Want(wanted) => self.want(wanted),
+            Tell::Want(wanted) => self.want(wanted.map(|wanted| *wanted)),
             Tell::Scale(replicas) => self.scaled = Some(replicas),
             Tell::Restart => self.restart(),
             Tell::Replica(Note::Open(replica)) => self.opened(replica),

@@ -217,11 +217,11 @@ async fn run(
             }
             Some(Order::Follow(mut wanted)) => {
                 for (id, keeper) in &keepers {
-                    tell(keeper, Tell::Want(wanted.remove(id)));
+                    tell(keeper, Tell::Want(wanted.remove(id).map(Box::new)));
                 }
                 for (id, wanted) in wanted {
                     let keeper = keepers.entry(id.clone()).or_insert_with(|| keeper(&id));
-                    tell(keeper, Tell::Want(Some(wanted)));
+                    tell(keeper, Tell::Want(Some(Box::new(wanted))));
                 }
             }
         }
