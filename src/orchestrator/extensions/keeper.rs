@@ -218,6 +218,7 @@ impl Keeper {
             self.wanted = None;
             self.scaled = None;
             self.service.set_begun(false);
+            self.service.desk.expect(false);
             for generation in [self.serving.take(), self.candidate.take()].into_iter().flatten() {
                 self.let_go(generation, LINGER);
             }
@@ -244,7 +245,10 @@ impl Keeper {
                         self.let_go(dead, Duration::ZERO);
                         self.serving = Some(generation);
                     }
-                    None if self.serving.is_none() => self.serving = Some(generation),
+                    None if self.serving.is_none() => {
+                        self.service.desk.limit(&wanted.process.limits);
+                        self.serving = Some(generation);
+                    }
                     None => self.candidate = Some(generation),
                 }
             }
@@ -419,6 +423,7 @@ impl Keeper {
     fn report(&self) {
         let status = self.wanted.as_ref().map(|wanted| {
             let (state, detail) = self.state();
+            self.service.desk.expect(state == ExtensionState::Starting);
             let wanted_replicas = u32::try_from(self.count()).unwrap_or(u32::MAX);
             let version = wanted.version.clone();
             Status { version, state, detail, wanted: wanted_replicas }
