@@ -144,11 +144,12 @@ impl Orchestrator {
         let inbox = Arc::new(inbox);
         // A plane that was made just now has none.
         let _ = plane.inbox.set(Arc::clone(&inbox));
-        let gateway = gateway::start(Arc::clone(&plane), listen, workers)
-            .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
+        // Before the gateway: an event waits for a program that is being started.
         let (end_programs, ended) = watch::channel(None);
         let running = Extensions::start(&plane, programs, &state_dir, ended);
         let running = running.map_err(StartError::Thread)?;
+        let gateway = gateway::start(Arc::clone(&plane), listen, workers)
+            .map_err(|source| StartError::Listen { what: "events", addr: listen, source })?;
         let (stop, stopped) = watch::channel(None);
         let handing = gateway::dispatch::start(Arc::clone(&plane), inbox, stopped.clone())
             .map_err(StartError::Thread)?;

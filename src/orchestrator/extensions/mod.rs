@@ -131,6 +131,13 @@ impl Extensions {
                 service.set_begun(false);
             }
         }
+        for id in wanted.keys() {
+            let service = self.service(id);
+            // Nothing is known of it yet, and soon will be.
+            if self.orders.get().is_some() && service.view().is_none() {
+                service.desk.expect(true);
+            }
+        }
         self.order(Order::Follow(wanted));
     }
 
