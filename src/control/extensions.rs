@@ -26,7 +26,7 @@ pub fn check(config: &Config) -> Result<(), String> {
                 return broken(format!(": no upstream `{upstream}`"));
             }
             Kind::Process(process) => {
-                process_rules(process).or_else(|why| broken(format!(": {why}")))?
+                process_rules(process).or_else(|why| broken(format!(": {why}")))?;
             }
             Kind::Http { .. } => {}
         }
@@ -162,6 +162,7 @@ mod tests {
             "platform": platform, "upstream": "legacy", "path": "/", "depends_on": depends_on})
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "written in place")]
     fn process(more: Value) -> Value {
         let mut value = json!({"name": "X", "version": "1.0.0", "category": "event_processor",
             "platform": "linear", "kind": "process", "command": ["x"]});

@@ -155,6 +155,10 @@ impl Orchestrator {
         let inbox = Arc::new(inbox);
         // A plane that was made just now has none.
         let _ = plane.inbox.set(Arc::clone(&inbox));
+        // Before the gateway: an event waits for a program that is being started.
+        let (end_programs, ended) = watch::channel(None);
+        let running = Extensions::start(&plane, programs, &state_dir, alone, ended);
+        let running = running.map_err(StartError::Thread)?;
         let gateway = match events {
             Some(events) => gateway::start_on(Arc::clone(&plane), events, workers),
             None => gateway::start(Arc::clone(&plane), listen, workers),
@@ -164,9 +168,6 @@ impl Orchestrator {
             addr: listen,
             source,
         })?;
-        let (end_programs, ended) = watch::channel(None);
-        let running = Extensions::start(&plane, programs, &state_dir, alone, ended);
-        let running = running.map_err(StartError::Thread)?;
         let furniture = Furniture {
             inbox,
             token: Arc::new(ArcSwap::from_pointee(Rotating::new(token))),

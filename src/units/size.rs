@@ -35,7 +35,6 @@ pub fn format(bytes: u64) -> String {
 }
 
 /// Writes an amount for `#[serde(with = "crate::units::size")]`.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format(*bytes))
 }

@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             let order = order(&config, &named)?;
             let question = format!("install {}, at once. Do it?", listed(&order, &named));
             let rollout = Rollout { what: "install", order, now, config };
-            change(context, &client, rollout, &question)
+            change(context, &client, &rollout, &question)
         }
         Command::Swap(manifests) => {
             let named = read(&manifests.files)?;
@@ -110,7 +110,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             let from = listed(&order, &now.config.extensions);
             let question = format!("{from} -> {}, at once. Do it?", listed(&order, &named));
             let rollout = Rollout { what: "swap", order, now, config };
-            change(context, &client, rollout, &question)
+            change(context, &client, &rollout, &question)
         }
         Command::Remove { ids } => {
             let client = client(context)?;
@@ -123,7 +123,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             let question =
                 format!("take {} out, at once. Do it?", listed(ids, &now.config.extensions));
             let rollout = Rollout { what: "remove", order: ids.clone(), now, config };
-            change(context, &client, rollout, &question)
+            change(context, &client, &rollout, &question)
         }
     }
 }
@@ -203,7 +203,7 @@ fn listed(ids: &[ExtensionId], of: &Named) -> String {
     ids.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn change(context: &Context, client: &Client, rollout: Rollout, question: &str) -> Result<Code> {
+fn change(context: &Context, client: &Client, rollout: &Rollout, question: &str) -> Result<Code> {
     document::check(&rollout.config).map_err(|error| {
         Failure::new(Code::Refused, format!("cannot {} that", rollout.what)).because(&error)
     })?;

@@ -26,6 +26,8 @@ struct State {
     seats: Vec<Seat>,
     waiting: VecDeque<Waiting>,
     limits: Limits,
+    /// Whether a first replica is on its way: then it is worth waiting for.
+    expected: bool,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Desk {
     pub(super) async fn enter(self: &Arc<Self>) -> Result<Pass, NoPass> {
         let (wait, turn) = {
             let mut state = self.state();
-            if !state.seats.iter().any(|seat| seat.open) {
+            if !state.expected && !state.is_open() {
                 return Err(NoPass::Nobody);
             }
             state.forget_the_gone();
@@ -93,7 +95,8 @@ impl Desk {
         };
         match tokio::time::timeout(wait, turn).await {
             Ok(Ok(pass)) => Ok(pass),
-            _ => Err(NoPass::Busy),
+            Ok(Err(_)) => Err(NoPass::Nobody),
+            Err(_) => Err(NoPass::Busy),
         }
     }
 
@@ -135,14 +138,25 @@ impl Desk {
     /// Gives a replica nothing new.
     pub(super) fn close(&self, replica: u64) {
         let mut state = self.state();
-        let seat = state.seats.iter_mut().find(|seat| seat.replica == replica);
-        seat.into_iter().for_each(|seat| seat.open = false);
+        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.replica == replica) {
+            seat.open = false;
+        }
         state.seats.retain(|seat| seat.open || seat.busy > 0);
     }
 
     /// How many may wait, and for how long, from now on.
     pub(super) fn limit(&self, limits: &Limits) {
         self.state().limits = limits.clone();
+    }
+
+    /// Whether a first replica is on its way. Where there is none and none is expected, nobody
+    /// is left waiting.
+    pub(super) fn expect(&self, expected: bool) {
+        let mut state = self.state();
+        state.expected = expected;
+        if !expected && !state.is_open() {
+            state.waiting.clear();
+        }
     }
 
     /// Waits until a replica that is closed has nothing to do any more.
@@ -203,6 +217,10 @@ impl Desk {
 }
 
 impl State {
+    fn is_open(&self) -> bool {
+        self.seats.iter().any(|seat| seat.open)
+    }
+
     /// The least busy replica, if it can take one more.
     fn free(&mut self) -> Option<&mut Seat> {
         let free = self.seats.iter_mut().filter(|seat| seat.open && seat.busy < seat.in_flight);
@@ -218,8 +236,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         {
             let mut state = self.desk.state();
-            let seat = state.seats.iter_mut().find(|seat| seat.replica == self.replica);
-            seat.into_iter().for_each(|seat| seat.busy -= 1);
+            if let Some(seat) = state.seats.iter_mut().find(|seat| seat.replica == self.replica) {
+                seat.busy -= 1;
+            }
             state.seats.retain(|seat| seat.open || seat.busy > 0);
         }
         self.desk.left.notify_waiters();
@@ -274,6 +293,26 @@ mod tests {
         assert_eq!(desk.enter().await.unwrap_err(), NoPass::Busy);
         assert_eq!(began.elapsed(), Duration::from_secs(2));
         assert_eq!(desk.usage().waiting, 0, "who gave up is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_replica_is_waited_for_as_long_as_it_is_expected() {
+        let desk = Arc::new(Desk::default());
+        let wait = || {
+            let desk = Arc::clone(&desk);
+            tokio::spawn(async move { desk.enter().await })
+        };
+        desk.limit(&limits(1, 5));
+        desk.expect(true);
+        let waiter = wait();
+        tokio::task::yield_now().await;
+        desk.expect(false);
+        assert_eq!(waiter.await.unwrap().unwrap_err(), NoPass::Nobody);
+        desk.expect(true);
+        let waiter = wait();
+        tokio::task::yield_now().await;
+        desk.open(1, jobs(), &limits(1, 5));
+        assert_eq!(waiter.await.unwrap().unwrap().replica, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@
 //! A reconciler: every message changes what is known, and [`Keeper::settle`] then does what is
 //! missing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Programs;
-use super::backoff::{self, GIVE_UP, GIVE_UP_SWAP};
+use super::backoff::{GIVE_UP, GIVE_UP_SWAP};
+use super::generation::{Generation, Member, is_same};
 use super::replica::{self, Handle, Launch, Note};
 use super::service::{Service, Status};
 use crate::control::config::Process;
 use crate::control::observe::ExtensionState;
-use crate::ids::random_hex;
 
 /// How long an extension that was taken out still answers events that were on their way to it.
 const LINGER: Duration = Duration::from_millis(250);
@@ -44,7 +44,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Tell {
     /// None: it is not installed (any more).
-    Want(Option<Wanted>),
+    Want(Option<Box<Wanted>>),
     Scale(u32),
     Restart,
     Replica(Note),
@@ -114,74 +114,16 @@ struct Keeper {
     replicas: u64,
 }
 
-/// Replicas of one version.
-struct Generation {
-    launch: Arc<Launch>,
-    members: Vec<Member>,
-    /// In a row.
-    failures: u32,
-    /// When the next start may be tried.
-    retry: Option<Instant>,
-    /// The last failure.
-    why: String,
-    given_up: bool,
-    /// Replicas that are to be replaced, one after the other.
-    renewing: VecDeque<u64>,
-}
-
-struct Member {
-    replica: u64,
-    handle: Handle,
-    open: bool,
-    since: Instant,
-}
-
+/// A version that was to take over and did not come up.
 struct Refused {
     launch: Arc<Launch>,
     why: String,
 }
 
-impl Generation {
-    fn new(launch: Launch) -> Self {
-        Self {
-            launch: Arc::new(launch),
-            members: Vec::new(),
-            failures: 0,
-            retry: None,
-            why: String::new(),
-            given_up: false,
-            renewing: VecDeque::new(),
-        }
-    }
-
-    fn open(&self) -> usize {
-        self.members.iter().filter(|member| member.open).count()
-    }
-
-    /// Removes a replica that is no good any more, and counts that as a failure.
-    fn fail(&mut self, replica: u64, why: String, give_up: u32) -> Option<Member> {
-        let at = self.members.iter().position(|member| member.replica == replica)?;
-        let member = self.members.remove(at);
-        self.renewing.retain(|old| *old != replica);
-        self.failures = backoff::count(self.failures, member.since.elapsed());
-        self.why = why;
-        if self.failures < give_up {
-            self.retry = Some(Instant::now() + backoff::pause(self.failures, chance()));
-        } else if self.open() > 0 {
-            // What still serves is not given up for what does not come beside it.
-            self.renewing.clear();
-            self.retry = Some(Instant::now() + backoff::pause(self.failures, chance()));
-        } else {
-            (self.given_up, self.retry) = (true, None);
-        }
-        Some(member)
-    }
-}
-
 impl Keeper {
     fn hear(&mut self, tell: Tell) {
         match tell {
-            Tell::Want(wanted) => self.want(wanted),
+            Tell::Want(wanted) => self.want(wanted.map(|wanted| *wanted)),
             Tell::Scale(replicas) => self.scaled = Some(replicas),
             Tell::Restart => self.restart(),
             Tell::Replica(Note::Open(replica)) => self.opened(replica),
@@ -218,13 +160,14 @@ impl Keeper {
             self.wanted = None;
             self.scaled = None;
             self.service.set_begun(false);
+            self.service.desk.expect(false);
             for generation in [self.serving.take(), self.candidate.take()].into_iter().flatten() {
                 self.let_go(generation, LINGER);
             }
             return;
         };
         let same = |generation: &Option<Generation>| {
-            generation.as_ref().is_some_and(|generation| is_same(&generation.launch, &wanted))
+            generation.as_ref().is_some_and(|generation| generation.is(&wanted))
         };
         if same(&self.serving) {
             // Also the way back from a version that has not taken over yet.
@@ -244,7 +187,10 @@ impl Keeper {
                         self.let_go(dead, Duration::ZERO);
                         self.serving = Some(generation);
                     }
-                    None if self.serving.is_none() => self.serving = Some(generation),
+                    None if self.serving.is_none() => {
+                        self.service.desk.limit(&wanted.process.limits);
+                        self.serving = Some(generation);
+                    }
                     None => self.candidate = Some(generation),
                 }
             }
@@ -271,7 +217,7 @@ impl Keeper {
             return;
         }
         if let Some(serving) = &mut self.serving {
-            (serving.failures, serving.given_up, serving.retry) = (0, false, None);
+            serving.forgive();
             serving.renewing = serving.members.iter().map(|member| member.replica).collect();
         }
     }
@@ -279,14 +225,14 @@ impl Keeper {
     /// A replica is ready: it takes events, unless it waits for the others of its version.
     fn opened(&mut self, replica: u64) {
         if let Some(candidate) = &mut self.candidate {
-            mark_open(&mut candidate.members, replica);
+            candidate.mark_open(replica);
         }
         let Some(serving) = &mut self.serving else { return };
-        if let Some(jobs) = mark_open(&mut serving.members, replica) {
+        if let Some(jobs) = serving.mark_open(replica) {
             self.service.desk.open(replica, jobs, &serving.launch.process.limits);
             self.service.set_begun(true);
             let old = serving.renewing.pop_front();
-            let old = old.and_then(|old| take(&mut serving.members, old));
+            let old = old.and_then(|old| serving.take(old));
             if let Some(old) = old {
                 self.service.restarted();
                 self.take_out(old, Duration::ZERO);
@@ -307,7 +253,7 @@ impl Keeper {
         }
         let candidate = candidate.as_mut()?;
         let member = candidate.fail(replica, why, GIVE_UP_SWAP)?;
-        // As many as fail at the same time are one try.
+        // Also when some of it are alive: all have to be.
         candidate.given_up = candidate.failures >= GIVE_UP_SWAP;
         let why = &candidate.why;
         tracing::warn!(extension = %id, replica, why, "a replica of a new version has ended");
@@ -419,6 +365,7 @@ impl Keeper {
     fn report(&self) {
         let status = self.wanted.as_ref().map(|wanted| {
             let (state, detail) = self.state();
+            self.service.desk.expect(state == ExtensionState::Starting);
             let wanted_replicas = u32::try_from(self.count()).unwrap_or(u32::MAX);
             let version = wanted.version.clone();
             Status { version, state, detail, wanted: wanted_replicas }
@@ -470,15 +417,6 @@ impl Keeper {
     }
 }
 
-/// Whether the running program is what is wanted; how many of it is another matter.
-fn is_same(launch: &Launch, wanted: &Wanted) -> bool {
-    let running = &launch.process;
-    let mut process = wanted.process.clone();
-    process.replicas = running.replicas;
-    (process.limits.queue, process.limits.wait) = (running.limits.queue, running.limits.wait);
-    launch.version == wanted.version && *running == process
-}
-
 fn start(launch: &Arc<Launch>, replica: u64, sender: &mpsc::WeakUnboundedSender<Tell>) -> Member {
     let sender = sender.clone();
     let notes = move |note| tell(&sender, Tell::Replica(note));
@@ -491,21 +429,4 @@ fn tell(sender: &mpsc::WeakUnboundedSender<Tell>, tell: Tell) {
     if let Some(sender) = sender.upgrade() {
         let _ = sender.send(tell);
     }
-}
-
-fn mark_open(members: &mut [Member], replica: u64) -> Option<mpsc::UnboundedSender<replica::Job>> {
-    let member = members.iter_mut().find(|member| member.replica == replica)?;
-    member.open = true;
-    Some(member.handle.jobs.clone())
-}
-
-fn take(members: &mut Vec<Member>, replica: u64) -> Option<Member> {
-    let at = members.iter().position(|member| member.replica == replica)?;
-    Some(members.remove(at))
-}
-
-/// A number in 0..1, at random.
-fn chance() -> f64 {
-    let dice = u32::from_str_radix(&random_hex::<4>(), 16).expect("eight hex digits");
-    f64::from(dice) / (f64::from(u32::MAX) + 1.0)
 }

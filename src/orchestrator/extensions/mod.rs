@@ -1,15 +1,17 @@
 //! Extensions as they run: how many of each there are, and how they are doing.
 //!
 //! In reading order: [`wire`] is what is said to a program, [`replica`] one that runs, [`desk`]
-//! who takes the next event, [`service`] an extension as the gateway sees it, [`keeper`] the
-//! reconciler that makes it what the configuration wants, [`backoff`] its patience, and
-//! [`leftovers`] what an orchestrator that was killed has left behind.
+//! who takes the next event, [`service`] an extension as the gateway sees it, [`generation`] the
+//! replicas of one version, [`keeper`] the reconciler that makes an extension what the
+//! configuration wants, [`backoff`] its patience, and [`leftovers`] what an orchestrator that was
+//! killed has left behind.
 //!
 //! All programs are run from one thread, `ctx-extensions`: they are told to die with the thread
 //! that has started them.
 
 mod backoff;
 mod desk;
+mod generation;
 mod keeper;
 mod leftovers;
 mod replica;
@@ -131,6 +133,13 @@ impl Extensions {
                 service.set_begun(false);
             }
         }
+        for id in wanted.keys() {
+            let service = self.service(id);
+            // Nothing is known of it yet, and soon will be.
+            if self.orders.get().is_some() && service.view().is_none() {
+                service.desk.expect(true);
+            }
+        }
         self.order(Order::Follow(wanted));
     }
 
@@ -220,11 +229,11 @@ async fn run(
             }
             Some(Order::Follow(mut wanted)) => {
                 for (id, keeper) in &keepers {
-                    tell(keeper, Tell::Want(wanted.remove(id)));
+                    tell(keeper, Tell::Want(wanted.remove(id).map(Box::new)));
                 }
                 for (id, wanted) in wanted {
                     let keeper = keepers.entry(id.clone()).or_insert_with(|| keeper(&id));
-                    tell(keeper, Tell::Want(Some(wanted)));
+                    tell(keeper, Tell::Want(Some(Box::new(wanted))));
                 }
             }
         }

@@ -168,9 +168,10 @@ impl Pending {
     }
 
     fn answer(&mut self, id: u64, reply: Result<Reply, Gone>) -> bool {
-        let waiting = self.replies.remove(&id);
+        let Some(waiting) = self.replies.remove(&id) else { return false };
         // Whoever asked may have gone away.
-        waiting.map(|waiting| waiting.send(reply)).is_some()
+        let _ = waiting.send(reply);
+        true
     }
 
     /// When the oldest one is late.

@@ -68,14 +68,16 @@ impl Service {
     /// Gives an event to a replica and waits for its answer. May be called on any runtime.
     pub(crate) async fn handle(&self, event: &Event<'_>) -> Result<Reply, NoReply> {
         let id = self.events.fetch_add(1, Ordering::Relaxed) + 1;
-        let line = wire::event(id, event);
+        // Made when there is a replica for it: what waits takes no more memory than the event.
+        let mut line = None;
         for _ in 0..TRIES {
             let pass = self.desk.enter().await.map_err(|refused| match refused {
                 NoPass::Nobody => NoReply::Nobody,
                 NoPass::Busy => NoReply::Busy,
             })?;
             let (reply, answer) = oneshot::channel();
-            if pass.jobs.send(Job { id, line: line.clone(), reply }).is_err() {
+            let line = line.get_or_insert_with(|| wire::event(id, event)).clone();
+            if pass.jobs.send(Job { id, line, reply }).is_err() {
                 continue;
             }
             // The pass is kept until then: it is the event's place at the replica.

@@ -89,6 +89,7 @@ impl Embedded {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "stories write it in place")]
 fn several(more: Value) -> Value {
     let mut value = json!({ "replicas": { "min": 1, "max": 4 }, "limits": { "in_flight": 1 } });
     value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

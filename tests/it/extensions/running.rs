@@ -59,11 +59,12 @@ fn a_program_answers_events_and_is_measured() {
 #[test]
 fn one_that_does_not_run_is_an_upstream_that_is_not_there() {
     let Some(mut world) = World::new() else { return };
-    world.put("1.0.0", json!({ "config": { "start": "exit" } }));
+    let three = json!({ "min": 3, "max": 3 });
+    world.put("1.0.0", json!({ "config": { "start": "exit" }, "replicas": three }));
     let failed = world.until("given up", |view| view.state == ExtensionState::Failed);
     assert!(failed.detail.contains("given up after 7 failures"), "{failed:?}");
     assert!(failed.detail.contains("no reason to live"), "{failed:?}");
-    assert!(failed.restarts >= 6, "{failed:?}");
+    assert!(failed.restarts >= 18, "each time all three were started: {failed:?}");
     let answer = world.send(&json!({}));
     assert_eq!((answer.status, answer.says.as_str()), (200, ""), "who had them keeps them");
     // After a restart, they have been its own.

@@ -208,6 +208,7 @@ impl Drop for Load {
 }
 
 /// The extension `program.py` in this version, with more keys of its manifest.
+#[expect(clippy::needless_pass_by_value, reason = "stories write it in place")]
 pub(super) fn extension(version: &str, more: Value) -> Extension {
     let mut value = json!({
         "name": "Probe", "version": version, "category": "event_processor",
