@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod document;
 pub mod failure;
+pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod observe;

@@ -8,7 +8,16 @@
 //! over flag key and targeting key, scaled to thousandths of a percent by a multiplication. The
 //! flag's own name is part of the hash, so two flags at 10 % do not pick the same tenth.
 
+//!
+//! Reading order: this file (percentages, as the gateway asks them), [`evaluator`] (a flag for a
+//! context, as applications ask it), `evaluate` (the operators of a rule), [`explain`].
+
+pub mod book;
+mod evaluate;
+pub mod evaluator;
 pub mod explain;
+mod value;
+mod version;
 
 use std::cell::Cell;
 
@@ -48,6 +57,11 @@ impl Share {
     /// A share decided under a name of its own, which serves as its salt.
     pub fn new(name: &str, share: Percent) -> Self {
         Self { name: name.into(), share }
+    }
+
+    /// The name it is decided under.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether no key is in.
@@ -151,7 +165,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::control::config::Bucketing;
 
     #[test]
     fn murmur3_agrees_with_the_published_vectors() {
@@ -182,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_absent_or_disabled_flag_includes_nobody() {
-        let flag = Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
+        let flag = Flag::boolean(false, Percent::ALL);
         for share in [Share::of_flag("f", None), Share::of_flag("f", Some(&flag))] {
             assert!(!share.includes(Key::Sticky(b"user-1")));
             assert!(!share.includes(Key::Random));
