@@ -26,7 +26,7 @@ use crate::units::Percent;
 /// The widest that a table gets.
 const WIDEST: usize = 90;
 
-/// List feature flags, evaluate them for a user, or change them
+/// List feature flags, evaluate them for a user, or change one
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx flags list\n  ctx flags explain connection_pooling --user ada\n  ctx flags set connection_pooling --on --percentage 25%\n  ctx flags import flags.json"

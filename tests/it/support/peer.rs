@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 5] = [
     Peer {
         name: "uvicorn",
         probe: || imports("fastapi, uvicorn"),
@@ -31,6 +31,11 @@ const PEERS: [Peer; 4] = [
     Peer {
         name: "openfeature",
         probe: || imports("openfeature, openfeature.contrib.provider.ofrep"),
+        install: "pip install -r tests/openfeature/requirements.txt",
+    },
+    Peer {
+        name: "mmh3",
+        probe: || imports("mmh3"),
         install: "pip install -r tests/openfeature/requirements.txt",
     },
     Peer {
