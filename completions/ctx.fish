@@ -770,24 +770,26 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "discard" -d 'Take dead letters away for good'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l reason -d 'Why this is done, for the record' -r
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s y -l yes -d 'Answer every question with yes'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s h -l help -d 'Print help'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "set" -d 'Make a flag another one, at once and for good'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "list" -d 'List the flags of the configuration in force'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "export" -d 'Print all flags as a definition of flagd'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -801,7 +803,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l user -d 'The targeting key; without one a percentage is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l context -d 'What else a rule may look at, such as `plan=pro` or `age=36`; may be repeated' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -813,9 +816,10 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l user -d 'The targeting key; without one a percentage is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l context -d 'What else a rule may look at, such as `plan=pro` or `age=36`; may be repeated' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -827,7 +831,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l percentage -d 'The share of keys that are in, such as `25%`' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -845,10 +849,38 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print all flags as a definition of flagd'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -927,6 +959,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "replay" -d 'Put dead letters back, so that their handlers are asked again at once'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "discard" -d 'Take dead letters away for good'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "export" -d 'Print all flags as a definition of flagd'

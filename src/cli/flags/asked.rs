@@ -7,7 +7,7 @@ use crate::cli::Context;
 use crate::clock::{Clock, SystemClock};
 use crate::control::config::{Config, Flag};
 use crate::error::{Code, Failure, Result};
-use crate::orchestrator::flags::evaluator::{Evaluator, Reason};
+use crate::orchestrator::flags::evaluator::{Context as Given, Evaluator, Reason};
 use crate::orchestrator::flags::explain::{Explained, What};
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,7 @@ pub(super) fn eval(context: &Context, asked: &Asked, config: &Config) -> Result<
     let (_, evaluator) = compiled(asked, config)?;
     let thrown = Value::Bool(evaluator.is_boolean() && evaluator.throw());
     let given = asked.context();
-    let (value, variant, reason) = match evaluator.evaluate(&given, seconds()) {
+    let (value, variant, reason) = match evaluator.evaluate(&Given::new(&given), seconds()) {
         Ok(found) => (found.value, found.variant, found.reason),
         Err(_) if evaluator.is_boolean() => (Some(&thrown), None, Reason::Split),
         Err(_) => return Err(no_key(asked)),
@@ -100,7 +100,7 @@ pub(super) fn eval(context: &Context, asked: &Asked, config: &Config) -> Result<
 pub(super) fn tell(context: &Context, asked: &Asked, config: &Config) -> Result<Code> {
     let (flag, evaluator) = compiled(asked, config)?;
     let given = asked.context();
-    let explained = match evaluator.explain(&given, seconds()) {
+    let explained = match evaluator.explain(&Given::new(&given), seconds()) {
         Ok(explained) => explained,
         Err(_) if evaluator.is_boolean() && !context.ui.json => {
             let (key, percentage) = (&asked.key, flag.percentage);

@@ -49,9 +49,9 @@ enum Command {
     /// For a change that is watched and taken back when a check fails, write a plan with a `ramp`.
     /// Refused while a run holds the lease or its guards are armed.
     Set(Change),
-    /// Add and replace flags from a definition of flagd, at once and for good
+    /// Take flags from a definition of flagd, at once and for good
     ///
-    /// Flags that it does not name stay as they are. With a fault in it, nothing changes and all
+    /// It adds and replaces; flags that it does not name stay as they are. With a fault in it, nothing changes and all
     /// faults are named.
     Import {
         /// The definition, such as `flags.json`

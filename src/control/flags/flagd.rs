@@ -23,6 +23,9 @@ const BUCKETING: &str = "ctx.bucketing";
 /// Whether the variants are only there for flagd.
 const BOOLEAN: &str = "ctx.boolean";
 
+/// How long the path to a rule may be before no more is put there; a good one is far shorter.
+const FARTHEST: usize = 4_096;
+
 /// Writes flags as a definition.
 pub fn export(flags: &BTreeMap<String, Flag>) -> Value {
     let flags: Map<String, Value> =
@@ -220,7 +223,7 @@ impl Import {
         left: &mut usize,
     ) {
         // What is too large or too deep is named once the rule is read.
-        let Some(less) = left.checked_sub(1) else { return };
+        let Some(less) = left.checked_sub(1).filter(|_| at.len() <= FARTHEST) else { return };
         *left = less;
         if let Value::Object(map) = rule
             && map.len() == 1
@@ -283,7 +286,7 @@ mod tests {
 
     use super::*;
 
-    fn one(name: &str, flag: Value) -> Result<Flag, Vec<String>> {
+    fn one(name: &str, flag: &Value) -> Result<Flag, Vec<String>> {
         let text = json!({ "flags": { name: flag } }).to_string();
         import(&text).map(|flags| flags[name].clone())
     }
@@ -362,12 +365,12 @@ mod tests {
     fn a_percentage_that_was_edited_on_one_side_is_refused() {
         let flags = BTreeMap::from([("new".to_owned(), Flag::boolean(true, Percent::whole(30)))]);
         let mut flag = export(&flags)["flags"]["new"].clone();
-        assert_eq!(one("new", flag.clone()), Ok(flags["new"].clone()));
+        assert_eq!(one("new", &flag), Ok(flags["new"].clone()));
         flag["metadata"]["ctx.percentage"] = json!("40%");
-        let why = one("new", flag.clone()).unwrap_err();
+        let why = one("new", &flag).unwrap_err();
         assert!(why[0].starts_with("flags.new.metadata.ctx.percentage: it says 40%"), "{why:?}");
         flag["metadata"] = json!({});
-        let taken = one("new", flag).unwrap();
+        let taken = one("new", &flag).unwrap();
         assert_eq!(
             taken.targeting,
             Some(json!({ "fractional": [["on", 30_000], ["off", 70_000]] }))

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::murmur3_x86_32;
+use super::murmur::Murmur;
 use super::value::Val;
 use super::version;
 use crate::control::flags::rule::{
@@ -19,24 +19,61 @@ use crate::control::flags::rule::{
 };
 
 /// What the key is called in a context.
-pub(super) const TARGETING_KEY: &str = "targetingKey";
+const TARGETING_KEY: &str = "targetingKey";
+
+/// What is known of whoever a flag is asked for; made once, and asked for as many flags as needed.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    key: Option<&'a str>,
+    attributes: &'a Map<String, Value>,
+    /// The same attributes in a row, where they are few: that is the faster way to find one.
+    few: Vec<(&'a str, &'a Value)>,
+}
+
+/// How many attributes are few.
+const FEW: usize = 16;
+
+impl<'a> Context<'a> {
+    /// A context with its `targetingKey` among the attributes; as in flagd, an empty one is none.
+    pub fn new(attributes: &'a Map<String, Value>) -> Self {
+        let key = attributes.get(TARGETING_KEY).and_then(Value::as_str);
+        let few = attributes.iter().take(if attributes.len() <= FEW { FEW } else { 0 });
+        Self {
+            key: key.filter(|key| !key.is_empty()),
+            attributes,
+            few: few.map(|(name, value)| (name.as_str(), value)).collect(),
+        }
+    }
+
+    pub fn key(&self) -> Option<&'a str> {
+        self.key
+    }
+
+    pub fn attributes(&self) -> &'a Map<String, Value> {
+        self.attributes
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        match self.few.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => Some(value),
+            None if self.attributes.len() <= FEW => None,
+            None => self.attributes.get(name),
+        }
+    }
+}
 
 /// What a rule can see.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope<'a> {
     pub flag: &'a str,
-    pub context: &'a Map<String, Value>,
+    /// The hash of the flag's name.
+    pub begun: Murmur,
+    pub context: &'a Context<'a>,
     /// Seconds since 1970.
     pub now: u64,
 }
 
 impl<'a> Scope<'a> {
-    /// The targeting key; as in flagd, an empty one is none.
-    pub(super) fn key(&self) -> Option<&'a str> {
-        let key = self.context.get(TARGETING_KEY).and_then(Value::as_str);
-        key.filter(|key| !key.is_empty())
-    }
-
     pub(super) fn value(&self, rule: &'a Rule) -> Val<'a> {
         match rule {
             Rule::Literal(value) => Val::from(value),
@@ -64,9 +101,23 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The text that a rule is, where that takes a look and no calculation: most of them are.
+    #[inline]
+    pub(super) fn text(&self, rule: &'a Rule) -> Option<&'a str> {
+        match rule {
+            Rule::Literal(value) => value.as_str(),
+            Rule::Var { path, .. } => match &**path {
+                [name] => self.context.get(name)?.as_str(),
+                _ => None,
+            },
+            Rule::FlagKey => Some(self.flag),
+            _ => None,
+        }
+    }
+
     fn lookup(&self, path: &[Box<str>]) -> Option<&'a Value> {
         let (first, rest) = path.split_first()?;
-        let mut at = self.context.get(first.as_ref())?;
+        let mut at = self.context.get(first)?;
         for step in rest {
             at = match at {
                 Value::Object(map) => map.get(step.as_ref())?,
@@ -89,9 +140,7 @@ impl<'a> Scope<'a> {
 
     /// Where a split puts this context; `None` without a key, or where the weights are none.
     pub(super) fn place(&self, split: &'a Fractional) -> Option<Placed> {
-        let mut key = Joined::default();
-        self.bucketing_key(split, &mut key)?;
-        let hash = murmur3_x86_32(key.bytes());
+        let hash = self.hash(split)?;
         match split.total {
             Some(total) => {
                 let weight = |weight: &Weight| match weight {
@@ -125,35 +174,54 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Writes what a split hashes; `None` where there is no such thing.
-    pub(super) fn bucketing_key(&self, split: &'a Fractional, into: &mut Joined) -> Option<()> {
-        match split.key.as_deref() {
-            // The usual form: flag and an attribute, joined. Nothing is allocated for it.
+    /// The hash that a split goes by; `None` where there is nothing to hash.
+    fn hash(&self, split: &'a Fractional) -> Option<u32> {
+        let hash = match split.key.as_deref() {
+            None => self.own_hash()?,
+            // The usual form: flag and an attribute, joined. Nothing is joined for it.
             Some(Rule::Call(Op::Cat, parts)) => {
-                for part in parts {
-                    into.push(self.value(part).text().as_bytes());
-                }
-                return Some(());
+                parts.iter().fold(Murmur::default(), |hash, part| match self.text(part) {
+                    Some(text) => hash.then(text.as_bytes()),
+                    None => hash.then(self.value(part).text().as_bytes()),
+                })
             }
             Some(rule) => match self.value(rule) {
-                Val::Text(text) => {
-                    into.push(text.as_bytes());
-                    return Some(());
-                }
-                Val::Null => {}
+                Val::Text(text) => Murmur::of(text.as_bytes()),
+                Val::Null => self.own_hash()?,
                 _ => return None,
             },
-            None => {}
+        };
+        Some(hash.finish())
+    }
+
+    /// That of the flag's name and the targeting key.
+    fn own_hash(&self) -> Option<Murmur> {
+        self.context.key.map(|key| self.begun.then(key.as_bytes()))
+    }
+
+    /// The text that a split hashes, for people.
+    pub(super) fn hashed(&self, split: &'a Fractional) -> String {
+        match split.key.as_deref().map(|rule| self.value(rule)) {
+            Some(Val::Text(text)) => text.into_owned(),
+            _ => format!("{}{}", self.flag, self.context.key.unwrap_or_default()),
         }
-        let key = self.key()?;
-        into.push(self.flag.as_bytes());
-        into.push(key.as_bytes());
-        Some(())
     }
 
     fn call(&self, op: Op, args: &'a [Rule]) -> Val<'a> {
         let arg = |i: usize| self.value(&args[i]);
         let holds = Val::Bool;
+        if let [left, right] = args
+            && let (Some(left), Some(right)) = (self.text(left), self.text(right))
+        {
+            match op {
+                Op::Equal | Op::StrictEqual => return holds(left == right),
+                Op::NotEqual | Op::StrictNotEqual => return holds(left != right),
+                Op::StartsWith => return holds(left.starts_with(right)),
+                Op::EndsWith => return holds(left.ends_with(right)),
+                Op::In => return holds(right.contains(left)),
+                _ => {}
+            }
+        }
         match op {
             Op::Equal => holds(arg(0).is_equal(&arg(1))),
             Op::NotEqual => holds(!arg(0).is_equal(&arg(1))),
@@ -166,7 +234,7 @@ impl<'a> Scope<'a> {
             Op::LessOrEqual => holds(self.ascend(args, Ordering::is_le)),
             Op::Greater => holds(arg(0).order(&arg(1)).is_some_and(Ordering::is_gt)),
             Op::GreaterOrEqual => holds(arg(0).order(&arg(1)).is_some_and(Ordering::is_ge)),
-            Op::In => holds(self.is_in(&arg(0), &args[1])),
+            Op::In => holds(self.is_in(&args[0], &args[1])),
             Op::Cat => {
                 let mut joined = String::new();
                 for part in args {
@@ -215,7 +283,16 @@ impl<'a> Scope<'a> {
     }
 
     /// Whether a text has a part, or a list an item. A list is looked through as it stands.
-    fn is_in(&self, needle: &Val<'_>, hay: &'a Rule) -> bool {
+    fn is_in(&self, needle: &'a Rule, hay: &'a Rule) -> bool {
+        if let (Rule::List(items), Some(needle)) = (hay, self.text(needle)) {
+            return items.iter().any(|item| match (self.text(item), item) {
+                (Some(item), _) => item == needle,
+                // A literal that is no text is not the same as one.
+                (None, Rule::Literal(_)) => false,
+                (None, item) => self.value(item).is_same(&Val::Text(needle.into())),
+            });
+        }
+        let needle = &self.value(needle);
         if let Rule::List(items) = hay {
             return items.iter().any(|item| self.value(item).is_same(needle));
         }
@@ -266,40 +343,6 @@ fn pick(hash: u32, total: u32, weights: impl Iterator<Item = u32>) -> Option<Pla
     None
 }
 
-/// Texts in a row. Nearly all that is hashed fits the stack.
-#[derive(Debug)]
-pub(super) struct Joined {
-    short: [u8; 128],
-    length: usize,
-    long: Vec<u8>,
-}
-
-impl Default for Joined {
-    fn default() -> Self {
-        Self { short: [0; 128], length: 0, long: Vec::new() }
-    }
-}
-
-impl Joined {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.long.is_empty()
-            && let Some(room) = self.short.get_mut(self.length..self.length + bytes.len())
-        {
-            room.copy_from_slice(bytes);
-            self.length += bytes.len();
-            return;
-        }
-        if self.long.is_empty() {
-            self.long.extend_from_slice(&self.short[..self.length]);
-        }
-        self.long.extend_from_slice(bytes);
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short[..self.length] } else { &self.long }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -309,8 +352,9 @@ mod tests {
 
     fn asked(rule: &Value, context: &Value) -> Value {
         let targeting = read(rule, "t").unwrap();
-        let context = context.as_object().unwrap();
-        let scope = Scope { flag: "flag", context, now: 1_700_000_000 };
+        let context = Context::new(context.as_object().unwrap());
+        let begun = Murmur::of(b"flag");
+        let scope = Scope { flag: "flag", begun, context: &context, now: 1_700_000_000 };
         match scope.value(&targeting.root) {
             Val::Null => Value::Null,
             Val::Bool(on) => on.into(),
@@ -392,19 +436,6 @@ mod tests {
         ];
         for (split, context, expect) in table {
             assert_eq!(asked(&json!({ "fractional": split }), &context), expect, "{split}");
-        }
-    }
-
-    #[test]
-    fn texts_in_a_row_are_one_text_whatever_their_length() {
-        for lengths in [[1, 2, 3], [100, 28, 1], [127, 1, 0], [0, 500, 3], [129, 0, 129]] {
-            let (mut joined, mut expect) = (Joined::default(), Vec::new());
-            for (i, length) in lengths.into_iter().enumerate() {
-                let part = vec![u8::try_from(i).unwrap(); length];
-                joined.push(&part);
-                expect.extend(part);
-            }
-            assert_eq!(joined.bytes(), expect, "{lengths:?}");
         }
     }
 }

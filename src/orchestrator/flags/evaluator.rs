@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub use super::evaluate::Context;
 use super::evaluate::Scope;
+use super::murmur::Murmur;
 use super::value::Val;
 use super::{Key, Share};
 use crate::control::config::Flag;
@@ -54,7 +56,8 @@ pub struct KeyMissing;
 /// A flag as it is asked.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
-    pub(super) name: Box<str>,
+    name: Box<str>,
+    begun: Murmur,
     enabled: bool,
     pub(super) percentage: Percent,
     pub(super) share: Share,
@@ -86,6 +89,7 @@ impl Evaluator {
         let share = if splits { &format!("{name}/percentage") } else { name };
         Ok(Self {
             name: name.into(),
+            begun: Murmur::of(name.as_bytes()),
             enabled: flag.enabled,
             percentage: flag.percentage,
             share: Share::new(share, flag.percentage),
@@ -106,23 +110,22 @@ impl Evaluator {
         self.targeting.as_ref().is_some_and(|targeting| targeting.clock)
     }
 
-    /// What it is for a context, with `targetingKey` in it, at `now` in seconds since 1970.
+    /// What it is for a context at `now`, in seconds since 1970.
     ///
     /// # Errors
     /// When only a key could tell whether the context is in.
-    pub fn evaluate(
-        &self,
-        context: &Map<String, Value>,
-        now: u64,
-    ) -> Result<Evaluation<'_>, KeyMissing> {
-        let scope = Scope { flag: &self.name, context, now };
-        let (variant, reason) = self.find(&scope, |_, _| ())?;
+    pub fn evaluate(&self, context: &Context<'_>, now: u64) -> Result<Evaluation<'_>, KeyMissing> {
+        let (variant, reason) = self.find(&self.scope(context, now), |_, _| ())?;
         let variant = variant.map(|variant| &self.variants[variant]);
         Ok(Evaluation {
             value: variant.map(|(_, value)| value),
             variant: variant.map(|(name, _)| name.as_ref()),
             reason,
         })
+    }
+
+    pub(super) fn scope<'a>(&'a self, context: &'a Context<'a>, now: u64) -> Scope<'a> {
+        Scope { flag: &self.name, begun: self.begun, context, now }
     }
 
     /// Finds the variant; `step` is told each rule on the way and where it leads.
@@ -146,7 +149,7 @@ impl Evaluator {
             Percent::ZERO => return Ok(by_default(Reason::Static)),
             Percent::ALL => Reason::Static,
             _ => {
-                let key = scope.key().ok_or(KeyMissing)?;
+                let key = scope.context.key().ok_or(KeyMissing)?;
                 if !self.share.includes(Key::Sticky(key.as_bytes())) {
                     return Ok(by_default(Reason::Split));
                 }
@@ -177,7 +180,11 @@ impl Evaluator {
             };
         }
         step(rule, None);
-        Ok(match self.meant(&scope.value(rule)) {
+        let meant = match scope.text(rule) {
+            Some(name) => self.named(name),
+            None => self.meant(&scope.value(rule)),
+        };
+        Ok(match meant {
             Some(variant) => (Some(variant), reason),
             None => by_default(Reason::Default),
         })
@@ -204,7 +211,7 @@ mod tests {
 
     use super::*;
 
-    fn evaluator(flag: Value) -> Evaluator {
+    fn evaluator(flag: &Value) -> Evaluator {
         let mut whole = json!({ "enabled": true, "percentage": "100%", "bucketing": "flagd-v2" });
         for (field, value) in flag.as_object().unwrap() {
             whole[field] = value.clone();
@@ -215,25 +222,28 @@ mod tests {
     }
 
     fn said(flag: &Evaluator, context: &Value) -> (Value, Option<String>, Reason) {
-        let found = flag.evaluate(context.as_object().unwrap(), 0).unwrap();
+        let found = flag.evaluate(&Context::new(context.as_object().unwrap()), 0).unwrap();
         (found.value.cloned().unwrap_or_default(), found.variant.map(str::to_owned), found.reason)
     }
 
     #[test]
     fn a_boolean_flag_is_decided_by_its_percentage() {
         let ada = json!({ "targetingKey": "ada" });
-        let reason = |flag: Value| said(&evaluator(flag), &ada).2;
+        let reason = |flag: Value| said(&evaluator(&flag), &ada).2;
         assert_eq!(reason(json!({ "enabled": false })), Reason::Disabled);
         assert_eq!(reason(json!({ "percentage": "0%" })), Reason::Static);
         assert_eq!(reason(json!({ "percentage": "100%" })), Reason::Static);
         assert_eq!(reason(json!({ "percentage": "50%" })), Reason::Split);
-        let off = said(&evaluator(json!({ "enabled": false })), &json!({}));
+        let off = said(&evaluator(&json!({ "enabled": false })), &json!({}));
         assert_eq!(off, (json!(false), Some("off".into()), Reason::Disabled));
-        let on = said(&evaluator(json!({})), &json!({}));
+        let on = said(&evaluator(&json!({})), &json!({}));
         assert_eq!(on, (json!(true), Some("on".into()), Reason::Static));
-        let half = evaluator(json!({ "percentage": "50%" }));
+        let half = evaluator(&json!({ "percentage": "50%" }));
         for context in [json!({}), json!({ "targetingKey": "" })] {
-            assert_eq!(half.evaluate(context.as_object().unwrap(), 0), Err(KeyMissing));
+            assert_eq!(
+                half.evaluate(&Context::new(context.as_object().unwrap()), 0),
+                Err(KeyMissing)
+            );
         }
     }
 
@@ -243,7 +253,7 @@ mod tests {
         let rule = json!({ "if": [{ "in": ["@ctx", { "var": "email" }] }, "blue",
             { "var": "wish" }, { "var": "wish" }] });
         let flag = json!({ "variants": colours, "default_variant": "red", "targeting": rule });
-        let with = evaluator(flag.clone());
+        let with = evaluator(&flag);
         let staff = json!({ "email": "ada@ctx" });
         assert_eq!(
             said(&with, &staff),
@@ -254,21 +264,21 @@ mod tests {
         assert_eq!(said(&with, &json!({ "wish": "green" })), red(Reason::Default));
         let mut off = flag.clone();
         off["enabled"] = json!(false);
-        assert_eq!(said(&evaluator(off), &staff), (Value::Null, None, Reason::Disabled));
+        assert_eq!(said(&evaluator(&off), &staff), (Value::Null, None, Reason::Disabled));
         let mut none = flag.clone();
         none["percentage"] = json!("0%");
-        assert_eq!(said(&evaluator(none), &staff), red(Reason::Static));
+        assert_eq!(said(&evaluator(&none), &staff), red(Reason::Static));
         let mut open = flag.clone();
         open.as_object_mut().unwrap().remove("default_variant");
-        assert_eq!(said(&evaluator(open), &json!({})), (Value::Null, None, Reason::Default));
+        assert_eq!(said(&evaluator(&open), &json!({})), (Value::Null, None, Reason::Default));
         let mut bare = flag;
         bare.as_object_mut().unwrap().remove("targeting");
-        assert_eq!(said(&evaluator(bare), &staff), red(Reason::Static));
+        assert_eq!(said(&evaluator(&bare), &staff), red(Reason::Static));
     }
 
     #[test]
     fn the_percentage_and_a_split_do_not_pick_the_same_keys() {
-        let flag = evaluator(json!({ "percentage": "50%", "default_variant": "none",
+        let flag = evaluator(&json!({ "percentage": "50%", "default_variant": "none",
             "variants": { "a": 1, "b": 2, "none": 0 },
             "targeting": { "fractional": [["a", 1], ["b", 1]] } }));
         let mut seen = BTreeMap::<_, u32>::new();
@@ -297,7 +307,7 @@ mod tests {
             };
             let at = |thousandths| {
                 let share = Percent::from_thousandths(thousandths).unwrap();
-                let flag = evaluator(json!({ "percentage": share, "targeting": rule,
+                let flag = evaluator(&json!({ "percentage": share, "targeting": rule,
                     "variants": { "a": true, "b": false, "none": false }, "default_variant": "none" }));
                 said(&flag, &json!({ "targetingKey": key })).1.unwrap()
             };

@@ -1,10 +1,8 @@
 //! Why a flag is what it is for a context: what `ctx flags explain` prints.
 
-use serde_json::{Map, Value};
-
-use super::evaluate::{Joined, Placed, Scope};
-use super::evaluator::{Evaluation, Evaluator, KeyMissing};
-use super::{Key, hash, scale};
+use super::evaluate::Placed;
+use super::evaluator::{Context, Evaluation, Evaluator, KeyMissing};
+use super::{Key, scale};
 use crate::control::flags::rule::Rule;
 use crate::units::Percent;
 
@@ -56,14 +54,10 @@ impl Evaluator {
     ///
     /// # Errors
     /// When only a key could tell whether the context is in.
-    pub fn explain(
-        &self,
-        context: &Map<String, Value>,
-        now: u64,
-    ) -> Result<Explained<'_>, KeyMissing> {
+    pub fn explain(&self, context: &Context<'_>, now: u64) -> Result<Explained<'_>, KeyMissing> {
         let evaluation = self.evaluate(context, now)?;
         let mut steps = Vec::new();
-        let scope = Scope { flag: &self.name, context, now };
+        let scope = self.scope(context, now);
         let mut at = "targeting".to_owned();
         self.find(&scope, |rule, way| {
             let what = match (rule, way) {
@@ -75,10 +69,8 @@ impl Evaluator {
                 (Rule::Fractional(split), Some(part)) => {
                     let shift = usize::from(split.key.is_some());
                     at = format!("{at}.fractional[{}]", part + shift);
-                    let mut text = Joined::default();
-                    let _ = scope.bucketing_key(split, &mut text);
                     match scope.place(split) {
-                        Some(placed) => split_at(&text, placed),
+                        Some(placed) => split_at(scope.hashed(split), placed),
                         None => What::NoSplit,
                     }
                 }
@@ -87,13 +79,13 @@ impl Evaluator {
             };
             steps.push(Step { at: at.clone(), what });
         })?;
-        Ok(Explained { evaluation, share: self.bucketed(&scope), steps })
+        Ok(Explained { evaluation, share: self.bucketed(context), steps })
     }
 
     /// Where the percentage puts a key.
-    fn bucketed(&self, scope: &Scope<'_>) -> Option<Bucketed> {
-        let (key, name) = (scope.key()?, self.share.name());
-        let hash = hash(name, key.as_bytes());
+    fn bucketed(&self, context: &Context<'_>) -> Option<Bucketed> {
+        let (key, name) = (context.key()?, self.share.name());
+        let hash = self.share.hash(key.as_bytes());
         Some(Bucketed {
             text: format!("{name}{key}"),
             hash,
@@ -108,9 +100,8 @@ impl Evaluator {
     }
 }
 
-fn split_at(text: &Joined, placed: Placed) -> What {
+fn split_at(text: String, placed: Placed) -> What {
     let Placed { hash, bucket, total, from, to, .. } = placed;
-    let text = String::from_utf8_lossy(text.bytes()).into_owned();
     What::Split { place: Bucketed { text, hash, bucket, total }, from, to }
 }
 
@@ -130,7 +121,7 @@ mod tests {
         let flag = evaluator(30);
         for user in 0..500 {
             let context = json!({ "targetingKey": user.to_string() });
-            let said = flag.explain(context.as_object().unwrap(), 0).unwrap();
+            let said = flag.explain(&Context::new(context.as_object().unwrap()), 0).unwrap();
             let on = said.evaluation.value == Some(&json!(true));
             let share = said.share.unwrap();
             assert_eq!(on, share.bucket < flag.percentage.thousandths(), "{user}");
@@ -146,7 +137,7 @@ mod tests {
                 { "fractional": [{ "var": "email" }, ["a", 0], ["b", 10]] }] } });
         let flag = Evaluator::new("new", &serde_json::from_value(flag).unwrap()).unwrap();
         let steps = |context: serde_json::Value| -> Vec<(String, What)> {
-            let said = flag.explain(context.as_object().unwrap(), 0).unwrap();
+            let said = flag.explain(&Context::new(context.as_object().unwrap()), 0).unwrap();
             said.steps.into_iter().map(|step| (step.at, step.what)).collect()
         };
         assert_eq!(

@@ -90,12 +90,10 @@ impl Val<'_> {
     /// `==`: equal once both are of one type. Null is equal to nothing but null.
     pub(super) fn is_equal(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Null, _) | (_, Self::Null) | (Self::Text(_), Self::Text(_)) => {
-                self.is_same(other)
-            }
-            (Self::List(_), Self::List(_)) | (Self::Object(_), _) | (_, Self::Object(_)) => {
-                self.is_same(other)
-            }
+            (Self::Null | Self::Object(_), _)
+            | (_, Self::Null | Self::Object(_))
+            | (Self::Text(_), Self::Text(_))
+            | (Self::List(_), Self::List(_)) => self.is_same(other),
             (Self::List(_), Self::Text(text)) | (Self::Text(text), Self::List(_)) => {
                 let list = if matches!(self, Self::List(_)) { self } else { other };
                 list.text() == *text

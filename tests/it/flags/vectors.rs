@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use ctx::control::config::Flag;
-use ctx::orchestrator::flags::evaluator::Evaluator;
+use ctx::orchestrator::flags::evaluator::{Context, Evaluator};
 use ctx::units::Percent;
 use serde_json::{Map, Value, json};
 
@@ -34,14 +34,15 @@ fn thousands_of_random_keys_fall_where_flagd_puts_them() {
         let salt = json!({ "cat": [case["salt"], { "var": "targetingKey" }] });
         for (key, part) in [(None, "part"), (Some(salt), "salted")] {
             let found = typed(case, &json!({ "fractional": shares(key) }));
-            let found = found.evaluate(&context, 0).unwrap().variant.map(str::to_owned);
+            let found =
+                found.evaluate(&Context::new(&context), 0).unwrap().variant.map(str::to_owned);
             assert_eq!(found, case[part].as_u64().map(|part| part.to_string()), "{part}: {case}");
             parts += u32::from(found.is_some_and(|part| part != "0"));
         }
         let share = u32::try_from(case["thousandths"].as_u64().unwrap()).unwrap();
         let flag = Flag::boolean(true, Percent::from_thousandths(share).unwrap());
         let flag = Evaluator::new(case["flag"].as_str().unwrap(), &flag).unwrap();
-        let found = flag.evaluate(&context, 0).unwrap().value.cloned();
+        let found = flag.evaluate(&Context::new(&context), 0).unwrap().value.cloned();
         assert_eq!(found, Some(case["on"].clone()), "{case}");
         on += u32::from(found == Some(json!(true)));
     }

@@ -20,7 +20,7 @@ use super::access::{Access, Reader};
 use super::input::BODY;
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::flags::book::{Book, Entry};
-use crate::orchestrator::flags::evaluator::Evaluator;
+use crate::orchestrator::flags::evaluator::{Context, Evaluator};
 
 pub(super) fn router() -> Router<Access> {
     Router::new()
@@ -36,7 +36,7 @@ struct Asked {
 }
 
 /// What an application tells of the user or the request at hand.
-type Context = Map<String, Value>;
+type Attributes = Map<String, Value>;
 
 /// Why there is no evaluation.
 struct Fault {
@@ -86,7 +86,7 @@ async fn single(
     Path(key): Path<String>,
     request: Request,
 ) -> Response {
-    let (reader, _, context) = match read(&access, request).await {
+    let (reader, _, attributes) = match read(&access, request).await {
         Ok(read) => read,
         Err(denied) => return denied.answer(Some(&key)),
     };
@@ -95,18 +95,19 @@ async fn single(
         let why = format!("there is no flag `{key}`");
         return Fault::new("FLAG_NOT_FOUND", why).answer(Some(&key));
     };
-    match evaluation(&key, entry, &context, seconds(&reader)) {
+    match evaluation(&key, entry, &Context::new(&attributes), seconds(&reader)) {
         Ok(found) => Json(found).into_response(),
         Err(fault) => fault.answer(Some(&key)),
     }
 }
 
 async fn bulk(State(access): State<Access>, request: Request) -> Response {
-    let (reader, headers, context) = match read(&access, request).await {
+    let (reader, headers, attributes) = match read(&access, request).await {
         Ok(read) => read,
         Err(denied) => return denied.answer(None),
     };
     let (book, now) = (reader.plane.flags(), seconds(&reader));
+    let context = Context::new(&attributes);
     let tag = tag(&book, &context, now);
     if headers.get_all(IF_NONE_MATCH).iter().any(|given| given == tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
@@ -125,7 +126,10 @@ fn seconds(reader: &Reader) -> u64 {
 }
 
 /// Who asks, with what head, and for what context.
-async fn read(access: &Access, request: Request) -> Result<(Reader, HeaderMap, Context), Denied> {
+async fn read(
+    access: &Access,
+    request: Request,
+) -> Result<(Reader, HeaderMap, Attributes), Denied> {
     let (mut parts, body) = request.into_parts();
     let reader = Reader::from_request_parts(&mut parts, access).await.map_err(Denied::Stranger)?;
     let fault = |code, why: String| Denied::Faulty(Fault::new(code, why));
@@ -133,12 +137,12 @@ async fn read(access: &Access, request: Request) -> Result<(Reader, HeaderMap, C
         .await
         .map_err(|_| fault("PARSE_ERROR", "the body is too large".into()))?;
     if bytes.is_empty() {
-        return Ok((reader, parts.headers, Context::new()));
+        return Ok((reader, parts.headers, Attributes::new()));
     }
     let asked: Asked =
         serde_json::from_slice(&bytes).map_err(|error| fault("PARSE_ERROR", error.to_string()))?;
     let context = match asked.context {
-        None | Some(Value::Null) => Context::new(),
+        None | Some(Value::Null) => Attributes::new(),
         Some(Value::Object(context)) => context,
         Some(_) => return Err(fault("INVALID_CONTEXT", "`context` is an object".into())),
     };
@@ -150,7 +154,7 @@ async fn read(access: &Access, request: Request) -> Result<(Reader, HeaderMap, C
     }
 }
 
-fn evaluation(key: &str, entry: &Entry, context: &Context, now: u64) -> Result<Value, Fault> {
+fn evaluation(key: &str, entry: &Entry, context: &Context<'_>, now: u64) -> Result<Value, Fault> {
     let evaluator = entry.evaluator.as_ref();
     let evaluator = evaluator.map_err(|faults| Fault::new("PARSE_ERROR", faults.join("; ")))?;
     let found = evaluator
@@ -171,11 +175,11 @@ fn evaluation(key: &str, entry: &Entry, context: &Context, now: u64) -> Result<V
 }
 
 /// What an answer for `context` is recognised by: flags and context, and what the clock decides.
-fn tag(book: &Book, context: &Context, now: u64) -> HeaderValue {
+fn tag(book: &Book, context: &Context<'_>, now: u64) -> HeaderValue {
     let mut hash = Sha256::new();
     hash.update(book.hash());
     // The keys of an object stand in order, so that the same context is the same bytes.
-    hash.update(serde_json::to_vec(context).expect("a JSON value prints"));
+    hash.update(serde_json::to_vec(context.attributes()).expect("a JSON value prints"));
     for (key, entry) in book.iter() {
         if entry.evaluator.as_ref().is_ok_and(Evaluator::looks_at_the_clock)
             && let Ok(found) = evaluation(key, entry, context, now)
