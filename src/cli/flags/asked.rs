@@ -102,12 +102,8 @@ pub(super) fn tell(context: &Context, asked: &Asked, config: &Config) -> Result<
     let given = asked.context();
     let explained = match evaluator.explain(&Given::new(&given), seconds()) {
         Ok(explained) => explained,
-        Err(_) if evaluator.is_boolean() && !context.ui.json => {
-            let (key, percentage) = (&asked.key, flag.percentage);
-            context.ui.out(format!("{key} is on or off for anybody"));
-            context.ui.out(format!(
-                "rule     without a key, the dice decide: on in {percentage} of the questions"
-            ));
+        Err(_) if evaluator.is_boolean() => {
+            undecided(context, asked, flag);
             return Ok(Code::Done);
         }
         Err(_) => return Err(no_key(asked)),
@@ -120,6 +116,22 @@ pub(super) fn tell(context: &Context, asked: &Asked, config: &Config) -> Result<
         }
     }
     Ok(Code::Done)
+}
+
+/// Tells that there is no key, so that each question of a boolean flag is another throw.
+fn undecided(context: &Context, asked: &Asked, flag: &Flag) {
+    let (key, percentage) = (&asked.key, flag.percentage);
+    if context.ui.json {
+        let (nothing, limit) = (Value::Null, percentage.thousandths());
+        context.ui.json(&json!({ "schema": "ctx.flag-explanation/1", "flag": key,
+            "user": asked.user, "on": nothing, "value": nothing, "variant": nothing,
+            "reason": Reason::Split, "hash": nothing, "bucket": nothing, "limit": limit,
+            "percentage": percentage, "bucketing": flag.bucketing, "steps": [] }));
+        return;
+    }
+    context.ui.out(format!("{key} is on or off for anybody"));
+    let odds = format!("without a key, the dice decide: on in {percentage} of the questions");
+    context.ui.out(format!("rule     {odds}"));
 }
 
 fn as_json(asked: &Asked, flag: &Flag, evaluator: &Evaluator, explained: &Explained<'_>) -> Value {

@@ -201,7 +201,7 @@ impl Import {
             return None;
         }
         let core = Core { variants, default, targeting };
-        let Some(flag) = recognised(name, core, boolean, percentage) else {
+        let Some(flag) = recognised(name, &core, boolean, percentage) else {
             let share = percentage.unwrap_or_default();
             let why = format!(
                 "it says {share}, and `targeting` says something else; \
@@ -261,7 +261,7 @@ impl Import {
 }
 
 /// The flag that a definition stands for; `None` where the percentage does not fit the targeting.
-fn recognised(name: &str, core: Core, boolean: bool, percentage: Option<Percent>) -> Option<Flag> {
+fn recognised(name: &str, core: &Core, boolean: bool, percentage: Option<Percent>) -> Option<Flag> {
     let share = percentage.unwrap_or(Percent::ALL);
     let typed = |targeting: Option<Value>| Flag {
         variants: core.variants.clone(),
@@ -270,14 +270,14 @@ fn recognised(name: &str, core: Core, boolean: bool, percentage: Option<Percent>
         ..Flag::boolean(true, share)
     };
     if boolean {
-        return Some(Flag::boolean(true, share)).filter(|flag| self::core(name, flag) == core);
+        return Some(Flag::boolean(true, share)).filter(|flag| self::core(name, flag) == *core);
     }
     if percentage.is_none() {
         return Some(typed(core.targeting.clone()));
     }
     let inner = core.targeting.as_ref().and_then(|rule| rule.pointer("/if/1")).cloned();
     let mut candidates = [typed(inner), typed(core.targeting.clone())].into_iter();
-    candidates.find(|flag| self::core(name, flag) == core)
+    candidates.find(|flag| self::core(name, flag) == *core)
 }
 
 #[cfg(test)]

@@ -67,8 +67,7 @@ impl Evaluator {
                     if last { What::Otherwise } else { What::Holds }
                 }
                 (Rule::Fractional(split), Some(part)) => {
-                    let shift = usize::from(split.key.is_some());
-                    at = format!("{at}.fractional[{}]", part + shift);
+                    at = format!("{at}.fractional[{}]", part + split.first);
                     match scope.place(split) {
                         Some(placed) => split_at(scope.hashed(split), placed),
                         None => What::NoSplit,

@@ -81,6 +81,10 @@ fn a_flag_is_set_listed_evaluated_and_explained() {
     for part in ["is o", "hash", "murmur3-32 of `connection_poolingada`", "bucket", "rule"] {
         assert!(said.contains(part), "{said}");
     }
+    let nobody = ["flags", "explain", "connection_pooling"];
+    world.ctx(&nobody).exits(Code::Done).says(&["the dice decide: on in 30% of the questions"]);
+    let nobody = world.ctx(&[&nobody[..], &["--json"]].concat()).exits(Code::Done).json();
+    assert_eq!((&nobody["bucket"], &nobody["limit"]), (&Value::Null, &json!(30_000)));
     world
         .ctx(&["flags", "eval", "conection_pooling"])
         .exits(Code::Usage)

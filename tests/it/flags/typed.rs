@@ -102,6 +102,14 @@ fn a_definition_is_imported_evaluated_and_explained() {
 }
 
 #[test]
+fn the_definition_in_the_documents_is_one() {
+    let text = include_str!("../../../docs/flags.md");
+    let definition = text.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let flags = ctx::control::flags::flagd::import(definition).unwrap();
+    assert!(flags["header"].targeting.is_some());
+}
+
+#[test]
 fn a_faulty_definition_changes_nothing_and_names_all_faults() {
     let world = World::new();
     let before = flags(&world);

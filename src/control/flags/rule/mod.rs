@@ -68,6 +68,8 @@ pub struct Choice {
 pub struct Fractional {
     /// What is hashed; absent, the flag's name and the targeting key.
     pub key: Option<Box<Rule>>,
+    /// Which argument the first part is.
+    pub first: usize,
     pub parts: Box<[Part]>,
     /// The sum of all weights, where none is computed.
     pub total: Option<u32>,

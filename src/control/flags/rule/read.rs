@@ -163,12 +163,11 @@ impl Reader {
             return self.fault(at, "`fractional` takes a list of shares, such as [[\"on\", 1]]");
         };
         let (key, shares, first) = match items.split_first() {
-            Some((Value::Array(_), _)) => (None, items.as_slice(), 0),
+            None | Some((Value::Array(_), _)) => (None, items.as_slice(), 0),
             Some((Value::Null, rest)) => (None, rest, 1),
             Some((key, rest)) => {
                 (Some(Box::new(self.rule(key, &format!("{at}[0]"), depth + 1))), rest, 1)
             }
-            None => (None, items.as_slice(), 0),
         };
         if shares.is_empty() {
             return self.fault(at, "`fractional` takes at least one share, such as [\"on\", 1]");
@@ -193,7 +192,7 @@ impl Reader {
                 return self.fault(at, &format!("the weights add up to more than {MOST_WEIGHT}"));
             }
         };
-        Rule::Fractional(Fractional { key, parts: parts.into(), total })
+        Rule::Fractional(Fractional { key, first, parts: parts.into(), total })
     }
 
     fn part(&mut self, share: &Value, at: &str, depth: usize) -> Part {
@@ -213,15 +212,15 @@ impl Reader {
         let at = format!("{at}[1]");
         let weight = match items.get(1) {
             None | Some(Value::Null) => Weight::Fixed(1),
-            Some(Value::Number(number)) => match number.as_f64().map(fixed_weight) {
-                Some(Some(weight)) => Weight::Fixed(weight),
-                _ => {
+            Some(Value::Number(number)) => {
+                let Some(weight) = number.as_f64().and_then(fixed_weight) else {
                     let why =
                         format!("a weight is a whole number up to {MOST_WEIGHT}, not {number}");
                     self.fault(&at, &why);
                     return none;
-                }
-            },
+                };
+                Weight::Fixed(weight)
+            }
             Some(other @ Value::Object(_)) => Weight::Computed(self.rule(other, &at, depth + 1)),
             Some(other) => {
                 self.fault(&at, &format!("a weight is a whole number, not {other}"));
