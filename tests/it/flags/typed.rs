@@ -233,6 +233,7 @@ fn the_protocol_carries_values_of_every_type_and_their_reasons() {
         );
     }
     let (status, _, all) = world.ask("", "{}", &[]);
+    assert_eq!(world.ask("/", "{}", &[]).2, all, "a slash at the end makes no difference");
     assert_eq!(status, StatusCode::OK, "one flag without an answer does not spoil the others");
     let header = all["flags"].as_array().unwrap().iter().find(|flag| flag["key"] == "header");
     assert_eq!(header.unwrap()["errorCode"], "TARGETING_KEY_MISSING");

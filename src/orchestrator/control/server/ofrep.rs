@@ -25,6 +25,8 @@ use crate::orchestrator::flags::evaluator::{Context, Evaluator};
 pub(super) fn router() -> Router<Access> {
     Router::new()
         .route("/ofrep/v1/evaluate/flags", post(bulk))
+        // Some clients end it so.
+        .route("/ofrep/v1/evaluate/flags/", post(bulk))
         .route("/ofrep/v1/evaluate/flags/{key}", post(single))
 }
 
