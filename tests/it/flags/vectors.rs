@@ -1,8 +1,10 @@
 //! Our bucketing beside flagd's, as somebody else's hash and Python's whole numbers compute it.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use ctx::control::config::Flag;
+use ctx::control::flags::flagd;
 use ctx::orchestrator::flags::evaluator::{Context, Evaluator};
 use ctx::units::Percent;
 use serde_json::{Map, Value, json};
@@ -47,6 +49,42 @@ fn thousands_of_random_keys_fall_where_flagd_puts_them() {
         on += u32::from(found == Some(json!(true)));
     }
     assert!((1_000..3_000).contains(&on) && parts > 1_000, "all sides are seen: {on}, {parts}");
+}
+
+#[test]
+fn an_exported_percentage_is_the_same_share_without_us() {
+    let colours = json!({ "red": 1, "blue": 2, "none": 0 });
+    let split = json!({ "fractional": [["red", 1], ["blue", 3]] });
+    let staff = json!({ "if": [{ "var": "staff" }, "blue", "red"] });
+    let of = |share: &str, rule: Option<&Value>| {
+        let mut flag = json!({ "enabled": true, "percentage": share, "bucketing": "flagd-v2" });
+        if let Some(rule) = rule {
+            flag["variants"] = colours.clone();
+            flag["default_variant"] = json!("none");
+            flag["targeting"] = rule.clone();
+        }
+        serde_json::from_value::<Flag>(flag).unwrap()
+    };
+    for share in ["0%", "0.5%", "30%", "99.999%", "100%"] {
+        for rule in [None, Some(&split), Some(&staff)] {
+            let flag = of(share, rule);
+            let mut plain = flagd::export(&BTreeMap::from([("new".to_owned(), flag.clone())]));
+            // What is left is all that flagd looks at.
+            plain["flags"]["new"]["metadata"] = json!({});
+            let plain = flagd::import(&plain.to_string()).unwrap()["new"].clone();
+            assert_eq!(plain.percentage, Percent::ALL, "nothing of it is ours");
+            let ours = Evaluator::new("new", &flag).unwrap();
+            let theirs = Evaluator::new("new", &plain).unwrap();
+            for user in 0..500 {
+                let context = json!({ "targetingKey": format!("user-{user}"), "staff": user % 2 });
+                let context = Context::new(context.as_object().unwrap());
+                let variant = |flag: &Evaluator| {
+                    flag.evaluate(&context, 0).unwrap().variant.map(str::to_owned)
+                };
+                assert_eq!(variant(&ours), variant(&theirs), "user-{user} at {share}: {rule:?}");
+            }
+        }
+    }
 }
 
 /// A flag with a variant for each part of its rule, and no default.
