@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{Config, LEGACY};
-use super::{extensions, host};
+use super::{extensions, flags, host};
 use crate::secret::{SecretRef, shown_url};
 use crate::units::{Percent, duration};
 
@@ -35,6 +35,9 @@ pub enum DocumentError {
 
 /// The maps whose entries may be added and removed by name.
 const OPEN: [&str; 4] = ["extensions", "flags", "routes", "upstreams"];
+
+/// The fields of a flag that may be absent.
+const OPTIONAL: [&str; 4] = ["variants", "default_variant", "targeting", "metadata"];
 
 /// Applies assignments in order and returns the resulting document.
 ///
@@ -71,7 +74,8 @@ fn set(document: &mut Value, path: &str, value: &Value) -> Result<(), DocumentEr
     }
     let known = known_keys(at);
     let Value::Object(map) = at else { return Err(no_such(Vec::new())) };
-    let open = parents.len() == 1 && OPEN.contains(&parents[0]);
+    let open = (parents.len() == 1 && OPEN.contains(&parents[0]))
+        || matches!(parents, ["flags", _] if OPTIONAL.contains(last));
     if value.is_null() && open {
         map.remove(*last).ok_or_else(|| no_such(known))?;
     } else if open || map.contains_key(*last) || path == "canary" {
@@ -121,6 +125,11 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
         }
     }
     extensions::check(config).map_err(DocumentError::Broken)?;
+    if let Some(fault) =
+        config.flags.iter().find_map(|(name, flag)| flags::faults(name, flag).into_iter().next())
+    {
+        return broken(fault);
+    }
     if let Some(canary) = &config.canary
         && (canary.upstream == LEGACY || !config.upstreams.contains_key(&canary.upstream))
     {
@@ -248,6 +257,25 @@ mod tests {
         ] {
             assert_eq!(set_one(path, value).unwrap_err().to_string(), why);
         }
+    }
+
+    #[test]
+    fn a_flag_s_rule_is_read_before_it_is_in_force() {
+        let checkout = json!({ "enabled": true, "percentage": "100%", "bucketing": "flagd-v2",
+            "variants": { "on": true, "off": false } });
+        let config = set_one("flags.checkout", checkout).unwrap();
+        let target = |rule: Value| {
+            let path = "flags.checkout.targeting".to_owned();
+            assign(&config, &[Assignment { path, value: rule }])
+        };
+        let with = target(json!({ "in": ["a", { "var": "team" }] })).unwrap();
+        assert!(with.flags["checkout"].targeting.is_some());
+        let gone = [Assignment { path: "flags.checkout.targeting".to_owned(), value: Value::Null }];
+        assert_eq!(assign(&with, &gone).unwrap().canonical(), config.canonical());
+        let error = target(json!({ "if": [{ "foo": 1 }, "on"] })).unwrap_err().to_string();
+        assert!(error.starts_with("flags.checkout.targeting.if[0]: operator `foo`"), "{error}");
+        let own = set_one("flags.caching_layer.variants", json!({ "a": true })).unwrap_err();
+        assert!(own.to_string().contains("`caching_layer` is the orchestrator's own"), "{own}");
     }
 
     #[test]

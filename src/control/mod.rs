@@ -9,6 +9,7 @@ pub mod config;
 pub mod document;
 pub mod extensions;
 pub mod failure;
+pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod observe;

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::breaker::Breakers;
 use super::cache::Cache;
 use super::extensions::Extensions;
+use super::flags::book::Book;
 use super::gateway::doors::Doors;
 use super::gateway::gate::Load;
 use super::gateway::keyring::Keyring;
@@ -36,7 +37,9 @@ pub struct Plane {
     active: ArcSwap<Active>,
     /// The same revision, compiled for the gateway.
     table: ArcSwap<Table>,
-    /// Held while a revision is put in force, so that both of the above end at the same one.
+    /// Its flags, compiled for applications.
+    flags: ArcSwap<Book>,
+    /// Held while a revision is put in force, so that all of the above end at the same one.
     switching: Mutex<Switching>,
     pub clock: Arc<dyn Clock>,
     /// Plan time per real time, for uptime, MTTR and MTBF.
@@ -86,6 +89,7 @@ impl Plane {
         let table = compile(&active, &switching, &breakers, &extensions, None);
         Self {
             table: ArcSwap::from_pointee(table),
+            flags: ArcSwap::from_pointee(Book::new(&config.flags)),
             switching: Mutex::new(switching),
             tempo,
             started,
@@ -116,6 +120,11 @@ impl Plane {
         self.table.load_full()
     }
 
+    /// The flags in force as applications ask them, without a lock.
+    pub fn flags(&self) -> Arc<Book> {
+        self.flags.load_full()
+    }
+
     /// Puts a revision in force. Only after it is durable in the store.
     ///
     /// A request that has begun ends under the revision it began with. Reads secrets' files, so
@@ -137,6 +146,7 @@ impl Plane {
         let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
         let now = self.workers.load(Ordering::Relaxed);
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
+        self.flags.store(Arc::new(Book::new(&config.flags)));
         self.table.store(table);
         self.extensions.follow(config);
         self.active.store(active);

@@ -111,7 +111,7 @@ impl Config {
             ("github", event(Platform::Github, Some("x-github-hook-id"))),
             ("slack", event(Platform::Slack, None)),
         ];
-        let off = Flag { enabled: false, percentage: Percent::ZERO, bucketing: Bucketing::FlagdV2 };
+        let off = Flag::boolean(false, Percent::ZERO);
         Self {
             mode: Mode::Legacy,
             legacy_fallback: true,

@@ -8,10 +8,21 @@
 //! over flag key and targeting key, scaled to thousandths of a percent by a multiplication. The
 //! flag's own name is part of the hash, so two flags at 10 % do not pick the same tenth.
 
+//!
+//! Reading order: this file (percentages, as the gateway asks them), [`evaluator`] (a flag for a
+//! context, as applications ask it), `evaluate` (the operators of a rule), [`explain`].
+
+pub mod book;
+mod evaluate;
+pub mod evaluator;
 pub mod explain;
+mod murmur;
+mod value;
+mod version;
 
 use std::cell::Cell;
 
+use self::murmur::Murmur;
 use crate::control::config::Flag;
 use crate::units::Percent;
 
@@ -35,7 +46,9 @@ impl<'a> Key<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     name: Box<str>,
-    share: Percent,
+    percentage: Percent,
+    /// The hash so far, when a key comes: that of the name.
+    begun: Murmur,
 }
 
 impl Share {
@@ -47,17 +60,22 @@ impl Share {
 
     /// A share decided under a name of its own, which serves as its salt.
     pub fn new(name: &str, share: Percent) -> Self {
-        Self { name: name.into(), share }
+        Self { name: name.into(), percentage: share, begun: Murmur::of(name.as_bytes()) }
+    }
+
+    /// The name it is decided under.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether no key is in.
     pub fn is_nobody(&self) -> bool {
-        self.share == Percent::ZERO
+        self.percentage == Percent::ZERO
     }
 
     /// Whether `key` is in, if that is so each time one asks; `None` where the dice decide.
     pub fn settled(&self, key: Key<'_>) -> Option<bool> {
-        match (self.share, key) {
+        match (self.percentage, key) {
             (Percent::ZERO | Percent::ALL, _) | (_, Key::Sticky(_)) => Some(self.includes(key)),
             (_, Key::Random) => None,
         }
@@ -65,34 +83,18 @@ impl Share {
 
     /// Whether `key` is in.
     pub fn includes(&self, key: Key<'_>) -> bool {
-        match (self.share, key) {
+        match (self.percentage, key) {
             (Percent::ZERO, _) => false,
             (Percent::ALL, _) => true,
-            (share, Key::Sticky(key)) => bucket(&self.name, key) < share.thousandths(),
+            (share, Key::Sticky(key)) => scale(self.hash(key)) < share.thousandths(),
             (share, Key::Random) => scale(dice()) < share.thousandths(),
         }
     }
-}
 
-/// The bucket of a key under a flag, in 0..100,000. The key is in iff its bucket is below the
-/// flag's percentage in thousandths of a percent.
-pub fn bucket(flag_key: &str, targeting_key: &[u8]) -> u32 {
-    scale(hash(flag_key, targeting_key))
-}
-
-/// The hash of a key under a flag.
-fn hash(flag_key: &str, targeting_key: &[u8]) -> u32 {
-    let (flag_key, both) = (flag_key.as_bytes(), flag_key.len() + targeting_key.len());
-    // Nearly every key fits the stack; the heap is for senders of absurd headers.
-    let mut short = [0u8; 256];
-    match short.get_mut(..both) {
-        Some(joined) => {
-            let (head, tail) = joined.split_at_mut(flag_key.len());
-            head.copy_from_slice(flag_key);
-            tail.copy_from_slice(targeting_key);
-            murmur3_x86_32(joined)
-        }
-        None => murmur3_x86_32(&[flag_key, targeting_key].concat()),
+    /// The hash of name and key, which decides: the key is in iff its bucket is below the
+    /// percentage in thousandths of a percent.
+    fn hash(&self, key: &[u8]) -> u32 {
+        self.begun.then(key).finish()
     }
 }
 
@@ -100,32 +102,6 @@ fn hash(flag_key: &str, targeting_key: &[u8]) -> u32 {
 fn scale(hash: u32) -> u32 {
     let scaled = (u64::from(hash) * u64::from(Percent::DENOMINATOR)) >> 32;
     u32::try_from(scaled).expect("a 32-bit hash scaled by less than 2^32 fits 32 bits")
-}
-
-/// `MurmurHash3`, x86 32-bit variant, seed 0. Source: Austin Appleby's `MurmurHash3.cpp`.
-fn murmur3_x86_32(bytes: &[u8]) -> u32 {
-    const C1: u32 = 0xcc9e_2d51;
-    const C2: u32 = 0x1b87_3593;
-    let mix = |k: u32| k.wrapping_mul(C1).rotate_left(15).wrapping_mul(C2);
-    let (blocks, tail) = bytes.as_chunks::<4>();
-    let mut hash: u32 = 0;
-    for block in blocks {
-        hash ^= mix(u32::from_le_bytes(*block));
-        hash = hash.rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
-    }
-    if !tail.is_empty() {
-        let mut block = [0u8; 4];
-        block[..tail.len()].copy_from_slice(tail);
-        hash ^= mix(u32::from_le_bytes(block));
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the algorithm takes the length mod 2^32")]
-    let length = bytes.len() as u32;
-    hash ^= length;
-    hash ^= hash >> 16;
-    hash = hash.wrapping_mul(0x85eb_ca6b);
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(0xc2b2_ae35);
-    hash ^ (hash >> 16)
 }
 
 /// A random number for a percentage: `SplitMix64` per thread, seeded by the operating system.
@@ -151,38 +127,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::control::config::Bucketing;
-
-    #[test]
-    fn murmur3_agrees_with_the_published_vectors() {
-        let vectors: [(&[u8], u32); 9] = [
-            (b"", 0),
-            (b"\0", 0x514e_28b7),
-            (b"\0\0", 0x30f4_c306),
-            (b"\0\0\0", 0x85f0_b427),
-            (b"\0\0\0\0", 0x2362_f9de),
-            (b"\xff\xff\xff\xff", 0x7629_3b50),
-            (b"\x21\x43\x65\x87", 0xf55b_516b),
-            (b"test", 0xba6b_d213),
-            (b"The quick brown fox jumps over the lazy dog", 0x2e4f_f723),
-        ];
-        for (bytes, hash) in vectors {
-            assert_eq!(murmur3_x86_32(bytes), hash, "{bytes:?}");
-        }
-    }
 
     #[test]
     fn a_key_of_any_length_is_hashed_after_the_flag_key() {
         for length in [1, 200, 256, 257, 5000] {
             let key = vec![b'k'; length];
             let joined = [b"flag".as_slice(), &key].concat();
-            assert_eq!(bucket("flag", &key), scale(murmur3_x86_32(&joined)));
+            let share = Share::new("flag", Percent::ALL);
+            assert_eq!(share.hash(&key), Murmur::of(&joined).finish());
         }
     }
 
     #[test]
     fn an_absent_or_disabled_flag_includes_nobody() {
-        let flag = Flag { enabled: false, percentage: Percent::ALL, bucketing: Bucketing::FlagdV2 };
+        let flag = Flag::boolean(false, Percent::ALL);
         for share in [Share::of_flag("f", None), Share::of_flag("f", Some(&flag))] {
             assert!(!share.includes(Key::Sticky(b"user-1")));
             assert!(!share.includes(Key::Random));

@@ -212,6 +212,13 @@ pub(super) fn documents() -> Vec<Vec<u8>> {
             json!({"enabled": true, "percentage": "5%", "bucketing": "sender"}),
         ),
         assign("flags.auto_scaling", json!(null)),
+        assign(
+            "flags.header",
+            json!({"enabled": true, "percentage": "5%", "bucketing": "flagd-v2",
+                "variants": {"a": 1, "b": 2}, "targeting": {"fractional": [["a", 1], ["b", 1]]}}),
+        ),
+        assign("flags.header.default_variant", json!("a")),
+        assign("flags.header.targeting", json!(null)),
     ];
     let rows = json!([{"seq": 1, "at_ms": 0, "kind": "birth", "run": null, "rev": 1,
         "config_hash": "ff", "fence": null, "key": null, "detail": "x", "hash": "ff"}]);
@@ -227,6 +234,68 @@ pub(super) fn documents() -> Vec<Vec<u8>> {
     ];
     documents.extend(assignments.iter().map(|one| serde_json::to_vec(&[one]).unwrap()));
     documents
+}
+
+/// Words of flagd's definitions.
+pub(super) const FLAG_WORDS: &[&str] = &[
+    "{\"var\":\"email\"}",
+    "\"fractional\"",
+    "\"sem_ver\"",
+    "\"$ref\"",
+    "\"$flagd.timestamp\"",
+    "\"in\"",
+    "\"cat\"",
+    "\"and\"",
+    "\"%\"",
+    "\"/\"",
+    "\"-\"",
+    "[[\"a\",1],[\"b\",2]]",
+    "null",
+    "true",
+    "-1",
+    "0.5",
+    "1e300",
+    "\"DISABLED\"",
+    "\"^\"",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+];
+
+/// Definitions that have a bit of everything.
+pub(super) fn definitions() -> Vec<Vec<u8>> {
+    let flag = |variants, targeting| {
+        json!({ "flags": { "f": { "state": "ENABLED", "variants": variants,
+            "defaultVariant": "a", "targeting": targeting, "metadata": { "owner": "ada" } } },
+            "$evaluators": { "staff": { "ends_with": [{ "var": "email" }, "example"] } } })
+    };
+    let email = json!({ "cat": [{ "var": "$flagd.flagKey" }, { "var": "email" }] });
+    let texts = json!({ "a": "x", "b": "y" });
+    [
+        flag(texts.clone(), json!({ "if": [{ "$ref": "staff" }, "a", "b"] })),
+        flag(texts.clone(), json!({ "fractional": [email, ["a", 10], ["b", { "var": "age" }]] })),
+        flag(texts.clone(), json!({ "fractional": [["a"], [{ "if": [true, "b"] }, 3]] })),
+        flag(
+            json!({ "a": 1, "b": 2.5 }),
+            json!({ "if": [{ "sem_ver": [{ "var": "version" }, "~",
+            "1.2.0"] }, "a", { ">": [{ "%": [{ "var": ["age", 7] }, 5] }, 2] }, "b"] }),
+        ),
+        flag(
+            json!({ "a": {}, "b": {} }),
+            json!({ "or": [{ "and": [{ "in": [{ "var": "age" },
+            [1, 36]] }, "a"] }, { "<": [1, { "var": "age" }, 9] }, { "!": ["b"] }] }),
+        ),
+        flag(
+            json!({ "a": true }),
+            json!({ "max": [{ "-": [1] }, { "*": [2, "3"] }, { "/": [1, 0] }] }),
+        ),
+    ]
+    .iter()
+    .map(|definition| serde_json::to_vec(definition).unwrap())
+    .collect()
 }
 
 /// Every request of the control API, in an order in which all of them are granted.

@@ -33,6 +33,13 @@ fn no_document_breaks_its_reader() {
 }
 
 #[test]
+fn no_definition_breaks_the_reader_of_flags() {
+    let corpus = corpus::definitions();
+    let stock = Stock { corpus: &corpus, words: corpus::FLAG_WORDS };
+    run("flagd", 3_000, &stock, targets::flagd::check);
+}
+
+#[test]
 fn no_event_is_taken_for_a_signed_one() {
     let corpus = corpus::events();
     let stock = Stock { corpus: &corpus, words: corpus::EVENT_WORDS };

@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 6] = [
+const PEERS: [Peer; 7] = [
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -38,6 +38,11 @@ const PEERS: [Peer; 6] = [
         name: "scipy",
         probe: || imports("scipy.stats"),
         install: "pip install -r tests/scipy/requirements.txt",
+    },
+    Peer {
+        name: "mmh3",
+        probe: || imports("mmh3"),
+        install: "pip install -r tests/openfeature/requirements.txt",
     },
     Peer {
         name: "promtool",

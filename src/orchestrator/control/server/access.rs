@@ -85,7 +85,7 @@ impl Access {
 
     /// Whether the request carries a token that opens the flags.
     fn reads_flags(&self, headers: &HeaderMap) -> bool {
-        let own = self.flags.as_ref().zip(bearer(headers));
+        let own = self.flags.as_ref().zip(bearer(headers).or_else(|| api_key(headers)));
         let own =
             own.map_or(Choice::from(0), |(good, token)| token.ct_eq(good.expose().as_bytes()));
         bool::from(own | Choice::from(u8::from(self.knows(headers))))
@@ -100,6 +100,13 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
+/// The token of the one `X-API-Key`, the other way of `OpenFeature` clients; for flags alone.
+fn api_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut given = headers.get_all("x-api-key").iter();
+    let (Some(given), None) = (given.next(), given.next()) else { return None };
+    Some(given.as_bytes())
+}
+
 impl FromRequestParts<Access> for Reader {
     type Rejection = Refusal;
 
@@ -107,7 +114,7 @@ impl FromRequestParts<Access> for Reader {
         if access.reads_flags(&parts.headers) {
             return Ok(Self(Arc::clone(&access.shared)));
         }
-        let why = "send the flags' token: `Authorization: Bearer TOKEN`";
+        let why = "send the flags' token: `Authorization: Bearer TOKEN`, or `X-API-Key: TOKEN`";
         Err(Refusal::new(ProblemCode::Unauthorized, why))
     }
 }

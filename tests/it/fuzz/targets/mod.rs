@@ -9,6 +9,7 @@
 pub mod backup;
 pub mod control;
 pub mod document;
+pub mod flagd;
 pub mod ledger;
 pub mod plan;
 pub mod webhook;

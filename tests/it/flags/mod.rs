@@ -1,5 +1,8 @@
 //! Flags, as applications and operators ask for them.
 
+mod typed;
+mod vectors;
+
 use std::process::Command;
 
 use ctx::error::Code;
@@ -78,6 +81,10 @@ fn a_flag_is_set_listed_evaluated_and_explained() {
     for part in ["is o", "hash", "murmur3-32 of `connection_poolingada`", "bucket", "rule"] {
         assert!(said.contains(part), "{said}");
     }
+    let nobody = ["flags", "explain", "connection_pooling"];
+    world.ctx(&nobody).exits(Code::Done).says(&["the dice decide: on in 30% of the questions"]);
+    let nobody = world.ctx(&[&nobody[..], &["--json"]].concat()).exits(Code::Done).json();
+    assert_eq!((&nobody["bucket"], &nobody["limit"]), (&Value::Null, &json!(30_000)));
     world
         .ctx(&["flags", "eval", "conection_pooling"])
         .exits(Code::Usage)
@@ -127,8 +134,8 @@ fn the_protocol_s_answers_and_faults() {
     world.ctx(&["flags", "set", "caching_layer", "--percentage", "60%", "--yes"]);
     let (status, ..) = world.ask("", ada, &[("if-none-match", &tag)]);
     assert_eq!(status, StatusCode::OK, "a flag has changed");
-    let (_, tag, _) = world.ask("", "", &[]);
-    assert_eq!(tag, "", "without a key the dice decide, and there is nothing to keep");
+    let (_, _, body) = world.ask("/caching_layer", "", &[]);
+    assert_eq!(body["errorCode"], "TARGETING_KEY_MISSING", "nothing is decided by dice here");
 }
 
 #[test]
