@@ -5,10 +5,11 @@
 //! does. In reading order:
 //!
 //! - [`plane`]: what both sides share.
-//! - [`gateway`], with [`flags`], [`split`], [`pool`], [`cache`] and [`metrics`]: the data plane.
+//! - [`gateway`], with [`flags`], [`split`], [`pool`] over [`berths`], [`cache`] and [`metrics`]: the data plane.
 //! - [`control`] over [`store`]: who may change the configuration, and how.
 //! - [`guarding`], [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
+pub mod berths;
 pub mod breaker;
 pub mod cache;
 pub mod control;

@@ -22,14 +22,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::breaker::Breaker;
-pub use self::cache::{Cache, CacheMode};
+pub use self::cache::{Cache, CacheMode, CachePolicy, Query};
 pub use self::extension::{Category, Extension};
 pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
 pub use self::inbox::{Inbox, InboxMode};
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
-pub use self::upstream::{Pool, Upstream};
+pub use self::upstream::{Pool, Upstream, UpstreamPool};
 use crate::ids::ExtensionId;
 use crate::units::Percent;
 
@@ -83,6 +83,7 @@ impl Config {
             kind: RouteKind::Event,
             platform: Some(platform),
             cache: false,
+            cache_policy: None,
             shadow: false,
             sticky: sticky.map(str::to_owned),
             secret: None,
@@ -94,6 +95,7 @@ impl Config {
             kind: RouteKind::Read,
             platform: None,
             cache: true,
+            cache_policy: None,
             shadow: true,
             sticky: None,
             secret: None,
@@ -135,6 +137,12 @@ impl Config {
     /// SHA-256 over [`Config::canonical`], as 64 hex digits.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.canonical()))
+    }
+
+    /// The longest time that a cached answer may be served, on whichever route.
+    pub fn longest_ttl(&self) -> Duration {
+        let own = self.routes.values().filter_map(|route| route.cache_policy.as_ref()?.ttl);
+        own.fold(self.cache.ttl, Duration::max)
     }
 
     /// Whether `flag` is enabled for everybody.

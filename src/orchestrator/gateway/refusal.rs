@@ -34,6 +34,8 @@ pub(super) enum Refusal {
     Overloaded,
     /// The upstream's breaker is open.
     Broken,
+    /// The upstream has as many connections as it may have.
+    Crowded,
     /// The event ought to be stored, and the disk did not take it.
     NotStored,
 }
@@ -62,6 +64,10 @@ impl Refusal {
             Self::Broken => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the upstream is given time to recover\n")
             }
+            Self::Crowded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "as many connections to the upstream are in use as there may be\n",
+            ),
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
@@ -76,7 +82,8 @@ impl Refusal {
             | Self::Stalled
             | Self::TooLarge
             | Self::Overloaded
-            | Self::Broken => true,
+            | Self::Broken
+            | Self::Crowded => true,
             Self::Upstream
             | Self::TimedOut
             | Self::Unverified

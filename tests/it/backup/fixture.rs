@@ -59,6 +59,7 @@ impl Service {
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             body: "00ff".to_owned(),
             ttl_ms: 60_000,
+            age_ms: 0,
         };
         let state = State {
             config: Config::legacy("http://127.0.0.1:8000"),

@@ -38,7 +38,7 @@ pub(super) fn decide(
 ) -> Option<Result<Way, Refusal>> {
     let sticky = route.sticky().and_then(|name| plain.first(name.as_str()));
     let key = Key::from_value(sticky);
-    if !table.pooling.settled(key)? || !table.breaking.is_nobody() {
+    if !table.pooling.settled(key)? || !table.breaking.is_nobody() || table.limited {
         return None;
     }
     let mut own = None;

@@ -101,6 +101,7 @@ impl Source for Still {
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             body: "00ff".to_owned(),
             ttl_ms: 60_000,
+            age_ms: 0,
         };
         Ok(CacheSnapshot { entries: vec![entry] })
     }
