@@ -408,7 +408,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
@@ -469,6 +469,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l to -d 'Restore into this folder, which must be empty or absent; no orchestrator is needed' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l part -d 'Restore only this part; may be given more than once' -r -f -a "config\t'The orchestrator\'s configuration'
 cache\t'The cached answers'
+inbox\t'Stored events that wait, and dead letters'
 service\t'The service\'s own databases'
 database\t'The orchestrator\'s own database; only with `--to`'"
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -484,7 +485,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
@@ -908,7 +909,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "phase" -d 'Run one phase, named by its number or id'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'

@@ -323,7 +323,7 @@ pub struct CacheEntry {
 }
 
 /// Names and values of header lines, as HTTP has them.
-fn header_lines(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn header_lines(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
         "items": {

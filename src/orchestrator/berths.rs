@@ -138,17 +138,15 @@ impl Berth {
         };
         self.waits.fetch_add(1, Ordering::Relaxed);
         self.wanted.send_modify(|times| *times = times.wrapping_add(1));
-        match tokio::time::timeout(wait, &mut told).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
-                told.close();
-                // It may have come just now.
-                told.try_recv().map_err(|_| {
-                    self.timeouts.fetch_add(1, Ordering::Relaxed);
-                    Full
-                })
-            }
+        if let Ok(Ok(permit)) = tokio::time::timeout(wait, &mut told).await {
+            return Ok(permit);
         }
+        told.close();
+        // It may have come just now.
+        told.try_recv().map_err(|_| {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+            Full
+        })
     }
 
     /// Takes the right to one more connection if there are fewer than `min`, and nobody queues.
@@ -198,7 +196,7 @@ impl Berth {
     fn grant(self: &Arc<Self>) {
         loop {
             let mut state = self.state();
-            if !state.max.is_none_or(|max| state.open < max) {
+            if state.max.is_some_and(|max| state.open >= max) {
                 return;
             }
             let Some(next) = state.queue.pop_front() else { return };

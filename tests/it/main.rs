@@ -18,6 +18,7 @@ mod flags;
 mod fuzz;
 mod gateway;
 mod help;
+mod in_flight;
 mod inbox;
 mod iofault;
 mod kills;

@@ -31,6 +31,12 @@ struct Shelf {
     idle: Vec<Idle>,
 }
 
+impl Shelf {
+    fn new(limits: Limits) -> Self {
+        Self { limits, idle: Vec::new() }
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     link: Link,
@@ -63,12 +69,10 @@ impl Links {
         if limits.max_idle == 0 || (limits.max.is_some() && link.berth().wanted() > 0) {
             return;
         }
+        // The address is cloned only the first time.
         let shelf = match self.idle.get_mut(address) {
             Some(shelf) => shelf,
-            None => {
-                let new = Shelf { limits, idle: Vec::new() };
-                self.idle.entry(address.clone()).or_insert(new)
-            }
+            None => self.idle.entry(address.clone()).or_insert_with(|| Shelf::new(limits)),
         };
         shelf.limits = limits;
         if shelf.idle.len() >= limits.max_idle {

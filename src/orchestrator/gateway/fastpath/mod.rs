@@ -398,13 +398,12 @@ async fn deliver(
     message: &[u8],
     begun: Option<(Link, usize)>,
 ) -> Result<Link, Undelivered> {
-    let (mut link, mut sent) = match begun {
-        Some(begun) => begun,
-        None => {
-            let none = || Undelivered::Unreached(io::Error::from(io::ErrorKind::NotFound).into());
-            let target = upstream.target().ok_or_else(none)?;
-            (pool::open(berths, &target).await.map_err(Undelivered::Unreached)?, 0)
-        }
+    let (mut link, mut sent) = if let Some(begun) = begun {
+        begun
+    } else {
+        let none = || Undelivered::Unreached(io::Error::from(io::ErrorKind::NotFound).into());
+        let target = upstream.target().ok_or_else(none)?;
+        (pool::open(berths, &target).await.map_err(Undelivered::Unreached)?, 0)
     };
     while sent < message.len() {
         let written =

@@ -9,6 +9,7 @@ use ctx::clock::ManualClock;
 use ctx::control::config::Config;
 use ctx::control::observe::{CacheEntry, CacheSnapshot};
 use ctx::ledger::Ledger;
+use ctx::orchestrator::store::inbox::Inbox;
 use tempfile::TempDir;
 
 /// The backup's id.
@@ -92,6 +93,12 @@ impl Source for Still {
     async fn database(&self, into: &Path) -> Result<(), EdgeError> {
         drop(Ledger::open(into)?);
         Ok(())
+    }
+
+    async fn inbox(&self, into: &Path) -> Result<bool, EdgeError> {
+        let folder = into.parent().expect("it is a file in a folder");
+        drop(Inbox::open(folder)?);
+        Ok(true)
     }
 
     async fn cache(&self) -> Result<CacheSnapshot, EdgeError> {
