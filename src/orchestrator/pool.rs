@@ -72,7 +72,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Shorter than an answer may take, so that nobody takes a wait for an upstream that is slow.
+    /// How long a request waits unless something else is said.
     const WAIT: Duration = Duration::from_secs(1);
 
     /// Resolves what `upstream` has of its own.
@@ -84,6 +84,7 @@ impl Limits {
             max: own.max,
             max_idle: usize::try_from(max_idle).unwrap_or(usize::MAX),
             idle_timeout: own.idle_timeout.unwrap_or(pool.idle_timeout),
+            // Shorter than an answer may take, so that nobody takes a wait for a slow upstream.
             wait: own.wait.unwrap_or(Self::WAIT).min(upstream.timeout / 2),
         }
     }
@@ -478,6 +479,28 @@ impl fmt::Debug for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_upstream_has_of_its_own_comes_first() {
+        let pool = config::Pool { max_idle: 64, idle_timeout: Duration::from_secs(2) };
+        let mut upstream = config::Upstream::at("http://legacy");
+        let limits = Limits::of(&pool, &upstream);
+        assert_eq!((limits.min, limits.max, limits.max_idle), (0, None, 64));
+        assert_eq!((limits.idle_timeout, limits.wait), (pool.idle_timeout, Limits::WAIT));
+        upstream.timeout = Duration::from_millis(400);
+        upstream.pool = Some(config::UpstreamPool {
+            min: Some(1),
+            max: Some(3),
+            max_idle: Some(2),
+            idle_timeout: Some(Duration::from_secs(9)),
+            wait: None,
+        });
+        let limits = Limits::of(&pool, &upstream);
+        assert_eq!((limits.min, limits.max, limits.max_idle), (1, Some(3), 2));
+        assert_eq!(limits.idle_timeout, Duration::from_secs(9));
+        // Whoever waits for half of the time has the other half to be answered in.
+        assert_eq!(limits.wait, Duration::from_millis(200));
+    }
 
     #[test]
     fn an_upstream_is_a_host_and_a_port_and_nothing_else() {

@@ -203,6 +203,35 @@ async fn a_write_outdates_what_was_read_before() {
 }
 
 #[tokio::test]
+async fn a_write_of_somebody_without_the_cache_outdates_it_too() {
+    let (clock, upstream) = numbered(&[]).await;
+    let world = timed(&clock, &upstream, |_| {});
+    world.set(|config| {
+        flag_on(config, flag::CONNECTION_POOLING, 100);
+        flag_on(config, flag::CACHING_LAYER, 50);
+        config.routes.get_mut("home").unwrap().sticky = Some("x-user".to_owned());
+    });
+    // One whom the flag includes and one whom it does not: the arm of a second read tells.
+    let mut sides = [None, None];
+    for user in 0.. {
+        let name = user.to_string();
+        read(&world, &format!("/?{user}"), &[("x-user", &name)]).await;
+        let kept = read(&world, &format!("/?{user}"), &[("x-user", &name)]).await.1.is_some();
+        sides[usize::from(kept)].get_or_insert(name);
+        if sides.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let [without, with] = sides.map(Option::unwrap);
+    let first = read(&world, "/?x", &[("x-user", &with)]).await.2;
+    assert_eq!(read(&world, "/?x", &[("x-user", &with)]).await.2, first);
+    clock.advance(SECOND);
+    world.post("/", &[("x-user", &without)], "new").await;
+    clock.advance(SECOND);
+    assert_ne!(read(&world, "/?x", &[("x-user", &with)]).await.2, first);
+}
+
+#[tokio::test]
 async fn hits_are_counted_by_route_and_what_had_no_room_is_counted_too() {
     let (clock, upstream) = numbered(&[]).await;
     let world = timed(&clock, &upstream, |_| {});
