@@ -50,7 +50,8 @@ impl Policy {
 /// A read that the cache may answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ask {
-    /// What its answer is kept under: all that it may depend on. The parts are separated by line
+    /// What its answer is kept under: all that it may depend on, and what the policy takes that to
+    /// be, so that no answer outlives the policy it was kept by. The parts are separated by line
     /// feeds, which none of them can contain.
     pub(super) name: String,
     /// The oldest answer that will do.
@@ -85,7 +86,14 @@ pub(super) fn ask(request: &request::Parts, policy: &Policy) -> Option<Ask> {
     for header in &policy.vary {
         // Each of a header's lines, with what separates them.
         let lines = headers.get_all(header).iter().map(|value| value.to_str().ok());
-        add(&lines.collect::<Option<Vec<_>>>()?.join(", "));
+        let lines = lines.collect::<Option<Vec<_>>>()?.join(", ");
+        add(&format!("{header}: {lines}"));
+    }
+    // No header has a space in its name.
+    match &policy.query {
+        Query::All => {}
+        Query::None => add("no query"),
+        Query::Only(names) => add(&format!("query of {names:?}")),
     }
     Some(Ask { name, max_age })
 }
@@ -250,14 +258,19 @@ mod tests {
             let name = asked_under(&policy(change), "GET", uri, lines).unwrap().name;
             assert_eq!(name, expect);
         };
-        check(|own| own.query = Query::None, "/a?x=1", &[], "GET\n\n/a\n");
+        check(|own| own.query = Query::None, "/a?x=1", &[], "GET\n\n/a\n\nno query");
         let page = |own: &mut CachePolicy| own.query = Query::Only(vec!["page".to_owned()]);
-        check(page, "/a?utm=9&page=2&page=3&q", &[], "GET\n\n/a?page=2&page=3\n");
-        check(page, "/a", &[], "GET\n\n/a?\n");
+        check(
+            page,
+            "/a?utm=9&page=2&page=3&q",
+            &[],
+            "GET\n\n/a?page=2&page=3\n\nquery of [\"page\"]",
+        );
+        check(page, "/a", &[], "GET\n\n/a?\n\nquery of [\"page\"]");
         let language = |own: &mut CachePolicy| own.vary = vec!["Accept-Language".to_owned()];
         let lines = [("accept-language", "de"), ("accept-language", "en")];
-        check(language, "/a", &lines, "GET\n\n/a\n\nde, en");
-        check(language, "/a", &[], "GET\n\n/a\n\n");
+        check(language, "/a", &lines, "GET\n\n/a\n\naccept-language: de, en");
+        check(language, "/a", &[], "GET\n\n/a\n\naccept-language: ");
     }
 
     #[test]

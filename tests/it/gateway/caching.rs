@@ -88,6 +88,22 @@ async fn a_policy_says_what_an_answer_depends_on() {
 }
 
 #[tokio::test]
+async fn an_answer_is_not_given_under_another_policy_than_it_was_kept_by() {
+    let (clock, upstream) = numbered(&[]).await;
+    let world = timed(&clock, &upstream, |policy| policy.query = Query::None);
+    assert_eq!(read(&world, "/?x=1", &[]).await.2, "1");
+    assert_eq!(read(&world, "/", &[]).await.2, "1");
+    world.set(|config| cached(config, |_| {}));
+    assert_eq!(read(&world, "/", &[]).await.2, "2", "it was the answer to another question");
+    let vary = |name: &'static str| move |policy: &mut CachePolicy| policy.vary = vec![name.into()];
+    world.set(|config| cached(config, vary("x-colour")));
+    assert_eq!(read(&world, "/", &[("x-colour", "a")]).await.2, "3");
+    world.set(|config| cached(config, vary("x-tenant")));
+    assert_eq!(read(&world, "/", &[("x-tenant", "a")]).await.2, "4");
+    assert_eq!(read(&world, "/", &[("x-tenant", "a")]).await.2, "4");
+}
+
+#[tokio::test]
 async fn a_route_has_a_time_to_live_of_its_own_and_says_how_old_an_answer_is() {
     let (clock, upstream) = numbered(&[]).await;
     let world = timed(&clock, &upstream, |policy| policy.ttl = Some(SECOND * 300));
