@@ -53,9 +53,13 @@ struct State {
 
 /// The right to have a connection; ends when dropped.
 #[derive(Debug)]
-pub struct Permit(Option<Arc<Berth>>);
+pub struct Permit {
+    berth: Option<Arc<Berth>>,
+    /// Whether the connection is counted as idle.
+    idle: bool,
+}
 
-/// A connection that nobody uses; ends when dropped.
+/// A connection that nobody uses, and whose permit is out of reach; ends when dropped.
 #[derive(Debug)]
 pub struct Idling(Arc<Berth>);
 
@@ -189,7 +193,7 @@ impl Berth {
     }
 
     fn permit(self: &Arc<Self>) -> Permit {
-        Permit(Some(Arc::clone(self)))
+        Permit { berth: Some(Arc::clone(self)), idle: false }
     }
 
     /// Gives what is free to those who queue, the first one first.
@@ -204,7 +208,7 @@ impl Berth {
             drop(state);
             if let Err(mut unheard) = next.send(self.permit()) {
                 // It does not wait any more. Not dropped, which would come here again.
-                unheard.0 = None;
+                unheard.berth = None;
                 self.state().open -= 1;
             }
         }
@@ -218,13 +222,28 @@ impl Berth {
 impl Permit {
     /// The berth that it is for.
     pub fn berth(&self) -> &Arc<Berth> {
-        self.0.as_ref().expect("only a permit that is dropped has none")
+        self.berth.as_ref().expect("only a permit that is dropped has none")
+    }
+
+    /// Counts the connection as idle, or not any more.
+    pub fn set_idle(&mut self, idle: bool) {
+        if std::mem::replace(&mut self.idle, idle) != idle {
+            let count = &self.berth().idle;
+            if idle {
+                count.fetch_add(1, Ordering::Relaxed);
+            } else {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(berth) = self.0.take() {
+        if self.berth.is_some() {
+            self.set_idle(false);
+        }
+        if let Some(berth) = self.berth.take() {
             berth.state().open -= 1;
             berth.grant();
         }
@@ -335,11 +354,13 @@ mod tests {
     #[test]
     fn what_is_kept_open_is_counted_with_the_rest() {
         let berth = berth();
-        let one = berth.take_below(2).unwrap();
+        let mut one = berth.take_below(2).unwrap();
         let _two = berth.take_below(2).unwrap();
         assert!(berth.take_below(2).is_none());
         let idling = berth.idling();
-        assert_eq!((berth.view().open, berth.view().idle), (2, 1));
+        one.set_idle(true);
+        one.set_idle(true);
+        assert_eq!((berth.view().open, berth.view().idle), (2, 2));
         drop((one, idling));
         assert_eq!((berth.view().open, berth.view().idle), (1, 0));
     }

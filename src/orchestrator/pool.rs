@@ -106,6 +106,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Counts it as idle, or not any more.
+    pub(super) fn set_idle(&mut self, idle: bool) {
+        self.permit.set_idle(idle);
+    }
+
     /// Where it is counted.
     pub(super) fn berth(&self) -> &Arc<Berth> {
         self.permit.berth()

@@ -13,7 +13,6 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::orchestrator::berths::Idling;
 use crate::orchestrator::pool::{Address, Limits, Link};
 
 /// The idle connections of a worker.
@@ -41,7 +40,6 @@ impl Shelf {
 struct Idle {
     link: Link,
     since: Instant,
-    _idling: Idling,
 }
 
 impl Links {
@@ -56,8 +54,9 @@ impl Links {
     /// The connection that was used last and can still be.
     pub(in super::super) fn take(&mut self, address: &Address, limits: &Limits) -> Option<Link> {
         let shelf = self.idle.get_mut(address)?;
-        while let Some(Idle { link, since, .. }) = shelf.idle.pop() {
+        while let Some(Idle { mut link, since }) = shelf.idle.pop() {
             if since.elapsed() < limits.idle_timeout && is_quiet(&link.stream) {
+                link.set_idle(false);
                 return Some(link);
             }
         }
@@ -65,7 +64,7 @@ impl Links {
     }
 
     /// Keeps a connection that has answered and owes nothing.
-    pub(in super::super) fn keep(&mut self, address: &Address, limits: Limits, link: Link) {
+    pub(in super::super) fn keep(&mut self, address: &Address, limits: Limits, mut link: Link) {
         if limits.max_idle == 0 || (limits.max.is_some() && link.berth().wanted() > 0) {
             return;
         }
@@ -78,8 +77,8 @@ impl Links {
         if shelf.idle.len() >= limits.max_idle {
             shelf.idle.remove(0);
         }
-        let idling = link.berth().idling();
-        shelf.idle.push(Idle { link, since: Instant::now(), _idling: idling });
+        link.set_idle(true);
+        shelf.idle.push(Idle { link, since: Instant::now() });
     }
 
     /// How many there are to an address.
