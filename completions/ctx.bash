@@ -848,7 +848,7 @@ _ctx() {
                     return 0
                     ;;
                 --part)
-                    COMPREPLY=($(compgen -W "config cache service database" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "config cache inbox service database" -- "${cur}"))
                     return 0
                     ;;
                 --plan)

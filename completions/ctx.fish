@@ -413,7 +413,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
@@ -474,6 +474,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l to -d 'Restore into this folder, which must be empty or absent; no orchestrator is needed' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l part -d 'Restore only this part; may be given more than once' -r -f -a "config\t'The orchestrator\'s configuration'
 cache\t'The cached answers'
+inbox\t'Stored events that wait, and dead letters'
 service\t'The service\'s own databases'
 database\t'The orchestrator\'s own database; only with `--to`'"
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -489,7 +490,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
@@ -865,24 +866,26 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from help" -f -a "swap" -d 'Put another version in place of the one that runs, without a failed request'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take extensions out, once they have answered what they were given'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l reason -d 'Why this is done, for the record' -r
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s y -l yes -d 'Answer every question with yes'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s h -l help -d 'Print help'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "set" -d 'Make a flag another one, at once and for good'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "list" -d 'List the flags of the configuration in force'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "export" -d 'Print all flags as a definition of flagd'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -896,7 +899,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l user -d 'The targeting key; without one a percentage is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l context -d 'What else a rule may look at, such as `plan=pro` or `age=36`; may be repeated' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -908,9 +912,10 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s V -l version -d 'Print version'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l user -d 'The targeting key; without one each question is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l user -d 'The targeting key; without one a percentage is a throw of the dice' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l context -d 'What else a rule may look at, such as `plan=pro` or `age=36`; may be repeated' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -922,7 +927,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print the result and errors only'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l percentage -d 'The share of keys that are in, such as `25%`' -r
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
@@ -940,10 +945,38 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print the result and errors only'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s V -l version -d 'Print version'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l reason -d 'Why this is done, for the record' -r
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document for reads, one record a line for runs'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print the result and errors only'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print all flags as a definition of flagd'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
@@ -1035,7 +1068,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "phase" -d 'Run one phase, named by its number or id'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "next" -d 'Run the first phase that is not confirmed'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from migrate" -f -a "all" -d 'Run every phase that is not confirmed, one after the other'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "create" -d 'Back up configuration, database, cache and the plan\'s `[backup] databases`'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "create" -d 'Back up configuration, database, cache, stored events and the plan\'s `[backup] databases`'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the backups beside the ledger'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "show" -d 'Show what a backup holds'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Restore backups into a scratch folder and check every part'
@@ -1059,7 +1092,9 @@ complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from extension" -f -a "swap" -d 'Put another version in place of the one that runs, without a failed request'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from extension" -f -a "remove" -d 'Take extensions out, once they have answered what they were given'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "list" -d 'List the flags of the configuration in force'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "eval" -d 'Tell whether a flag is on for a user: `on` or `off`'
-complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "explain" -d 'Show what decides it: hash, bucket and limit'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "eval" -d 'Tell what a flag is for a user: `on`, `off`, or the value of a variant'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "explain" -d 'Show what decides it: hash, bucket and rule'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "set" -d 'Make a flag another one, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "import" -d 'Take flags from a definition of flagd, at once and for good'
+complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from flags" -f -a "export" -d 'Print all flags as a definition of flagd'
 complete -c ctx -n "__fish_ctx_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "judge" -d 'Judge recorded samples, as a canary step would at one look'

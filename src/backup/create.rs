@@ -30,6 +30,10 @@ pub trait Source {
     /// `into`.
     fn database(&self, into: &Path) -> impl Future<Output = Result<(), EdgeError>>;
 
+    /// Writes a consistent snapshot of the inbox's SQLite database to the new file `into`, which
+    /// only its owner can read. Returns whether there is an inbox.
+    fn inbox(&self, into: &Path) -> impl Future<Output = Result<bool, EdgeError>>;
+
     /// What the cache holds.
     fn cache(&self) -> impl Future<Output = Result<CacheSnapshot, EdgeError>>;
 }
@@ -65,6 +69,9 @@ pub struct ServiceDatabase {
     /// Where it is from here.
     pub path: PathBuf,
 }
+
+/// The inbox's file, here and in the state folder.
+const INBOX: &str = "inbox.sqlite3";
 
 /// Space that must stay free beside a backup: what other files on the disk may need meanwhile.
 const RESERVE: u64 = 64 << 20;
@@ -102,6 +109,8 @@ pub async fn create(
     let failed = BackupError::edge("read the orchestrator's database");
     source.database(&database).await.map_err(failed)?;
     failpoint::hit(Point::BackupDatabase);
+    let inbox = raw.join(INBOX);
+    let stored = source.inbox(&inbox).await.map_err(BackupError::edge("read the inbox"))?;
     let answers = source.cache().await.map_err(BackupError::edge("read the cache"))?;
     let json = serde_json::to_vec(&answers).expect("a snapshot is plain data");
     write(&cache, &json)?;
@@ -130,7 +139,8 @@ pub async fn create(
     let entries = answers.entries.len() as u64;
     let (folder, databases) = (path.clone(), request.databases);
     let manifest = blocking(move || {
-        room(&folder, service + size(&database)? + size(&cache)?)?;
+        let stored = if stored { size(&inbox)? } else { 0 };
+        room(&folder, service + size(&database)? + stored + size(&cache)?)?;
         let packer = Packer { raw: &raw, folder: &folder };
         manifest.parts = packer.all(entries, &databases)?;
         prove(&folder, &manifest)?;
@@ -202,6 +212,13 @@ impl Packer<'_> {
             self.part("database.sqlite3", Content::Database { tables })?,
             self.part("cache.json", Content::Cache { entries })?,
         ];
+        if self.raw.join(INBOX).exists() {
+            let tables = self.inspect(INBOX, Path::new("the inbox"))?;
+            let counted = sqlite::inbox_census(&self.raw.join(INBOX));
+            let (pending, dead) =
+                counted.map_err(|fault| unsound(Path::new("the inbox"), &fault))?;
+            parts.push(self.part(INBOX, Content::Inbox { pending, dead, tables })?);
+        }
         for (number, ServiceDatabase { name, path }) in (1..).zip(service) {
             let file = format!("service-{number}.sqlite3");
             sqlite::snapshot(path, &self.raw.join(&file)).map_err(|fault| unsound(path, &fault))?;

@@ -4,15 +4,17 @@
 //! the last part is back, so that nobody changes in between what a person was shown.
 
 use std::future::Future;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::blocking;
 use super::create::{Captured, Source};
 use super::error::EdgeError;
 use super::restore::Sink;
+use super::{archive, blocking, sqlite};
 use crate::control::client::{Client, ControlError, Write};
 use crate::control::config::Config;
+use crate::control::inbox::{InboxEvents, InboxRestored};
 use crate::control::observe::CacheSnapshot;
 use crate::control::wire::{Fence, LeaseRequest, RevisionRequest};
 use crate::ids::{RunId, random_hex};
@@ -23,6 +25,10 @@ const TTL: Duration = Duration::from_secs(30);
 
 /// How often a write is sent whose answer did not arrive.
 const TRIES: u32 = 5;
+
+/// About how many bytes of events go into one request; no event has more than 25 MiB, which are 50
+/// in hex, and a request may have 64.
+const REQUEST: usize = 8 << 20;
 
 /// Time from one try to the next.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -49,6 +55,14 @@ impl Source for Live<'_> {
         let bytes = self.client.database().await?;
         let into = into.to_path_buf();
         Ok(blocking(move || std::fs::write(into, bytes)).await?)
+    }
+
+    async fn inbox(&self, into: &Path) -> Result<bool, EdgeError> {
+        let Some(bytes) = self.client.inbox_database().await? else { return Ok(false) };
+        let into = into.to_path_buf();
+        let write = move || archive::new_file(&into).and_then(|mut file| file.write_all(&bytes));
+        blocking(write).await?;
+        Ok(true)
     }
 
     async fn cache(&self) -> Result<CacheSnapshot, EdgeError> {
@@ -78,6 +92,21 @@ impl Sink for Held<'_> {
 
     async fn cache(&self, cache: CacheSnapshot) -> Result<(), EdgeError> {
         Ok(answered(|| self.client.restore_cache(self.fence, &cache)).await?)
+    }
+
+    async fn inbox(&self, restored: PathBuf) -> Result<InboxRestored, EdgeError> {
+        let (mut after, mut sum) = (0, InboxRestored::default());
+        loop {
+            let path = restored.clone();
+            let next = blocking(move || sqlite::inbox_events(&path, after, REQUEST)).await?;
+            let Some((last, events)) = next else { return Ok(sum) };
+            let request = InboxEvents { begins: after == 0, events };
+            // Not sent again by itself: what was taken is known, but the first would be refused.
+            let done = self.client.restore_inbox(self.fence, &request).await?;
+            sum.restored += done.restored;
+            sum.known += done.known;
+            after = last;
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::ids::{BackupId, PlanName, RunId};
 
 /// The format that this ctx writes.
-pub const FORMAT: u32 = 1;
+///
+/// 2: there may be a part `inbox`.
+pub const FORMAT: u32 = 2;
 
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,8 @@ pub enum Content {
     Database { tables: Tables },
     /// The cached answers.
     Cache { entries: u64 },
+    /// Events that wait, dead letters, and the deliveries that are known.
+    Inbox { pending: u64, dead: u64, tables: Tables },
     /// A database of the service, by its name in the plan.
     Service { name: String, tables: Tables },
 }
@@ -94,6 +98,8 @@ pub enum Kind {
     Config,
     /// The cached answers
     Cache,
+    /// Stored events that wait, and dead letters
+    Inbox,
     /// The service's own databases
     Service,
     /// The orchestrator's own database; only with `--to`
@@ -200,6 +206,9 @@ impl Manifest {
                 return Err(ManifestError::Nonsense(format!("there must be one part `{name}`")));
             }
         }
+        if self.parts.iter().filter(|part| part.content.kind() == Kind::Inbox).count() > 1 {
+            return Err(ManifestError::Nonsense("there may be one part `inbox`".to_owned()));
+        }
         Ok(())
     }
 }
@@ -231,6 +240,7 @@ impl Content {
             Self::Config => Kind::Config,
             Self::Database { .. } => Kind::Database,
             Self::Cache { .. } => Kind::Cache,
+            Self::Inbox { .. } => Kind::Inbox,
             Self::Service { .. } => Kind::Service,
         }
     }
@@ -242,6 +252,7 @@ impl Kind {
         match self {
             Self::Config => "config",
             Self::Cache => "cache",
+            Self::Inbox => "inbox",
             Self::Service => "service",
             Self::Database => "database",
         }
@@ -314,8 +325,11 @@ pub(super) mod tests {
 
     #[test]
     fn a_newer_one_is_named_as_such() {
-        let newer = Manifest { format: 2, ..manifest() };
-        assert_eq!(parse(&newer), Err(ManifestError::TooNew(2)));
+        let newer = Manifest { format: 3, ..manifest() };
+        assert_eq!(parse(&newer), Err(ManifestError::TooNew(3)));
+        // Those from before the inbox are good.
+        let older = Manifest { format: 1, ..manifest() };
+        assert_eq!(parse(&older), Ok(older));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum Effect {
     Replaced(Vec<String>),
     /// It is not there now, and comes back.
     Created,
+    /// It is left alone, and why.
+    Kept(String),
     /// Only possible offline, into a folder.
     Offline,
 }
@@ -80,6 +82,11 @@ fn effect(part: &Part, backup: &Manifest, current: &Manifest) -> Effect {
     if now.original == part.original {
         return Effect::Same;
     }
+    if let (Content::Inbox { pending, dead, .. }, Content::Inbox { pending: p, dead: d, .. }) =
+        (&part.content, &now.content)
+    {
+        return inbox(*pending + *dead, *p + *d);
+    }
     Effect::Replaced(match (&part.content, &now.content) {
         (Content::Cache { entries: then }, Content::Cache { entries: now }) => {
             let now = count(usize::try_from(*now).unwrap_or(usize::MAX), "cached answer");
@@ -100,6 +107,23 @@ fn effect(part: &Part, backup: &Manifest, current: &Manifest) -> Effect {
             }]
         }
     })
+}
+
+/// What becomes of an inbox that had so many events then and has so many now.
+///
+/// Events are only ever added, and only where there are none: one that waits now must not be lost,
+/// and one that was handled since then is better not handled again. Which ones those are the
+/// orchestrator knows from their deliveries.
+fn inbox(then: u64, now: u64) -> Effect {
+    let events = |n: u64| count(usize::try_from(n).unwrap_or(usize::MAX), "event");
+    match (then, now) {
+        (0, _) => Effect::Kept("no event waited then".to_owned()),
+        (_, 0) => Effect::Created,
+        (then, now) => Effect::Kept(format!(
+            "it has {} now, and the {then} of the backup go into an empty one only",
+            events(now)
+        )),
+    }
 }
 
 /// What became of the rows since then, table by table.
@@ -169,6 +193,28 @@ mod tests {
         let now = later(|now| now.parts[0].original.sha256 = "ff".repeat(32));
         assert_eq!(plan_restore(&manifest(), &now, &[Kind::Cache]).changes().count(), 0);
         assert_eq!(plan_restore(&manifest(), &now, &[Kind::Config]).changes().count(), 1);
+    }
+
+    #[test]
+    fn stored_events_come_back_only_where_there_are_none() {
+        use super::super::manifest::tests::part;
+
+        let with = |pending, dead| {
+            let tables = tables(&[("events", pending + dead)]);
+            let mut manifest = manifest();
+            manifest.parts.push(part("inbox.sqlite3.gz", Content::Inbox { pending, dead, tables }));
+            manifest.parts[4].original.sha256 = format!("{pending:032}{dead:032}");
+            manifest
+        };
+        let effect = |then: Manifest, now: Manifest| {
+            plan_restore(&then, &now, &[Kind::Inbox]).parts.remove(0).effect
+        };
+        assert_eq!(effect(with(3, 1), with(3, 1)), Effect::Same);
+        assert_eq!(effect(with(3, 1), with(0, 0)), Effect::Created);
+        let kept = |why: &str| Effect::Kept(why.to_owned());
+        let why = "it has 1 event now, and the 4 of the backup go into an empty one only";
+        assert_eq!(effect(with(3, 1), with(0, 1)), kept(why));
+        assert_eq!(effect(with(0, 0), with(2, 0)), kept("no event waited then"));
     }
 
     #[test]

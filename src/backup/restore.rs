@@ -16,6 +16,7 @@ use super::restoration::Restoration;
 use super::scratch::Scratch;
 use super::{blocking, folder, sqlite, verify};
 use crate::control::config::Config;
+use crate::control::inbox::InboxRestored;
 use crate::control::observe::CacheSnapshot;
 use crate::failpoint::{self, Point};
 
@@ -26,6 +27,10 @@ pub trait Sink {
 
     /// Puts answers back into the cache.
     fn cache(&self, cache: CacheSnapshot) -> impl Future<Output = Result<(), EdgeError>>;
+
+    /// Puts the events of an inbox's database in the file `restored` back into the inbox, if that
+    /// is empty.
+    fn inbox(&self, restored: PathBuf) -> impl Future<Output = Result<InboxRestored, EdgeError>>;
 
     /// Replaces what is in a database of the service by what is in the file `restored`.
     fn service(
@@ -76,11 +81,12 @@ pub async fn restore(sink: &impl Sink, decision: Decision<'_>) -> Result<Vec<Str
         check_safety(part, &decision)?;
         parts.push((part, place_of(part, decision.databases)?));
     }
-    // Data first, then the configuration that makes use of it.
+    // Data first, then the configuration that makes use of it, then the events that need both.
     parts.sort_by_key(|(part, _)| match part.content.kind() {
         Kind::Service => 0,
         Kind::Cache => 1,
         Kind::Config | Kind::Database => 2,
+        Kind::Inbox => 3,
     });
     let mut done = Vec::new();
     for (part, into) in parts {
@@ -141,6 +147,10 @@ async fn one(
         (Content::Cache { .. }, _) => {
             let cache = serde_json::from_slice(&read()?).expect("it was verified");
             sink.cache(cache).await.map_err(BackupError::edge("put the cache back"))
+        }
+        (Content::Inbox { .. }, _) => {
+            let put = sink.inbox(restored).await;
+            put.map(drop).map_err(BackupError::edge("put the stored events back"))
         }
         (Content::Service { .. }, Some(into)) => {
             let put = sink.service(restored, into.to_path_buf()).await;

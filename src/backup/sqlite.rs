@@ -11,6 +11,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::manifest::Tables;
+use crate::control::inbox::InboxEvent;
 
 /// How long another process may keep a database to itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,6 +87,55 @@ pub(super) fn inspect(path: &Path) -> Result<Tables, Fault> {
         tables.rows.insert(name, rows.cast_unsigned());
     }
     Ok(tables)
+}
+
+/// How many events of an inbox wait, and how many are dead letters.
+pub(super) fn inbox_census(path: &Path) -> Result<(u64, u64), Fault> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql = "SELECT count(*) FILTER (WHERE state = 'pending'),
+                      count(*) FILTER (WHERE state = 'dead') FROM events";
+    let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (pending, dead) = connection.query_row(sql, [], counts)?;
+    Ok((pending.cast_unsigned(), dead.cast_unsigned()))
+}
+
+/// The events of an inbox with a number above `after`, in order, as many as have `bytes` together
+/// and at least one; and the number of the last. `None` when there are no more.
+pub(super) fn inbox_events(
+    path: &Path,
+    after: i64,
+    bytes: usize,
+) -> Result<Option<(i64, Vec<InboxEvent>)>, Fault> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut select = connection.prepare(
+        "SELECT id, source, delivery, target, headers, body, received_ms, attempts, answered,
+                state = 'dead', why
+         FROM events WHERE id > ?1 ORDER BY id",
+    )?;
+    let mut rows = select.query([after])?;
+    let (mut last, mut size, mut events) = (after, 0, Vec::new());
+    while size < bytes
+        && let Some(row) = rows.next()?
+    {
+        last = row.get(0)?;
+        let (headers, body): (String, Vec<u8>) = (row.get(4)?, row.get(5)?);
+        size += headers.len() + 2 * body.len();
+        let headers = serde_json::from_str(&headers)
+            .map_err(|error| Fault::Integrity(format!("headers of event {last}: {error}")))?;
+        let dead: bool = row.get(9)?;
+        events.push(InboxEvent {
+            source: row.get(1)?,
+            delivery: row.get(2)?,
+            target: row.get(3)?,
+            headers,
+            body: hex::encode(body),
+            received_ms: row.get::<_, i64>(6)?.try_into().unwrap_or(0),
+            attempts: row.get(7)?,
+            answered: row.get(8)?,
+            dead: if dead { Some(row.get(10)?) } else { None },
+        });
+    }
+    Ok((!events.is_empty()).then_some((last, events)))
 }
 
 /// How many bytes a snapshot of the database will have.

@@ -105,6 +105,14 @@ pub(super) fn restore(
                 return wrong("it does not hold as many answers as were backed up");
             }
         }
+        Content::Inbox { pending, dead, tables } => {
+            database(&restored, tables)?;
+            let counted = sqlite::inbox_census(&restored)
+                .map_err(|fault| PartFault::Content(fault.to_string()))?;
+            if counted != (*pending, *dead) {
+                return wrong("it does not hold as many events as were backed up");
+            }
+        }
         Content::Database { tables } | Content::Service { tables, .. } => {
             database(&restored, tables)?;
         }

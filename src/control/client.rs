@@ -10,7 +10,9 @@ use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
-use super::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
+use super::inbox::{
+    DeadLetter, DeadLetterContent, InboxEvents, InboxRestored, InboxView, Letters, LettersMoved,
+};
 use super::observe::{CacheSnapshot, ExtensionList, Health, Metrics, Shadow};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
@@ -381,6 +383,27 @@ impl Client {
         let reply = self.send(call).await;
         failpoint::hit(Point::DatabaseReceived);
         reply.map(|(_, body)| body)
+    }
+
+    /// Takes a consistent snapshot of the inbox; `None` where the orchestrator has no such call.
+    pub async fn inbox_database(&self) -> Result<Option<bytes::Bytes>, ControlError> {
+        let call = self.request(Method::GET, "/v1/inbox/database").timeout(SNAPSHOT_TIMEOUT);
+        match self.send(call).await {
+            Ok((_, body)) => Ok(Some(body)),
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts events out of a backup back into the inbox.
+    pub async fn restore_inbox(
+        &self,
+        fence: &Fence,
+        events: &InboxEvents,
+    ) -> Result<InboxRestored, ControlError> {
+        let call = self.request(Method::POST, "/v1/inbox/restore");
+        let call = call.header(FENCE, fence.to_string()).json(events);
+        self.json(call.timeout(SNAPSHOT_TIMEOUT)).await.map(|reply| reply.body)
     }
 
     /// Sends a request of a plan's `call` step to a path of the control API.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::config::{Config, LEGACY};
+use super::config::{CachePolicy, Config, LEGACY, UpstreamPool};
 use super::{extensions, flags, host};
 use crate::secret::{SecretRef, shown_url};
 use crate::units::{Percent, duration};
@@ -36,8 +36,24 @@ pub enum DocumentError {
 /// The maps whose entries may be added and removed by name.
 const OPEN: [&str; 4] = ["extensions", "flags", "routes", "upstreams"];
 
-/// The fields of a flag that may be absent.
-const OPTIONAL: [&str; 4] = ["variants", "default_variant", "targeting", "metadata"];
+/// The most connections that are kept open to an upstream although nobody needs them.
+const MOST_KEPT_OPEN: u32 = 1024;
+/// The largest body that the cache keeps.
+const MOST_KEPT_BODY: u64 = 1024 * 1024;
+/// Statuses that a cache may keep answers of without being told so (RFC 9110, 15.1), but for 206,
+/// which is a part of one.
+const KEPT_STATUSES: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+
+/// The fields that need not be there, by the map that their entry is in. They can be set, and
+/// taken away with `null`.
+const OPTIONAL: [(&str, &str); 6] = [
+    ("flags", "default_variant"),
+    ("flags", "metadata"),
+    ("flags", "targeting"),
+    ("flags", "variants"),
+    ("routes", "cache_policy"),
+    ("upstreams", "pool"),
+];
 
 /// Applies assignments in order and returns the resulting document.
 ///
@@ -74,11 +90,18 @@ fn set(document: &mut Value, path: &str, value: &Value) -> Result<(), DocumentEr
     }
     let known = known_keys(at);
     let Value::Object(map) = at else { return Err(no_such(Vec::new())) };
-    let open = (parents.len() == 1 && OPEN.contains(&parents[0]))
-        || matches!(parents, ["flags", _] if OPTIONAL.contains(last));
+    let open = parents.len() == 1 && OPEN.contains(&parents[0]);
+    let optional = match parents {
+        [of, _] => OPTIONAL.contains(&(*of, last)),
+        // What is in there is for the types to say.
+        [of, _, field] => OPTIONAL.contains(&(*of, field)),
+        _ => false,
+    };
     if value.is_null() && open {
         map.remove(*last).ok_or_else(|| no_such(known))?;
-    } else if open || map.contains_key(*last) || path == "canary" {
+    } else if value.is_null() && optional {
+        map.remove(*last);
+    } else if open || optional || map.contains_key(*last) || path == "canary" {
         map.insert((*last).to_owned(), value.clone());
     } else {
         return Err(no_such(known));
@@ -111,6 +134,9 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
         if upstream.timeout.is_zero() || upstream.connect_timeout.is_zero() {
             return broken(format!("upstream `{name}`: a timeout of zero never lets a request by"));
         }
+        if let Some(why) = upstream.pool.as_ref().and_then(|pool| pool_fault(config, pool)) {
+            return broken(format!("upstream `{name}`: its pool {why}"));
+        }
     }
     let mut paths = BTreeSet::new();
     for (name, route) in &config.routes {
@@ -119,6 +145,9 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
         }
         if route.secret.as_ref().is_some_and(|secret| secret.parse::<SecretRef>().is_err()) {
             return broken(format!("route `{name}`: its secret is not `env:NAME` or `file:PATH`"));
+        }
+        if let Some(why) = route.cache_policy.as_ref().and_then(policy_fault) {
+            return broken(format!("route `{name}`: its cache_policy {why}"));
         }
         if !paths.insert(&route.path) {
             return broken(format!("route `{name}`: `{}` is routed twice", route.path));
@@ -181,6 +210,57 @@ fn healing_and_scaling(config: &Config) -> Option<String> {
         .or_else(|| within("healing.release", healing.release, second, hour))
         .or_else(|| within("scaling.queue_delay", scaling.queue_delay, ms, LONGEST_WAIT))
         .or_else(|| within("scaling.stabilization", scaling.stabilization, second, hour))
+}
+
+/// What is wrong with the connections to an upstream.
+fn pool_fault(config: &Config, pool: &UpstreamPool) -> Option<String> {
+    let (min, max) = (pool.min.unwrap_or(0), pool.max);
+    if min > MOST_KEPT_OPEN {
+        return Some(format!("may keep at most {MOST_KEPT_OPEN} connections open, not {min}"));
+    }
+    let max_idle = pool.max_idle.unwrap_or(config.pool.max_idle);
+    if min > 0 && max_idle == 0 {
+        return Some(format!("cannot keep {min} connections open with a max_idle of 0"));
+    }
+    if min > 0 && pool.idle_timeout.unwrap_or(config.pool.idle_timeout).is_zero() {
+        return Some(format!("cannot keep {min} connections open with an idle_timeout of 0s"));
+    }
+    match max {
+        Some(0) => Some("with a max of 0 never lets a request by".to_owned()),
+        Some(max) if min > max => Some(format!("needs min <= max, not min {min} and max {max}")),
+        None if pool.wait.is_some() => Some("has nothing to wait for without a max".to_owned()),
+        _ => None,
+    }
+}
+
+/// What is wrong with how a route's answers are cached.
+fn policy_fault(policy: &CachePolicy) -> Option<String> {
+    if policy.ttl.is_some_and(|ttl| ttl.is_zero()) {
+        return Some("has a ttl of 0s; set `cache = false` instead".to_owned());
+    }
+    let known = |status: &&u16| !KEPT_STATUSES.contains(*status);
+    if let Some(status) = policy.statuses.iter().find(known) {
+        return Some(format!("cannot keep answers of status {status}, only {KEPT_STATUSES:?}"));
+    }
+    if policy.max_body.is_some_and(|max| max > MOST_KEPT_BODY) {
+        return Some(format!("cannot keep bodies of more than {MOST_KEPT_BODY} bytes"));
+    }
+    for name in &policy.vary {
+        if !is_token(name) {
+            return Some(format!("varies by `{name}`, which is no header"));
+        }
+        // Such requests are one person's, and go past the cache.
+        if ["authorization", "cookie"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            return Some(format!("cannot vary by `{name}`: such requests are never cached"));
+        }
+    }
+    None
+}
+
+/// Whether a text can be the name of a header (RFC 9110, 5.6.2).
+fn is_token(name: &str) -> bool {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(ok)
 }
 
 #[cfg(test)]
@@ -260,6 +340,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_makes_no_sense_is_refused_and_says_why() {
+        let good = json!({"min": 2, "max": 4, "wait": "200ms", "idle_timeout": "1s"});
+        let with = set_one("upstreams.legacy.pool", good).unwrap();
+        let before = Config::legacy("http://127.0.0.1:8000");
+        assert_ne!(with, before);
+        let gone = [Assignment { path: "upstreams.legacy.pool".to_owned(), value: Value::Null }];
+        assert_eq!(assign(&with, &gone).unwrap().canonical(), before.canonical());
+        for (pool, why) in [
+            (json!({"min": 3, "max": 2}), "needs min <= max, not min 3 and max 2"),
+            (json!({"max": 0}), "never lets a request by"),
+            (json!({"min": 1, "max_idle": 0}), "with a max_idle of 0"),
+            (json!({"min": 1, "idle_timeout": "0s"}), "with an idle_timeout of 0s"),
+            (json!({"min": 100_000}), "at most 1024"),
+            (json!({"wait": "1s"}), "nothing to wait for without a max"),
+            (json!({"mix": 1}), "unknown field `mix`"),
+            (json!({"wait": 1}), "cannot be"),
+        ] {
+            let error = set_one("upstreams.legacy.pool", pool).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
     fn a_flag_s_rule_is_read_before_it_is_in_force() {
         let checkout = json!({ "enabled": true, "percentage": "100%", "bucketing": "flagd-v2",
             "variants": { "on": true, "off": false } });
@@ -276,6 +379,35 @@ mod tests {
         assert!(error.starts_with("flags.checkout.targeting.if[0]: operator `foo`"), "{error}");
         let own = set_one("flags.caching_layer.variants", json!({ "a": true })).unwrap_err();
         assert!(own.to_string().contains("`caching_layer` is the orchestrator's own"), "{own}");
+    }
+
+    #[test]
+    fn one_field_of_what_is_optional_can_be_set_and_taken_away() {
+        let with = set_one("upstreams.legacy.pool", json!({"max": 4})).unwrap();
+        let set = |value| [Assignment { path: "upstreams.legacy.pool.min".to_owned(), value }];
+        let both = assign(&with, &set(json!(2))).unwrap();
+        assert_eq!(both.upstreams["legacy"].pool.as_ref().unwrap().min, Some(2));
+        assert_eq!(assign(&both, &set(Value::Null)).unwrap().canonical(), with.canonical());
+    }
+
+    #[test]
+    fn a_cache_policy_that_makes_no_sense_is_refused_and_says_why() {
+        let good = json!({"ttl": "5m", "vary": ["Accept-Language"], "query": ["page"],
+            "statuses": [200, 404], "max_body": 4096});
+        let with = set_one("routes.home.cache_policy", good).unwrap();
+        let again: Config = serde_json::from_slice(&with.canonical()).unwrap();
+        assert_eq!(again, with);
+        for (policy, why) in [
+            (json!({"ttl": "0s"}), "has a ttl of 0s"),
+            (json!({"statuses": [206]}), "cannot keep answers of status 206"),
+            (json!({"vary": ["a b"]}), "varies by `a b`, which is no header"),
+            (json!({"vary": ["Cookie"]}), "cannot vary by `Cookie`"),
+            (json!({"max_body": 2_000_000}), "more than 1048576 bytes"),
+            (json!({"query": "some"}), "`all`, `none`, or a list of parameters"),
+        ] {
+            let error = set_one("routes.home.cache_policy", policy).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

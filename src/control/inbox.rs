@@ -44,6 +44,50 @@ pub struct DeadLetterContent {
     pub body: String,
 }
 
+/// `POST /v1/inbox/restore`, with `Ctx-Fence`: events out of a backup.
+///
+/// They come in as many requests as it takes, of which the first one `begins`: it is refused where
+/// the inbox has events of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InboxEvents {
+    pub begins: bool,
+    pub events: Vec<InboxEvent>,
+}
+
+/// An event that waits, or a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InboxEvent {
+    /// The platform's name, or the route's where there is none.
+    pub source: String,
+    /// The platform's id of the delivery.
+    pub delivery: Option<String>,
+    /// Path and query.
+    pub target: String,
+    /// Names and values; each byte of a value is one character.
+    #[schemars(schema_with = "super::observe::header_lines")]
+    pub headers: Vec<(String, String)>,
+    /// Hex, because a body need not be text.
+    #[schemars(regex(pattern = "^([0-9a-fA-F]{2})*$"))]
+    pub body: String,
+    /// Milliseconds since 1970.
+    pub received_ms: u64,
+    pub attempts: u32,
+    /// How many of them a handler answered.
+    pub answered: u32,
+    /// Why no further attempt is made; absent for one that waits.
+    pub dead: Option<String>,
+}
+
+/// What became of events out of a backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxRestored {
+    pub restored: u64,
+    /// Left out, because their deliveries were acknowledged here before: they wait or were handled.
+    pub known: u64,
+}
+
 /// `POST /v1/inbox/dead/replay` and `.../discard`: which dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -49,6 +49,15 @@ pub struct Metrics {
     /// say.
     #[serde(default)]
     pub extensions: Option<Vec<ExtensionView>>,
+    /// Connections to the upstreams of the configuration.
+    #[serde(default)]
+    pub pools: Vec<PoolView>,
+    /// Lookups of the answer cache in the window, by the name of the route.
+    #[serde(default)]
+    pub cache: BTreeMap<String, CacheWindow>,
+    /// Answers that the cache dropped for want of room, since the start.
+    #[serde(default)]
+    pub cache_evicted: u64,
 }
 
 /// Connections of senders: now, and those that were not kept since the start.
@@ -79,6 +88,26 @@ impl Overrides {
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// The connections to one upstream, over all gateway workers. Upstreams at one address share them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolView {
+    pub upstream: String,
+    pub idle: u32,
+    pub busy: u32,
+    /// Since the start: connections opened, requests that had to wait for one, and those of them
+    /// that were refused because they got none in time.
+    pub opened: u64,
+    pub waits: u64,
+    pub timeouts: u64,
+}
+
+/// What the answer cache did for the reads of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheWindow {
+    pub hits: u64,
+    pub misses: u64,
 }
 
 /// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.
@@ -362,10 +391,13 @@ pub struct CacheEntry {
     pub body: String,
     /// How much longer it may be served.
     pub ttl_ms: u64,
+    /// How old it is.
+    #[serde(default)]
+    pub age_ms: u64,
 }
 
 /// Names and values of header lines, as HTTP has them.
-fn header_lines(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn header_lines(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
         "items": {

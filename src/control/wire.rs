@@ -278,6 +278,8 @@ pub enum AuditKind {
     Revert,
     Cleanup,
     CacheRestore,
+    /// Events out of a backup were accepted.
+    InboxRestore,
     /// The guards of a phase were armed.
     Arm,
     Disarm,
@@ -306,6 +308,7 @@ impl AuditKind {
             Self::Revert => "revert",
             Self::Cleanup => "cleanup",
             Self::CacheRestore => "cache_restore",
+            Self::InboxRestore => "inbox_restore",
             Self::Arm => "arm",
             Self::Disarm => "disarm",
             Self::Breach => "breach",
@@ -406,6 +409,8 @@ pub enum ProblemCode {
     GuardsArmed,
     /// 409: the phase was taken back, by an armed guard or by a person; it must not go on.
     Tripped,
+    /// 409: the inbox has events of its own; a backup's are put back only into an empty one.
+    InboxInUse,
     /// 410: that revision is not, or no longer, the provisional one.
     NotProvisional,
     /// 412: the head is another revision than `If-Match` says.
@@ -442,7 +447,8 @@ impl ProblemCode {
             | Self::StateRegression
             | Self::ProvisionalExists
             | Self::GuardsArmed
-            | Self::Tripped => 409,
+            | Self::Tripped
+            | Self::InboxInUse => 409,
             Self::NotProvisional => 410,
             Self::HeadMoved => 412,
             Self::TooLarge => 413,
@@ -468,6 +474,7 @@ impl ProblemCode {
             Self::ProvisionalExists => "a provisional revision exists",
             Self::GuardsArmed => "a phase of another run is in flight",
             Self::Tripped => "the phase was taken back",
+            Self::InboxInUse => "the inbox is in use",
             Self::NotProvisional => "the revision is not provisional",
             Self::HeadMoved => "the head has moved",
             Self::TooLarge => "the body is too large",

@@ -5,11 +5,12 @@
 //! does. In reading order:
 //!
 //! - [`plane`]: what both sides share.
-//! - [`gateway`], with [`flags`], [`split`], [`pool`], [`cache`] and [`metrics`]: the data plane.
+//! - [`gateway`], with [`flags`], [`split`], [`pool`] over [`berths`], [`cache`] and [`metrics`]: the data plane.
 //! - [`control`] over [`store`]: who may change the configuration, and how.
 //! - [`handover`]: how a new process takes the place of an old one.
 //! - [`guarding`], [`health`], [`healing`], [`scaling`]: what the orchestrator does by itself.
 
+pub mod berths;
 pub mod breaker;
 pub mod cache;
 pub mod control;

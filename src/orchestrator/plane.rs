@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::berths::Berths;
 use super::breaker::Breakers;
 use super::cache::Cache;
 use super::extensions::Extensions;
@@ -20,9 +21,10 @@ use super::gateway::table::Table;
 use super::inbox::Inbox;
 use super::metrics::Registry;
 use super::parity;
+use super::pool::Address;
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Canary, Config, flag};
-use crate::control::observe::{Connections, Metrics, Overrides};
+use crate::control::observe::{Connections, Metrics, Overrides, PoolView};
 use crate::units::Percent;
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
@@ -49,6 +51,8 @@ pub struct Plane {
     pub metrics: Registry,
     pub cache: Cache,
     pub breakers: Breakers,
+    /// The connections of all upstreams.
+    pub berths: Arc<Berths>,
     pub extensions: Extensions,
     /// What shadow copies showed.
     pub parity: parity::Board,
@@ -94,8 +98,9 @@ impl Plane {
             tempo,
             started,
             metrics: Registry::default(),
-            cache: Cache::new(Arc::clone(&clock), &config.cache),
+            cache: Cache::new(Arc::clone(&clock), config.cache.capacity, config.longest_ttl()),
             breakers,
+            berths: Arc::default(),
             extensions,
             parity: parity::Board::default(),
             inbox: OnceLock::new(),
@@ -141,12 +146,15 @@ impl Plane {
             .take()
             .filter(|_| config.canary == self.active.load().config.canary);
         let table = Arc::new(self.compile(&active, &switching));
-        self.cache.configure(&config.cache);
+        self.cache.configure(config.cache.capacity, config.longest_ttl());
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
         let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
         let now = self.workers.load(Ordering::Relaxed);
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);
         self.flags.store(Arc::new(Book::new(&config.flags)));
+        let addresses: BTreeSet<Address> =
+            config.upstreams.values().filter_map(|up| Address::of_url(&up.url)).collect();
+        self.berths.retain(|address| addresses.contains(address));
         self.table.store(table);
         self.extensions.follow(config);
         self.active.store(active);
@@ -219,9 +227,29 @@ impl Plane {
                 made_room: self.doors.made_room(),
             },
             extensions: Some(self.extensions.views()),
+            cache_evicted: self.cache.evicted(),
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
+            pools: self.pools(),
             ..self.metrics.snapshot(from_ms, self.now_ms())
         }
+    }
+
+    /// How the connections to each upstream are.
+    pub fn pools(&self) -> Vec<PoolView> {
+        let active = self.active();
+        let upstreams = active.config.upstreams.iter();
+        let views = upstreams.filter_map(|(name, upstream)| {
+            let view = self.berths.at(&Address::of_url(&upstream.url)?).view();
+            Some(PoolView {
+                upstream: name.clone(),
+                idle: view.idle,
+                busy: view.open - view.idle,
+                opened: view.opened,
+                waits: view.waits,
+                timeouts: view.timeouts,
+            })
+        });
+        views.collect()
     }
 
     /// Makes every gateway worker drop its idle upstream connections before it uses one again.

@@ -91,6 +91,32 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     parse(&text).map_err(serde::de::Error::custom)
 }
 
+/// A duration that may be absent, for `#[serde(with = "crate::units::duration::option")]`.
+pub mod option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Duration;
+
+    /// Writes one that is there as the others.
+    pub fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads one, or `null`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.map(|text| super::parse(&text).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
 /// The schema of a duration, for `#[schemars(with = "duration::Text")]`.
 #[derive(Debug)]
 pub struct Text;

@@ -21,6 +21,7 @@ mod fuzz;
 mod gateway;
 mod healing;
 mod help;
+mod in_flight;
 mod inbox;
 mod iofault;
 mod kills;

@@ -27,6 +27,16 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
     }
     let text = exposition();
     assert!(text.contains("ctx_requests_total{"), "there was traffic: {text}");
+    for name in [
+        "ctx_upstream_connections_idle",
+        "ctx_upstream_connections_busy",
+        "ctx_upstream_connections_opened_total",
+        "ctx_upstream_waits_total",
+        "ctx_upstream_wait_timeouts_total",
+    ] {
+        let line = format!("{name}{{upstream=\"legacy\"}} ");
+        assert!(text.lines().any(|found| found.starts_with(&line)), "no `{line}` in\n{text}");
+    }
     check(&text);
 }
 

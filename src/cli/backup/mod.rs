@@ -25,7 +25,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Back up configuration, database, cache and the plan's `[backup] databases`
+    /// Back up configuration, database, cache, stored events and the plan's `[backup] databases`
     ///
     /// The backup is restored into a scratch folder and checked before it counts.
     Create,

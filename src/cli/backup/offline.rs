@@ -126,6 +126,9 @@ fn part_row(part: &Part) -> Vec<Cell> {
     let holds = match &part.content {
         Content::Config => "the document".to_owned(),
         Content::Cache { entries } => number(*entries, "answer"),
+        Content::Inbox { pending, dead, .. } => {
+            format!("{pending} pending, {dead} dead")
+        }
         Content::Database { tables } | Content::Service { tables, .. } => {
             let rows = tables.rows.values().sum();
             format!("{}, {}", count(tables.rows.len(), "table"), number(rows, "row"))

@@ -166,6 +166,7 @@ fn say(context: &Context, restoration: &Restoration) {
         let part = &change.part;
         match &change.effect {
             Effect::Same => context.ui.note(format!("{part}: stays; it is what was backed up")),
+            Effect::Kept(why) => context.ui.note(format!("{part}: stays; {why}")),
             Effect::Created => context.ui.note(format!("{part}: is not there, and comes back")),
             Effect::Offline => context.ui.note(format!("{part}: stays; it needs `--to DIR`")),
             Effect::Replaced(lost) => {

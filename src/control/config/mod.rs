@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::breaker::Breaker;
-pub use self::cache::{Cache, CacheMode};
+pub use self::cache::{Cache, CacheMode, CachePolicy, Query};
 pub use self::extension::{Category, Dependency, DependencyError, Extension, Kind};
 pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
@@ -33,7 +33,7 @@ pub use self::limits::{Limits, Network, NoNetwork};
 pub use self::process::Process;
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
-pub use self::upstream::{Pool, Upstream};
+pub use self::upstream::{Pool, Upstream, UpstreamPool};
 use crate::ids::ExtensionId;
 use crate::units::Percent;
 
@@ -88,6 +88,7 @@ impl Config {
             kind: RouteKind::Event,
             platform: Some(platform),
             cache: false,
+            cache_policy: None,
             shadow: false,
             sticky: sticky.map(str::to_owned),
             secret: None,
@@ -99,6 +100,7 @@ impl Config {
             kind: RouteKind::Read,
             platform: None,
             cache: true,
+            cache_policy: None,
             shadow: true,
             sticky: None,
             secret: None,
@@ -148,6 +150,12 @@ impl Config {
         self.health.enabled
             && self.healing.mode != HealingMode::Off
             && self.flags.get(flag::SELF_HEALING).is_some_and(|flag| flag.enabled)
+    }
+
+    /// The longest time that a cached answer may be served, on whichever route.
+    pub fn longest_ttl(&self) -> Duration {
+        let own = self.routes.values().filter_map(|route| route.cache_policy.as_ref()?.ttl);
+        own.fold(self.cache.ttl, Duration::max)
     }
 
     /// Whether `flag` is enabled for everybody.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CachePolicy;
+
 /// A path with a meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +18,9 @@ pub struct Route {
     /// Whether answers may be cached.
     #[serde(default)]
     pub cache: bool,
+    /// How its answers are cached; absent is as `cache` says, by the whole target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_policy: Option<CachePolicy>,
     /// Whether copies may be sent to the legacy app to compare answers. Only safe for reads.
     #[serde(default)]
     pub shadow: bool,

@@ -21,6 +21,35 @@ pub struct Upstream {
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub timeout: Duration,
+    /// What is different about the connections to this one; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<UpstreamPool>,
+}
+
+/// What is different about the connections to one upstream. What is absent is as in `pool`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamPool {
+    /// Connections kept open at least, over all gateway workers together, while the flag
+    /// `connection_pooling` is on for anybody; absent is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u32>,
+    /// Connections open at most, over all gateway workers together, pooled or not; absent is
+    /// as many as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max: Option<u32>,
+    /// Idle connections kept per gateway worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_idle: Option<u32>,
+    /// How long an idle connection is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::option")]
+    #[schemars(with = "Option<duration::Text>")]
+    pub idle_timeout: Option<Duration>,
+    /// How long a request waits for a connection when there are `max` already; absent is 1s.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::option")]
+    #[schemars(with = "Option<duration::Text>")]
+    pub wait: Option<Duration>,
 }
 
 impl Upstream {
@@ -30,6 +59,7 @@ impl Upstream {
             url: url.trim_end_matches('/').to_owned(),
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(10),
+            pool: None,
         }
     }
 }

@@ -148,6 +148,14 @@ impl Desk {
         self.transact(|core, _, now| core.cache_restored(now, fence, entries))
     }
 
+    /// Records that the inbox is about to be given events out of a backup.
+    ///
+    /// # Errors
+    /// As [`Core::inbox_restored`].
+    pub fn inbox_restored(&self, fence: &Fence, events: usize) -> Result<(), Refusal> {
+        self.transact(|core, _, now| core.inbox_restored(now, fence, events))
+    }
+
     /// Arms the guards of a phase.
     ///
     /// # Errors

@@ -10,11 +10,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hyper::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{AGE, CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, VARY};
 use hyper::http::response::Parts;
+use hyper::{Response, StatusCode};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::BoxError;
@@ -22,7 +24,7 @@ use super::shadow::Copy;
 use super::trip::Trip;
 use super::worker::Worker;
 use crate::orchestrator::breaker::Asked;
-use crate::orchestrator::cache::{MAX_BODY, Stored};
+use crate::orchestrator::cache::{Keep, Lead, MAX_BODY, Stored};
 use crate::orchestrator::pool::Lease;
 
 /// The body of an answer.
@@ -84,11 +86,27 @@ impl Answer {
 
     /// An answer out of the cache.
     pub(super) fn stored(stored: &Stored, trip: Trip) -> Response<Self> {
-        let (mut head, ()) = Response::new(()).into_parts();
-        head.status = stored.status;
-        head.headers = stored.headers.clone();
-        head.extensions = stored.extensions.clone();
+        Self::whole(stored_head(stored), stored.body.clone(), trip)
+    }
+
+    /// An answer out of the cache that says how old it is, in whole seconds.
+    pub(super) fn aged(stored: &Stored, age: Duration, trip: Trip) -> Response<Self> {
+        let mut head = stored_head(stored);
+        head.headers.insert(AGE, age.as_secs().into());
         Self::whole(head, stored.body.clone(), trip)
+    }
+
+    /// Says that the reader has that answer of the cache already (RFC 9110, 15.4.5).
+    pub(super) fn not_modified(stored: &Stored, age: Duration, trip: Trip) -> Response<Self> {
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = StatusCode::NOT_MODIFIED;
+        for name in [CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, VARY] {
+            for value in stored.headers.get_all(&name) {
+                head.headers.append(&name, value.clone());
+            }
+        }
+        head.headers.insert(AGE, age.as_secs().into());
+        Self::whole(head, Bytes::new(), trip)
     }
 
     /// An answer as the upstream gives it.
@@ -133,11 +151,29 @@ impl Answer {
     }
 }
 
+/// The head of an answer that is kept.
+fn stored_head(stored: &Stored) -> Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = stored.status;
+    head.headers = stored.headers.clone();
+    head.extensions = stored.extensions.clone();
+    head
+}
+
 impl Capture {
-    /// Keeps the answer in the cache, under `name`.
-    pub(super) fn to_cache(worker: &Rc<Worker>, head: &Parts, name: String) -> Self {
+    /// Keeps the answer in the cache, under `name`, and then lets go whoever waits for `lead`.
+    pub(super) fn to_cache(
+        worker: &Rc<Worker>,
+        head: &Parts,
+        name: String,
+        keep: Keep,
+        lead: Option<Lead>,
+    ) -> Self {
         let worker = Rc::clone(worker);
-        Self::new(head, move |head, body| worker.plane.cache.put(&name, &head, body))
+        Self::new(head, move |head, body| {
+            worker.plane.cache.put(&name, &head, body, keep);
+            drop(lead);
+        })
     }
 
     /// Compares the answer with the one that the legacy app gives to `copy`.

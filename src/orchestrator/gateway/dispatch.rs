@@ -88,6 +88,7 @@ impl Dispatcher {
         let mut taken = BTreeSet::new();
         let mut attempts = JoinSet::new();
         let mut tidied = None;
+        let mut wanted = self.worker.plane.berths.wanted();
         loop {
             let now = self.worker.plane.clock.boot();
             if tidied.is_none_or(|at| now >= at + TIDY) {
@@ -107,6 +108,7 @@ impl Dispatcher {
                     }
                 }
                 () = self.inbox.wake() => {}
+                Ok(()) = wanted.changed() => self.worker.give_way(),
                 () = sleep(next) => {}
             }
             self.worker.pool.sweep();
@@ -159,7 +161,7 @@ async fn attempt(worker: Rc<Worker>, inbox: &Inbox, mut kept: Kept) {
     failpoint::hit(Point::InboxTaken);
     let plane = Arc::clone(&worker.plane);
     let table = &plane.table();
-    worker.pool.configure(&table.pool, plane.pool_generation());
+    worker.rebuild();
     let mut trip = Trip::begin(&worker, table, Patience::new());
     let body = Bytes::from(std::mem::take(&mut kept.event.body));
     let attempt = match prepare(&kept, &body, table, inbox, &plane) {

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -33,6 +34,7 @@ use super::worker::Worker;
 use super::{delivery, dispatch, moments};
 use crate::control::config::{CacheMode, InboxMode, Platform};
 use crate::failpoint::{self, Point};
+use crate::orchestrator::cache::{Keep, MAX_BODY, Use};
 use crate::orchestrator::extensions::{self, NoReply, Service};
 use crate::orchestrator::flags::{Key, Share};
 use crate::orchestrator::inbox::outcome::is_failure;
@@ -69,7 +71,7 @@ pub(super) async fn process(
     }
     let delivery = delivery_name(course, &parts, &body);
     let cache = &worker.plane.cache;
-    if let Some(first) = delivery.as_deref().and_then(|delivery| cache.get(delivery)) {
+    if let Some(first) = delivery.as_deref().and_then(|name| cache.get(name, again(course))) {
         trip.counts.duplicates += 1;
         trip.ask(&course.table.cache_arm);
         return Answer::stored(&first, trip);
@@ -80,13 +82,17 @@ pub(super) async fn process(
         return Refusal::Overloaded.answer(trip);
     };
     trip.pass = Some(pass);
+    let asked = worker.plane.clock.boot();
     let again = (mode == InboxMode::Rescue).then(|| (parts.clone(), body.clone()));
     let failed = match handle(worker, course, parts, body, &mut trip).await {
         Ok(exchange) if again.is_some() && is_failure(exchange.head.status.as_u16()) => None,
         Ok(exchange) => {
             failpoint::hit(Point::EventHandled);
             let keep = delivery.filter(|_| !exchange.head.status.is_server_error());
-            let capture = keep.map(|name| Capture::to_cache(worker, &exchange.head, name));
+            let (ttl, age) = (course.table.cache_ttl, Duration::ZERO);
+            let as_it_is = Keep { asked, ttl, age, max_body: MAX_BODY };
+            let capture =
+                keep.map(|name| Capture::to_cache(worker, &exchange.head, name, as_it_is, None));
             return exchange.answer(trip, capture);
         }
         Err(refusal) => Some(refusal),
@@ -110,6 +116,11 @@ fn is_shed(shed: Percent, platform: Option<Platform>) -> bool {
     let thousandths = if again { doubled } else { doubled.saturating_sub(Percent::DENOMINATOR) };
     let share = Percent::from_thousandths(thousandths).unwrap_or(Percent::ALL);
     Share::new("shed", share).includes(Key::Random)
+}
+
+/// A repeated delivery gets the first answer for as long as answers are kept.
+fn again(course: &Course<'_>) -> Use<'static> {
+    Use { ttl: course.table.cache_ttl, max_age: None, route: None }
 }
 
 /// Whether this event is to be stored, and when.
@@ -235,9 +246,11 @@ pub(super) async fn handle(
             trip.counts.extension += u64::from(extension.is_some());
             Ok(exchange)
         }
-        Err(Failure::Unsent(_, mut request) | Failure::Broken(mut request))
-            if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) =>
-        {
+        Err(
+            Failure::Unsent(_, mut request)
+            | Failure::Full(mut request)
+            | Failure::Broken(mut request),
+        ) if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) => {
             tracing::debug!(%upstream, "an event goes to the legacy app instead");
             *request.uri_mut() = uri;
             fall_back(worker, course, *request, trip).await

@@ -19,7 +19,7 @@ use super::trip::Trip;
 use super::worker::Worker;
 use crate::orchestrator::breaker::Asked;
 use crate::orchestrator::extensions::Reply;
-use crate::orchestrator::pool::{Lease, Pool, SendError};
+use crate::orchestrator::pool::{Lease, SendError};
 
 /// An answer, of which the head has arrived.
 pub(super) struct Exchange {
@@ -46,6 +46,9 @@ enum Rest {
 pub(super) enum Failure {
     /// Nothing was sent; the request is still whole.
     Unsent(io::ErrorKind, Box<Request<Outgoing>>),
+    /// Nothing was sent, because there are as many connections as there may be; the request is
+    /// still whole.
+    Full(Box<Request<Outgoing>>),
     /// Nothing was sent, because the upstream's breaker is open; the request is still whole.
     Broken(Box<Request<Outgoing>>),
     /// The request, or part of it, was sent: nobody knows what became of it.
@@ -57,6 +60,7 @@ impl Failure {
         match self {
             Self::Unsent(io::ErrorKind::TimedOut, _) => Refusal::TimedOut,
             Self::Unsent(..) => Refusal::Upstream,
+            Self::Full(_) => Refusal::Crowded,
             Self::Broken(_) => Refusal::Broken,
             Self::Lost(refusal) => *refusal,
         }
@@ -76,18 +80,18 @@ pub(super) async fn forward(
     request: Request<Outgoing>,
     owed: &Owed,
 ) -> Result<Exchange, Failure> {
-    let Some(address) = &upstream.address else {
+    let Some(target) = upstream.target() else {
         return Err(Failure::Unsent(io::ErrorKind::NotFound, Box::new(request)));
     };
     moments::sends();
     let deadline = Instant::now() + upstream.timeout;
-    let limit = upstream.connect_timeout.min(upstream.timeout);
     let sent = timeout_at(deadline, async {
         if pooled {
-            let (response, lease) = worker.pool.send(address, limit, request).await?;
+            let spare = || worker.links.borrow_mut().take(target.address, &target.limits);
+            let (response, lease) = worker.pool.send(&target, spare, request).await?;
             Ok((response, Some(lease)))
         } else {
-            Ok((Pool::send_alone(address, limit, request).await?, None))
+            Ok((worker.pool.send_alone(&target, request).await?, None))
         }
     });
     match sent.await {
@@ -101,6 +105,10 @@ pub(super) async fn forward(
         Ok(Err(SendError::Unreached(error, request))) => {
             tracing::debug!(%upstream, %error, "failed to reach it");
             Err(Failure::Unsent(error.kind(), request))
+        }
+        Ok(Err(SendError::Full(request))) => {
+            tracing::debug!(%upstream, "all of its connections are in use");
+            Err(Failure::Full(request))
         }
         Ok(Err(SendError::Lost(error))) => {
             tracing::debug!(%upstream, %error, "the exchange broke off");

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
@@ -13,6 +14,7 @@ use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
 use super::forward::{Exchange, Failure, forward};
 use super::patience::Patience;
+use super::reads::Ask;
 use super::refusal::Refusal;
 use super::table::{Route, Table, Upstream};
 use super::trip::Trip;
@@ -20,7 +22,11 @@ use super::worker::Worker;
 use super::{event, moments, reads, shadow};
 use crate::control::config::{CacheMode, Mode, RouteKind};
 use crate::orchestrator::breaker::{Asked, Verdict};
+use crate::orchestrator::cache::{Flight, Keep, Lead, Stored, Use};
 use crate::orchestrator::flags::Key;
+
+/// How long a read waits for the answer that another one fetches.
+const FETCHED: Duration = Duration::from_secs(1);
 
 /// What was decided on before a request is sent anywhere: the revision it is answered under, its
 /// route, and what its sender is recognised by.
@@ -38,7 +44,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let table = &worker.plane.table();
-    worker.pool.configure(&table.pool, worker.plane.pool_generation());
+    worker.rebuild();
     let mut trip = Trip::begin(&worker, table, patience);
     let (parts, body) = match admit(request, peer) {
         Ok(admitted) => admitted,
@@ -75,10 +81,18 @@ async fn pass(
 ) -> Response<Answer> {
     let upstream = stable_or_canary(course);
     let (body, owed) = Outgoing::stream(body);
+    let writes = course.route.cache && !parts.method.is_safe();
     let request = Request::from_parts(parts, body);
     let sent = send(worker, course, &upstream.name, upstream, request, &owed, &mut trip);
     let mut answer = match sent.await {
-        Ok(exchange) => exchange.answer(trip, None),
+        Ok(exchange) => {
+            if writes
+                && (exchange.head.status.is_success() || exchange.head.status.is_redirection())
+            {
+                worker.plane.cache.written(&course.route.name);
+            }
+            exchange.answer(trip, None)
+        }
         Err(failure) => failure.refusal().answer(trip),
     };
     if owed.get() {
@@ -99,42 +113,94 @@ async fn read(
 ) -> Response<Answer> {
     let Course { table, route, key } = *course;
     let cached = route.cache && table.cache_mode != CacheMode::Off && table.caching.includes(key);
-    let name = if cached { reads::name(&parts) } else { None };
+    let ask = if cached { reads::ask(&parts, &route.policy) } else { None };
     let sample = || {
         let shadowed = route.shadow && parts.method == Method::GET;
         if shadowed { shadow::Copy::sample(worker, table, &parts) } else { None }
     };
-    if let Some(name) = &name {
-        if let Some(stored) = worker.plane.cache.get(name) {
+    let upstream = stable_or_canary(course);
+    let stable = Arc::ptr_eq(upstream, &table.legacy);
+    let mut lead = None;
+    if let Some(ask) = &ask {
+        let found = match look_up(worker, route, ask) {
+            // What a canary says is on trial, and not for everybody: it fetches for itself.
+            None if stable => {
+                let fetched = fetched_by_another(worker, route, ask).await;
+                fetched.unwrap_or_else(|first| {
+                    lead = first;
+                    None
+                })
+            }
+            found => found,
+        };
+        if let Some(stored) = found {
             trip.counts.cache_hits += 1;
             trip.ask(&table.cache_arm);
             if let Some(copy) = sample() {
                 copy.compare(Arc::clone(&route.name), stored.status, stored.body.clone());
             }
-            return Answer::stored(&stored, trip);
+            let age = stored.age(worker.plane.clock.boot());
+            return if reads::is_known(&parts.headers, stored.status, &stored.headers) {
+                Answer::not_modified(&stored, age, trip)
+            } else {
+                Answer::aged(&stored, age, trip)
+            };
         }
         trip.counts.cache_misses += 1;
     }
-    let upstream = stable_or_canary(course);
-    let stable = Arc::ptr_eq(upstream, &table.legacy);
     let copy = if stable { None } else { sample() };
     let (body, owed) = Outgoing::stream(body);
+    let asked = worker.plane.clock.boot();
     let request = Request::from_parts(parts, body);
     let sent = send(worker, course, &upstream.name, upstream, request, &owed, &mut trip);
     let exchange = match sent.await {
         Ok(exchange) => exchange,
         Err(failure) => return failure.refusal().answer(trip),
     };
-    // What a canary says is on trial, and not for everybody.
-    let keep = name.filter(|_| stable && reads::may_keep(&exchange.head, table.cache_ttl));
+    let now = worker.plane.clock.wall().into();
+    let keep = ask.filter(|_| stable).and_then(|ask| {
+        let (ttl, age) = reads::may_keep(&exchange.head, &route.policy, now)?;
+        Some((ask.name, Keep { asked, ttl, age, max_body: route.policy.max_body }))
+    });
     let capture = match (keep, copy) {
-        (Some(name), _) => Some(Capture::to_cache(worker, &exchange.head, name)),
+        (Some((name, keep)), _) => {
+            Some(Capture::to_cache(worker, &exchange.head, name, keep, lead))
+        }
         (None, Some(copy)) => {
             Some(Capture::to_compare(&exchange.head, copy, Arc::clone(&route.name)))
         }
         (None, None) => None,
     };
     exchange.answer(trip, capture)
+}
+
+/// What the cache has for a read.
+fn look_up(worker: &Worker, route: &Route, ask: &Ask) -> Option<Arc<Stored>> {
+    let to = Use { ttl: route.policy.ttl, max_age: ask.max_age, route: Some(&route.name) };
+    worker.plane.cache.get(&ask.name, to)
+}
+
+/// Waits for an answer that somebody else fetches; what there is then. Gives back the lead where
+/// nobody does.
+///
+/// Nobody waits twice: whoever finds nothing after that fetches it without being waited for.
+async fn fetched_by_another(
+    worker: &Worker,
+    route: &Route,
+    ask: &Ask,
+) -> Result<Option<Arc<Stored>>, Option<Lead>> {
+    let found = match worker.plane.cache.join(&ask.name) {
+        Flight::Lead(lead) => {
+            // It may have been fetched between the look and the lead.
+            let found = look_up(worker, route, ask);
+            return if found.is_some() { Ok(found) } else { Err(Some(lead)) };
+        }
+        Flight::Follow(mut follow) => {
+            let _ = tokio::time::timeout(FETCHED, follow.changed()).await;
+            look_up(worker, route, ask)
+        }
+    };
+    Ok(found)
 }
 
 /// Who is asked of the two that serve what goes to the legacy app.
@@ -175,9 +241,9 @@ pub(super) async fn send(
     match forward(worker, upstream, pooled, request, owed).await {
         Ok(exchange) => Ok(exchange.told_to(asked)),
         Err(failure) => {
-            // A client that stops sending says nothing about the upstream.
-            let stalled = matches!(failure, Failure::Lost(Refusal::Stalled));
-            if let Some(asked) = asked.filter(|_| !stalled) {
+            // A client that stops sending says nothing about the upstream, nor does a limit of ours.
+            let silent = matches!(failure, Failure::Lost(Refusal::Stalled) | Failure::Full(_));
+            if let Some(asked) = asked.filter(|_| !silent) {
                 asked.tell(true);
             }
             Err(failure)

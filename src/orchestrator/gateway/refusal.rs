@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     Broken,
     /// The extension that takes the event does not run.
     NotRunning,
+    /// The upstream has as many connections as it may have.
+    Crowded,
     /// The event ought to be stored, and the disk did not take it.
     NotStored,
 }
@@ -67,6 +69,10 @@ impl Refusal {
             Self::NotRunning => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the extension does not run at the moment\n")
             }
+            Self::Crowded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "as many connections to the upstream are in use as there may be\n",
+            ),
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "the event could not be stored\n"),
         }
     }
@@ -81,7 +87,8 @@ impl Refusal {
             | Self::Stalled
             | Self::TooLarge
             | Self::Overloaded
-            | Self::Broken => true,
+            | Self::Broken
+            | Self::Crowded => true,
             Self::Upstream
             | Self::TimedOut
             | Self::Unverified

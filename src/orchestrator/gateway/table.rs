@@ -11,6 +11,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::intake;
 use super::keyring::Keyring;
+use super::reads::Policy;
 use crate::control::config::{
     self, CacheMode, Config, Kind, LEGACY, Mode, Platform, RouteKind, flag,
 };
@@ -19,7 +20,7 @@ use crate::orchestrator::extensions::{Extensions, Service};
 use crate::orchestrator::flags::Share;
 use crate::orchestrator::metrics::{CACHE, GATEWAY, INBOX, OTHER};
 use crate::orchestrator::plane::Active;
-use crate::orchestrator::pool::Address;
+use crate::orchestrator::pool::{Address, Limits, Target};
 use crate::orchestrator::split::Split;
 use crate::secret::Rotating;
 
@@ -30,7 +31,10 @@ pub(crate) struct Table {
     pub(super) legacy_fallback: bool,
     pub(super) cache_mode: CacheMode,
     pub(super) cache_ttl: Duration,
-    pub(super) pool: config::Pool,
+    /// Upstreams of which connections are kept open.
+    pub(super) warm: Vec<Arc<Upstream>>,
+    /// Whether the connections of an upstream that plain requests go to are limited in number.
+    pub(super) limited: bool,
     pub(super) legacy: Arc<Upstream>,
     pub(super) canary: Option<Split<Arc<Upstream>>>,
     /// The handlers of installed extensions, by the platform whose events they take.
@@ -63,6 +67,8 @@ pub(super) struct Upstream {
     pub(super) breaker: Arc<Shared>,
     pub(super) connect_timeout: Duration,
     pub(super) timeout: Duration,
+    /// How connections to it are kept.
+    pub(super) limits: Limits,
 }
 
 /// Who handles an event in an extension's name.
@@ -104,6 +110,7 @@ pub(super) struct Route {
     pub(super) kind: Option<RouteKind>,
     pub(super) platform: Option<Platform>,
     pub(super) cache: bool,
+    pub(super) policy: Policy,
     pub(super) shadow: bool,
     /// Whether its senders need the handler's own answer.
     pub(super) synchronous: bool,
@@ -158,15 +165,23 @@ impl Table {
             };
             extensions.entry(extension.platform).or_insert(handler);
         }
+        let warm = upstreams.values().filter(|upstream| upstream.limits.min > 0);
+        let warm = warm.cloned().collect();
+        let asked = config.canary.as_ref().map(|canary| canary.upstream.as_str());
+        let plain = [LEGACY].into_iter().chain(asked);
+        let limited = plain
+            .filter_map(|name| upstreams.get(name))
+            .any(|upstream| upstream.limits.max.is_some());
         let routes = config.routes.iter();
-        let routes =
-            routes.map(|(name, route)| (route.path.clone(), Route::of(name, route, keyring)));
+        let routes = routes
+            .map(|(name, route)| (route.path.clone(), Route::of(name, route, config, keyring)));
         Self {
             mode: config.mode,
             legacy_fallback: config.legacy_fallback,
             cache_mode: config.cache.mode,
             cache_ttl: config.cache.ttl,
-            pool: config.pool.clone(),
+            warm,
+            limited,
             legacy: Arc::clone(&upstreams[LEGACY]),
             canary,
             extensions,
@@ -184,7 +199,7 @@ impl Table {
             inbox_arm: INBOX.into(),
             gateway_arm: GATEWAY.into(),
             routes: routes.map(|(path, route)| (path, Arc::new(route))).collect(),
-            other: Arc::new(Route::other()),
+            other: Arc::new(Route::other(config)),
         }
     }
 
@@ -222,18 +237,30 @@ impl Upstream {
         }
         let [connect_timeout, timeout] = upstream
             .map_or([Duration::ZERO; 2], |upstream| [upstream.connect_timeout, upstream.timeout]);
-        Self { name: name.into(), address, breaker, connect_timeout, timeout }
+        let limits = match upstream {
+            Some(upstream) => Limits::of(&config.pool, upstream),
+            None => Limits::of(&config.pool, &config::Upstream::at("")),
+        };
+        Self { name: name.into(), address, breaker, connect_timeout, timeout, limits }
+    }
+
+    /// Where connections to it go.
+    pub(super) fn target(&self) -> Option<Target<'_>> {
+        let address = self.address.as_ref()?;
+        let connect_timeout = self.connect_timeout.min(self.timeout);
+        Some(Target { address, connect_timeout, limits: self.limits })
     }
 }
 
 impl Route {
-    fn of(name: &str, route: &config::Route, keyring: &Keyring) -> Self {
+    fn of(name: &str, route: &config::Route, config: &Config, keyring: &Keyring) -> Self {
         let sticky = route.sticky.as_deref().and_then(|header| header.parse().ok());
         Self {
             name: name.into(),
             kind: Some(route.kind),
             platform: route.platform,
             cache: route.cache,
+            policy: Policy::of(route.cache_policy.as_ref(), &config.cache),
             shadow: route.shadow,
             synchronous: route.synchronous,
             max_body: route
@@ -244,12 +271,13 @@ impl Route {
         }
     }
 
-    fn other() -> Self {
+    fn other(config: &Config) -> Self {
         Self {
             name: OTHER.into(),
             kind: None,
             platform: None,
             cache: false,
+            policy: Policy::of(None, &config.cache),
             shadow: false,
             synchronous: true,
             max_body: intake::cap(None),

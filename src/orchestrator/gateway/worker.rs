@@ -28,7 +28,7 @@ use super::shadow::Shadow;
 use super::{moments, proxy};
 use crate::orchestrator::metrics::Shard;
 use crate::orchestrator::plane::Plane;
-use crate::orchestrator::pool::Pool;
+use crate::orchestrator::pool::{self, Pool};
 
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
@@ -96,7 +96,7 @@ impl Worker {
     pub(super) fn new(plane: Arc<Plane>, gates: u32) -> Rc<Self> {
         Rc::new(Self {
             shard: plane.metrics.shard(),
-            pool: Pool::default(),
+            pool: Pool::new(Arc::clone(&plane.berths)),
             gate: Gate::new(&plane.load),
             gates,
             intake: Intake::default(),
@@ -107,6 +107,47 @@ impl Worker {
             draining: Cell::new(false),
             plane,
         })
+    }
+
+    /// Drops idle connections that are of an earlier pool generation.
+    pub(super) fn rebuild(&self) {
+        let generation = self.plane.pool_generation();
+        self.pool.configure(generation);
+        self.links.borrow_mut().configure(generation);
+    }
+
+    /// Closes idle connections that others wait for.
+    pub(super) fn give_way(&self) {
+        self.pool.give_way();
+        self.links.borrow_mut().give_way();
+    }
+
+    /// Opens what is missing of this worker's part of the connections that are kept open.
+    fn warm(self: &Rc<Self>) {
+        let table = self.plane.table();
+        if table.pooling.is_nobody() {
+            return;
+        }
+        self.rebuild();
+        for upstream in &table.warm {
+            let (Some(address), limits) = (&upstream.address, upstream.limits) else { continue };
+            let part = limits.min.div_ceil(self.gates.max(1)) as usize;
+            let there = self.links.borrow().count(address);
+            let berth = self.plane.berths.at(address);
+            for _ in there..part.min(limits.max_idle) {
+                let Some(permit) = berth.take_below(limits.min) else { break };
+                let (worker, upstream) = (Rc::clone(self), Arc::clone(upstream));
+                tokio::task::spawn_local(async move {
+                    let Some(target) = upstream.target() else { return };
+                    match pool::open_with(permit, target.address, target.connect_timeout).await {
+                        Ok(link) => {
+                            worker.links.borrow_mut().keep(target.address, target.limits, link);
+                        }
+                        Err(error) => tracing::debug!(%upstream, %error, "not kept open"),
+                    }
+                });
+            }
+        }
     }
 }
 
@@ -242,9 +283,15 @@ async fn connection(
 async fn sweep(worker: Rc<Worker>) {
     let mut ticks = time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut wanted = worker.plane.berths.wanted();
     loop {
-        ticks.tick().await;
-        worker.pool.sweep();
-        worker.links.borrow_mut().sweep();
+        tokio::select! {
+            _ = ticks.tick() => {
+                worker.pool.sweep();
+                worker.links.borrow_mut().sweep();
+                worker.warm();
+            }
+            Ok(()) = wanted.changed() => worker.give_way(),
+        }
     }
 }

@@ -23,8 +23,8 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::{Notify, oneshot};
 
 use self::writer::{Command, Writer};
-pub use super::store::inbox::{Census, Event, Kept, Line, Mark, Put};
-use super::store::{StoreError, inbox as store};
+pub use super::store::inbox::{Census, Event, Kept, Line, Mark, Put, Returned};
+use super::store::{Snapshot, StoreError, inbox as store};
 use crate::clock::WallMs;
 use crate::secret::Secret;
 
@@ -35,6 +35,15 @@ pub enum Refused {
     Full,
     #[error("the disk did not take it")]
     Failed,
+}
+
+/// Why events out of a backup are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRestored {
+    #[error("there are {0} events in it already")]
+    InUse(u64),
+    #[error(transparent)]
+    Refused(#[from] Refused),
 }
 
 /// The inbox of an orchestrator. Dropping it ends the thread that writes.
@@ -129,6 +138,33 @@ impl Inbox {
         let (done, told) = oneshot::channel();
         self.commands.send(Command::Discard(ids, done)).map_err(|_| Refused::Failed)?;
         told.await.unwrap_or(Err(Refused::Failed))
+    }
+
+    /// Takes events out of a backup, those whose deliveries are not known. With `begins`, only if
+    /// there are no others. Returns how many were taken.
+    ///
+    /// # Errors
+    /// [`NotRestored`] says why none was.
+    pub async fn restore(
+        &self,
+        begins: bool,
+        events: Vec<Returned>,
+        now_ms: WallMs,
+    ) -> Result<u64, NotRestored> {
+        let (done, told) = oneshot::channel();
+        let sent = self.commands.send(Command::Restore { begins, events, now_ms, done });
+        sent.map_err(|_| NotRestored::Refused(Refused::Failed))?;
+        let restored = told.await.unwrap_or(Err(NotRestored::Refused(Refused::Failed)));
+        self.due.notify_one();
+        restored
+    }
+
+    /// Something that copies the database while it is used.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn snapshots(&self) -> Result<Snapshot, StoreError> {
+        store::Inbox::snapshots(&self.folder)
     }
 
     /// Forgets deliveries from before `before_ms`, and lets nothing be due later than `latest_ms`.

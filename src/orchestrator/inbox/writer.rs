@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Refused;
-use super::store::{Batch, Event, Inbox, Mark, Put};
+use super::store::{Batch, Event, Inbox, Mark, Put, Returned};
+use super::{NotRestored, Refused};
 use crate::clock::WallMs;
 use crate::failpoint::{self, Point};
 use crate::orchestrator::store::StoreError;
@@ -25,6 +25,12 @@ pub(super) enum Command {
     Mark(u64, Mark, oneshot::Sender<()>),
     Replay(Option<Vec<u64>>, WallMs, oneshot::Sender<Result<u64, Refused>>),
     Discard(Vec<u64>, oneshot::Sender<Result<u64, Refused>>),
+    Restore {
+        begins: bool,
+        events: Vec<Returned>,
+        now_ms: WallMs,
+        done: oneshot::Sender<Result<u64, NotRestored>>,
+    },
     Tidy {
         before_ms: WallMs,
         latest_ms: WallMs,
@@ -39,6 +45,9 @@ pub(super) enum Command {
 enum Done {
     Put(Put),
     Count(u64),
+    /// How many events were taken out of a backup, and how many of those wait.
+    Restored(u64, u64),
+    InUse(u64),
     Nothing,
 }
 
@@ -143,7 +152,19 @@ impl Writer {
                 let _ = told.send(Ok(count));
             }
             (Command::Recount, _) => self.recount(),
-            (Command::Put(..) | Command::Tidy { .. } | Command::Close, _) => {}
+            (Command::Restore { done: told, .. }, Done::Restored(restored, waiting)) => {
+                let more = waiting.cast_signed();
+                self.pending.fetch_add(more, Ordering::Relaxed);
+                self.stored += more;
+                let _ = told.send(Ok(*restored));
+            }
+            (Command::Restore { done: told, .. }, Done::InUse(events)) => {
+                let _ = told.send(Err(NotRestored::InUse(*events)));
+            }
+            (
+                Command::Put(..) | Command::Restore { .. } | Command::Tidy { .. } | Command::Close,
+                _,
+            ) => {}
         }
     }
 
@@ -167,6 +188,9 @@ impl Writer {
             Command::Replay(_, _, told) | Command::Discard(_, told) => {
                 let _ = told.send(Err(Refused::Failed));
             }
+            Command::Restore { done, .. } => {
+                let _ = done.send(Err(Refused::Failed.into()));
+            }
             Command::Tidy { .. } | Command::Recount | Command::Close => {}
             mark @ Command::Mark(..) => return Some(mark),
         }
@@ -180,6 +204,7 @@ fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
         Command::Mark(id, mark, _) => batch.mark(*id, mark).map(|()| Done::Nothing),
         Command::Replay(ids, now_ms, _) => batch.replay(ids.as_deref(), *now_ms).map(Done::Count),
         Command::Discard(ids, _) => batch.discard(ids).map(Done::Count),
+        Command::Restore { begins, events, now_ms, .. } => restore(batch, *begins, events, *now_ms),
         Command::Tidy { before_ms, latest_ms } => {
             batch.forget(*before_ms)?;
             batch.bring_forward(*latest_ms)?;
@@ -187,4 +212,24 @@ fn perform(batch: &Batch<'_>, command: &Command) -> Result<Done, StoreError> {
         }
         Command::Recount | Command::Close => Ok(Done::Nothing),
     }
+}
+
+fn restore(
+    batch: &Batch<'_>,
+    begins: bool,
+    events: &[Returned],
+    now_ms: WallMs,
+) -> Result<Done, StoreError> {
+    let others = if begins { batch.count()? } else { 0 };
+    if others > 0 {
+        return Ok(Done::InUse(others));
+    }
+    let (mut restored, mut waiting) = (0, 0);
+    for returned in events {
+        if batch.bring_back(returned, now_ms)? != Put::Known {
+            restored += 1;
+            waiting += u64::from(returned.dead.is_none());
+        }
+    }
+    Ok(Done::Restored(restored, waiting))
 }

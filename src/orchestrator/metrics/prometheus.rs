@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::window::add_counts;
+use super::window::{Lookups, add_counts};
 use crate::control::observe::Counts;
 
 /// Upper bounds of the latency histogram, in microseconds, with their text in seconds.
@@ -57,6 +57,8 @@ type Family<'a> = (&'a str, &'a str, &'a [(&'a str, u64)]);
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     series: BTreeMap<RouteAndArm, ([u64; 6], Bounds)>,
+    /// Of the cache, by route.
+    lookups: BTreeMap<Arc<str>, Lookups>,
     counts: Counts,
 }
 
@@ -81,12 +83,30 @@ impl Totals {
         all_bounds.sum_us = all_bounds.sum_us.saturating_add(bounds.sum_us);
     }
 
+    pub(super) fn add_lookups(&mut self, route: &Arc<str>, lookups: Lookups) {
+        if lookups != Lookups::default() {
+            self.lookups.entry(Arc::clone(route)).or_default().add(lookups);
+        }
+    }
+
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         self.requests(&mut text);
         self.durations(&mut text);
         self.counters(&mut text);
+        self.cache(&mut text);
         text
+    }
+
+    fn cache(&self, text: &mut String) {
+        const NAME: &str = "ctx_cache_lookups_total";
+        head(text, NAME, "counter", "Reads that the cache was asked for, by route.");
+        for (route, Lookups { hits, misses }) in &self.lookups {
+            let route = label(route);
+            for (result, count) in [("hit", hits), ("miss", misses)] {
+                let _ = writeln!(text, "{NAME}{{route=\"{route}\",result=\"{result}\"}} {count}");
+            }
+        }
     }
 
     fn requests(&self, text: &mut String) {
@@ -122,7 +142,7 @@ impl Totals {
 
     fn counters(&self, text: &mut String) {
         let c = &self.counts;
-        let families: [Family<'_>; 9] = [
+        let families: [Family<'_>; 8] = [
             (
                 "ctx_upstream_requests_total",
                 "Requests sent to upstreams, by the kind of connection.",
@@ -137,11 +157,6 @@ impl Totals {
                     ("path=\"extension\"", c.extension),
                     ("path=\"fallback\"", c.fallback),
                 ],
-            ),
-            (
-                "ctx_cache_lookups_total",
-                "Reads that the cache was asked for.",
-                &[("result=\"hit\"", c.cache_hits), ("result=\"miss\"", c.cache_misses)],
             ),
             (
                 "ctx_duplicate_deliveries_total",

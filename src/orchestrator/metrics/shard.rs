@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::OTHER;
 use super::histogram::{self, BUCKETS};
 use super::prometheus::{Bounds, Totals};
-use super::window::{Slot, SlotCell};
+use super::window::{Lookups, Slot, SlotCell};
 use crate::control::observe::Counts;
 
 /// The longest slot. Short enough for a guard that looks each second.
@@ -56,9 +56,11 @@ struct Series {
     requests: u64,
     errors: u64,
     max_us: u64,
+    lookups: Lookups,
     buckets: Box<[u32; BUCKETS]>,
     /// By the first digit of the status; 0 for no answer.
     classes: [u64; 6],
+    total_lookups: Lookups,
     bounds: Bounds,
 }
 
@@ -100,6 +102,7 @@ impl Shard {
         totals.add_counts(&state.total_counts);
         for series in &state.series {
             totals.add_series(&series.route, &series.arm, &series.classes, &series.bounds);
+            totals.add_lookups(&series.route, series.total_lookups);
         }
     }
 
@@ -166,8 +169,10 @@ impl Series {
             requests: 0,
             errors: 0,
             max_us: 0,
+            lookups: Lookups::default(),
             buckets: Box::new([0; BUCKETS]),
             classes: [0; 6],
+            total_lookups: Lookups::default(),
             bounds: Bounds::default(),
         }
     }
@@ -177,6 +182,10 @@ impl Series {
         self.requests += 1;
         self.errors += u64::from(outcome.error);
         self.max_us = self.max_us.max(us);
+        let Counts { cache_hits, cache_misses, .. } = outcome.counts;
+        for lookups in [&mut self.lookups, &mut self.total_lookups] {
+            lookups.add(Lookups { hits: cache_hits, misses: cache_misses });
+        }
         self.buckets[usize::from(histogram::index(us))] += 1;
         let class = outcome.status.map_or(0, |status| usize::from(status / 100));
         self.classes[class.min(5)] += 1;
@@ -198,6 +207,7 @@ impl Series {
             requests: mem::take(&mut self.requests),
             errors: mem::take(&mut self.errors),
             max_us: mem::take(&mut self.max_us),
+            lookups: mem::take(&mut self.lookups),
             buckets: buckets.into_boxed_slice(),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::OTHER;
 use super::histogram::Sum;
-use crate::control::observe::{Counts, Metrics, Window};
+use crate::control::observe::{CacheWindow, Counts, Metrics, Window};
 
 /// What one shard recorded within one slot of time. Never changed once sealed.
 #[derive(Debug)]
@@ -23,8 +23,23 @@ pub(super) struct SlotCell {
     pub(super) requests: u64,
     pub(super) errors: u64,
     pub(super) max_us: u64,
+    pub(super) lookups: Lookups,
     /// The non-empty buckets of the latency histogram.
     pub(super) buckets: Box<[(u16, u32)]>,
+}
+
+/// How often the cache was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lookups {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+}
+
+impl Lookups {
+    pub(super) fn add(&mut self, more: Self) {
+        self.hits += more.hits;
+        self.misses += more.misses;
+    }
 }
 
 /// A window under construction.
@@ -33,6 +48,7 @@ pub(super) struct Merge {
     total: Part,
     routes: BTreeMap<Arc<str>, Part>,
     arms: BTreeMap<Arc<str>, Part>,
+    cache: BTreeMap<Arc<str>, Lookups>,
     counts: Counts,
 }
 
@@ -52,6 +68,9 @@ impl Merge {
             }
             self.routes.entry(Arc::clone(&cell.route)).or_default().add(cell);
             self.arms.entry(Arc::clone(&cell.arm)).or_default().add(cell);
+            if cell.lookups != Lookups::default() {
+                self.cache.entry(Arc::clone(&cell.route)).or_default().add(cell.lookups);
+            }
         }
     }
 
@@ -59,7 +78,11 @@ impl Merge {
         let windows = |parts: BTreeMap<Arc<str>, Part>| {
             parts.into_iter().map(|(name, part)| (name.to_string(), part.window())).collect()
         };
+        let lookups = |(name, Lookups { hits, misses }): (Arc<str>, _)| {
+            (name.to_string(), CacheWindow { hits, misses })
+        };
         Metrics {
+            cache: self.cache.into_iter().map(lookups).collect(),
             from_ms,
             to_ms,
             total: self.total.window(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::{StoreError, connect, folder, migrate, signed, unsigned};
+use super::{Snapshot, StoreError, connect, folder, migrate, signed, unsigned};
 use crate::clock::WallMs;
 
 /// The name of the database within the state folder.
@@ -62,6 +62,16 @@ pub struct Line {
     pub bytes: u64,
 }
 
+/// An event out of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    pub event: Event,
+    pub attempts: u32,
+    pub answered: u32,
+    /// Why no further attempt is made; `None` for one that waits.
+    pub dead: Option<String>,
+}
+
 /// How many events there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -110,6 +120,14 @@ impl Inbox {
         connection.busy_timeout(BUSY)?;
         migrate::apply(&mut connection, &FILES)?;
         Ok(Self { connection })
+    }
+
+    /// Something that copies the inbox in the state `folder` while it is used.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn snapshots(folder: &Path) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot::new(connect(&folder.join(FILE))?, folder.to_path_buf()))
     }
 
     /// Writes in one transaction: all of it, synced to the disk, or nothing.
@@ -282,6 +300,37 @@ impl Batch<'_> {
                 event.body,
                 event.received_ms
             ])?;
+        Ok(put)
+    }
+
+    /// How many events there are, that wait or are dead.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn count(&self) -> Result<u64, StoreError> {
+        let count = self.0.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?;
+        unsigned("count", count)
+    }
+
+    /// Stores an event out of a backup, unless its delivery is known, which was then acknowledged
+    /// here, and waits or was handled. One that waits is due at once, and waits from now on: what
+    /// was given up meanwhile is what the backup was made for.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn bring_back(&self, returned: &Returned, now_ms: WallMs) -> Result<Put, StoreError> {
+        let put = self.put(&returned.event)?;
+        if put != Put::Known {
+            let id = self.0.last_insert_rowid();
+            let state = if returned.dead.is_some() { "dead" } else { "pending" };
+            let why = returned.dead.as_deref().unwrap_or_default();
+            self.0
+                .prepare_cached(
+                    "UPDATE events SET attempts = ?2, answered = ?3, state = ?4, why = ?5,
+                         since_ms = ?6, due_ms = ?6 WHERE id = ?1",
+                )?
+                .execute((id, returned.attempts, returned.answered, state, why, now_ms))?;
+        }
         Ok(put)
     }
 

@@ -8,6 +8,7 @@ use ctx::backup::{
 };
 use ctx::clock::ManualClock;
 use ctx::control::config::Config;
+use ctx::control::inbox::InboxRestored;
 use ctx::control::observe::{CacheEntry, CacheSnapshot};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -59,6 +60,7 @@ impl Service {
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             body: "00ff".to_owned(),
             ttl_ms: 60_000,
+            age_ms: 0,
         };
         let state = State {
             config: Config::legacy("http://127.0.0.1:8000"),
@@ -164,6 +166,10 @@ impl Source for Memory {
         Ok(())
     }
 
+    async fn inbox(&self, _: &Path) -> Result<bool, EdgeError> {
+        Ok(false)
+    }
+
     async fn cache(&self) -> Result<CacheSnapshot, EdgeError> {
         self.check("cache")?;
         if self.fails("hangs") {
@@ -182,6 +188,10 @@ impl Sink for Memory {
             state.rev += 1;
         });
         Ok(())
+    }
+
+    async fn inbox(&self, _: PathBuf) -> Result<InboxRestored, EdgeError> {
+        Err("there is no inbox here".into())
     }
 
     async fn cache(&self, cache: CacheSnapshot) -> Result<(), EdgeError> {

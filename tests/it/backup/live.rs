@@ -103,7 +103,7 @@ async fn a_running_service_is_backed_up_and_put_back() {
     let before = serving.client.state().await.unwrap().body;
     let made = serving.test.run(&["backup", "create"]).exits(Code::Done);
     let id = made.stdout.trim();
-    serving.test.run(&["backup", "verify"]).exits(Code::Done).says(&["sound: 4 parts"]);
+    serving.test.run(&["backup", "verify"]).exits(Code::Done).says(&["sound: 5 parts"]);
     serving
         .test
         .run(&["backup", "restore", id, "--yes"])

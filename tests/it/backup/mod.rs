@@ -4,6 +4,7 @@ mod command;
 mod damage;
 mod disk;
 mod fixture;
+mod inbox;
 mod live;
 
 use std::path::Path;

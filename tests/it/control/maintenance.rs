@@ -15,6 +15,7 @@ fn snapshot() -> CacheSnapshot {
         headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
         body: hex::encode("hello"),
         ttl_ms: 60_000,
+        age_ms: 0,
     };
     CacheSnapshot { entries: vec![entry("GET /a"), entry("GET /b")] }
 }

@@ -22,10 +22,16 @@ impl Uvicorn {
     /// Starts the app on a free port and waits until it listens; `None` where there is no
     /// uvicorn, see [`peer::require`].
     pub(crate) fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// As [`Uvicorn::start`], with more arguments.
+    pub(crate) fn with(more: &[&str]) -> Option<Self> {
         peer::require("uvicorn")?;
         let mut child = Command::new(peer::python())
             // Uvicorn names the port that it got.
             .args(["-B", "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "0"])
+            .args(more)
             .args(["--no-access-log", "--app-dir"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fastapi"))
             .stdin(Stdio::null())

@@ -199,6 +199,24 @@ impl Core {
         Ok(draft.finish(()))
     }
 
+    /// Records that the inbox is about to be given events out of a backup.
+    ///
+    /// # Errors
+    /// [`ProblemCode::StaleFence`] when the lease is not the caller's any more.
+    pub fn inbox_restored(
+        &self,
+        now: Now,
+        fence: &Fence,
+        events: usize,
+    ) -> Result<Transition<()>, Refusal> {
+        let run = self.holder(now, fence)?.run.clone();
+        let mut draft = Draft::new(self, now);
+        let about = About { run: Some(&run), fence: Some(fence.counter), key: None };
+        let detail = format!("accepted {} of a backup for the inbox", count(events, "event"));
+        draft.audit(AuditKind::InboxRestore, &about, detail);
+        Ok(draft.finish(()))
+    }
+
     /// The checks that every keyed write begins with: the fence, then the key.
     fn admit(&self, now: Now, caller: Caller<'_>, parts: &[&[u8]]) -> Result<Admission, Refusal> {
         let run = self.holder(now, caller.fence)?.run.clone();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
-use crate::control::observe::{BreakerState, ExtensionView};
+use crate::control::observe::{BreakerState, ExtensionView, PoolView};
 
 /// The text exposition format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,6 +25,9 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_revision", "gauge", "The revision in force.", float(plane.active().rev));
     add("ctx_event_workers", "gauge", "Event workers now.", float(workers));
     add("ctx_cache_entries", "gauge", "Answers in the cache.", float(plane.cache.len()));
+    let evicted = float(plane.cache.evicted());
+    let help = "Answers that the cache dropped for want of room.";
+    add("ctx_cache_evictions_total", "counter", help, evicted);
     add("ctx_host_cpu_ratio", "gauge", "Processor use, 1 = all cores.", host.cpu);
     add("ctx_host_memory_ratio", "gauge", "Memory use.", host.memory);
     add(
@@ -77,6 +80,7 @@ pub(super) fn text(shared: &Shared) -> String {
     add("ctx_inbox_dead", "gauge", "Dead letters.", census.and_then(|c| float(c.dead)));
     breakers(shared, &mut text);
     extensions(shared, &mut text);
+    pools(shared, &mut text);
     guards(shared, &mut text);
     text
 }
@@ -122,6 +126,28 @@ fn extensions(shared: &Shared, text: &mut String) {
             let _ = writeln!(text, "{name}{{extension=\"{}\"}} {}", view.id, reading(view));
         }
     }
+}
+
+/// The connections to each upstream.
+fn pools(shared: &Shared, text: &mut String) {
+    let pools = shared.plane.pools();
+    let mut family = |name: &str, kind: &str, help: &str, of: &dyn Fn(&PoolView) -> u64| {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for pool in &pools {
+            let _ = writeln!(text, "{name}{{upstream=\"{}\"}} {}", pool.upstream, of(pool));
+        }
+    };
+    let gauge = "gauge";
+    let help = "Connections to an upstream that nobody uses.";
+    family("ctx_upstream_connections_idle", gauge, help, &|pool| pool.idle.into());
+    let help = "Connections to an upstream that are in use.";
+    family("ctx_upstream_connections_busy", gauge, help, &|pool| pool.busy.into());
+    let help = "Connections to an upstream that were opened.";
+    family("ctx_upstream_connections_opened_total", "counter", help, &|pool| pool.opened);
+    let help = "Requests that had to wait for a connection.";
+    family("ctx_upstream_waits_total", "counter", help, &|pool| pool.waits);
+    let help = "Requests that were refused because they got no connection in time.";
+    family("ctx_upstream_wait_timeouts_total", "counter", help, &|pool| pool.timeouts);
 }
 
 /// What is armed, and how near each guard is to a breach.

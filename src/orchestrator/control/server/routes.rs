@@ -11,7 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::access::Access;
 use super::handlers::{guards, inbox, lease, maintenance, observe, revisions};
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult, GuardsView, Record};
-use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
+use crate::control::inbox::{
+    DeadLetter, DeadLetterContent, InboxEvents, InboxRestored, InboxView, Letters, LettersMoved,
+};
 use crate::control::observe::{CacheSnapshot, ExtensionList, Health, Metrics, Shadow};
 use crate::control::wire::{
     AuditRow, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView, Operation, ProblemCode,
@@ -347,6 +349,24 @@ pub static ROUTES: &[Route] = &[
         summary: "How many events wait for their handler, and how many are dead letters",
         replies: &[(200, Content::Json(shape::<InboxView>))],
         handler: || get(inbox::view),
+        ..READ
+    },
+    Route {
+        path: "/v1/inbox/database",
+        summary: "A consistent copy of the inbox: events that wait, dead letters, known deliveries",
+        replies: &[(200, Content::Bytes("application/vnd.sqlite3"))],
+        handler: || get(inbox::database),
+        ..READ
+    },
+    Route {
+        method: "post",
+        path: "/v1/inbox/restore",
+        summary: "Takes events out of a backup, at most 64 MiB at a time, into an empty inbox",
+        parameters: &[Parameter::Fence],
+        body: Some(shape::<InboxEvents>),
+        replies: &[(200, Content::Json(shape::<InboxRestored>))],
+        problems: &[ProblemCode::StaleFence, ProblemCode::InboxInUse],
+        handler: || post(inbox::restore),
         ..READ
     },
     Route {

@@ -73,7 +73,7 @@ impl Lane<'_> {
             }
         };
         if keeps && let Some(address) = &sent.upstream.address {
-            self.worker.links.borrow_mut().keep(address, link);
+            self.worker.links.borrow_mut().keep(address, sent.upstream.limits, link);
         }
         Ok(After::Rest)
     }
@@ -90,7 +90,7 @@ impl Lane<'_> {
         let mut scratch = worker.scratch.borrow_mut();
         let Scratch { input, head } = &mut *scratch;
         let mut buffer = ReadBuf::new(input);
-        match Pin::new(&mut sent.link).poll_read(cx, &mut buffer) {
+        match Pin::new(&mut sent.link.stream).poll_read(cx, &mut buffer) {
             Poll::Pending if self.deadline.poll(cx).is_ready() => {
                 return Poll::Ready(Progress::Refused(Refusal::TimedOut));
             }
@@ -188,7 +188,7 @@ impl Lane<'_> {
             input.resize(16 * 1024, 0);
             let read = poll_fn(|cx| {
                 let mut buffer = ReadBuf::new(&mut input);
-                match Pin::new(&mut sent.link).poll_read(cx, &mut buffer) {
+                match Pin::new(&mut sent.link.stream).poll_read(cx, &mut buffer) {
                     Poll::Pending if self.deadline.poll(cx).is_ready() => {
                         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
                     }

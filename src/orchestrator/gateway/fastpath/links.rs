@@ -3,72 +3,104 @@
 //! The law is that of the [`pool`](crate::orchestrator::pool): an idle connection is not used when
 //! it is too old, of another pool generation, or when the upstream has hung up or said something
 //! that nobody asked for, which the kernel is asked about at the moment of use. Last in, first
-//! out: a quiet service shrinks to the few connections it needs.
+//! out: a quiet service shrinks to the few connections it needs. What is kept open for an
+//! upstream's `min` rests here too, because both ways can make use of a bare socket.
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
-use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::control::config;
-use crate::orchestrator::pool::Address;
+use crate::orchestrator::pool::{Address, Limits, Link};
 
 /// The idle connections of a worker.
 #[derive(Debug, Default)]
 pub(in super::super) struct Links {
     generation: u64,
-    max_idle: usize,
-    idle_timeout: Duration,
+    idle: HashMap<Address, Shelf>,
+}
+
+/// Those to one address, and the limits they were kept under last.
+#[derive(Debug)]
+struct Shelf {
+    limits: Limits,
     /// Oldest first.
-    idle: HashMap<Address, Vec<(TcpStream, Instant)>>,
+    idle: Vec<Idle>,
+}
+
+impl Shelf {
+    fn new(limits: Limits) -> Self {
+        Self { limits, idle: Vec::new() }
+    }
+}
+
+#[derive(Debug)]
+struct Idle {
+    link: Link,
+    since: Instant,
 }
 
 impl Links {
-    /// Takes over the configuration's limits. A new generation drops every idle connection.
-    pub(super) fn configure(&mut self, config: &config::Pool, generation: u64) {
+    /// Drops every idle connection when `generation` is a new one.
+    pub(in super::super) fn configure(&mut self, generation: u64) {
         if self.generation != generation {
             self.generation = generation;
             self.idle.clear();
         }
-        self.max_idle = usize::try_from(config.max_idle).unwrap_or(usize::MAX);
-        self.idle_timeout = config.idle_timeout;
     }
 
     /// The connection that was used last and can still be.
-    pub(super) fn take(&mut self, address: &Address) -> Option<TcpStream> {
-        let idle = self.idle.get_mut(address)?;
-        while let Some((stream, since)) = idle.pop() {
-            if since.elapsed() < self.idle_timeout && is_quiet(&stream) {
-                return Some(stream);
+    pub(in super::super) fn take(&mut self, address: &Address, limits: &Limits) -> Option<Link> {
+        let shelf = self.idle.get_mut(address)?;
+        while let Some(Idle { mut link, since }) = shelf.idle.pop() {
+            if since.elapsed() < limits.idle_timeout && is_quiet(&link.stream) {
+                link.set_idle(false);
+                return Some(link);
             }
         }
         None
     }
 
     /// Keeps a connection that has answered and owes nothing.
-    pub(super) fn keep(&mut self, address: &Address, stream: TcpStream) {
-        let idle = match self.idle.get_mut(address) {
-            Some(idle) => idle,
-            None => self.idle.entry(address.clone()).or_default(),
+    pub(in super::super) fn keep(&mut self, address: &Address, limits: Limits, mut link: Link) {
+        if limits.max_idle == 0 || (limits.max.is_some() && link.berth().wanted() > 0) {
+            return;
+        }
+        // The address is cloned only the first time.
+        let shelf = match self.idle.get_mut(address) {
+            Some(shelf) => shelf,
+            None => self.idle.entry(address.clone()).or_insert_with(|| Shelf::new(limits)),
         };
-        if idle.len() >= self.max_idle {
-            idle.remove(0);
+        shelf.limits = limits;
+        if shelf.idle.len() >= limits.max_idle {
+            shelf.idle.remove(0);
         }
-        if self.max_idle > 0 {
-            idle.push((stream, Instant::now()));
-        }
+        link.set_idle(true);
+        shelf.idle.push(Idle { link, since: Instant::now() });
+    }
+
+    /// How many there are to an address.
+    pub(in super::super) fn count(&self, address: &Address) -> usize {
+        self.idle.get(address).map_or(0, |shelf| shelf.idle.len())
     }
 
     /// Closes connections that have been idle for too long.
     pub(in super::super) fn sweep(&mut self) {
-        let timeout = self.idle_timeout;
-        self.idle.retain(|_, idle| {
-            idle.retain(|(stream, since)| since.elapsed() < timeout && is_quiet(stream));
+        self.idle.retain(|_, Shelf { limits, idle }| {
+            let timeout = limits.idle_timeout;
+            idle.retain(|idle| idle.since.elapsed() < timeout && is_quiet(&idle.link.stream));
             !idle.is_empty()
         });
+    }
+
+    /// Closes connections that others wait for.
+    pub(in super::super) fn give_way(&mut self) {
+        for Shelf { idle, .. } in self.idle.values_mut() {
+            let wanted = idle.first().map_or(0, |idle| idle.link.berth().wanted());
+            idle.drain(..wanted.min(idle.len()));
+        }
     }
 }
 

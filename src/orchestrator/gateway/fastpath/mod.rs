@@ -51,8 +51,9 @@ use super::refusal::Refusal;
 use super::table::Upstream;
 use super::trip::Trip;
 use super::worker::Worker;
+use crate::orchestrator::berths::Berths;
 use crate::orchestrator::breaker::{Asked, Verdict};
-use crate::orchestrator::pool;
+use crate::orchestrator::pool::{self, Link, OpenError};
 
 /// Room for what is read at once: a head and a body of the largest size.
 const INPUT: usize = 96 * 1024;
@@ -157,7 +158,7 @@ enum Next {
 
 /// A request that an upstream has.
 struct Sent {
-    link: TcpStream,
+    link: Link,
     upstream: Arc<Upstream>,
     /// Until the answer has ended.
     trip: Option<Trip>,
@@ -169,7 +170,7 @@ struct Sent {
 /// A request that an upstream does not have as a whole.
 struct Unsent {
     message: Vec<u8>,
-    link: Option<(TcpStream, usize)>,
+    link: Option<(Link, usize)>,
     way: Way,
     trip: Trip,
     asked: Option<Asked>,
@@ -268,8 +269,7 @@ impl Lane<'_> {
                     trip.pass = Some(pass);
                     moments::checked();
                 }
-                let generation = worker.plane.pool_generation();
-                worker.links.borrow_mut().configure(&table.pool, generation);
+                worker.links.borrow_mut().configure(worker.plane.pool_generation());
                 head.clear();
                 plain.write(self.peer, head);
                 let asked = proxy::asked(worker, table, &way.upstream, Verdict::Go);
@@ -285,7 +285,9 @@ impl Lane<'_> {
         loop {
             let deadline = Instant::now() + way.upstream.timeout;
             let begun = at.is_some();
-            match timeout_at(deadline, deliver(&way.upstream, &message, at.take())).await {
+            let berths = &self.worker.plane.berths;
+            let delivered = deliver(berths, &way.upstream, &message, at.take());
+            match timeout_at(deadline, delivered).await {
                 Ok(Ok(link)) => {
                     self.deadline.set(deadline);
                     let (upstream, trip) = (way.upstream, Some(trip));
@@ -295,8 +297,13 @@ impl Lane<'_> {
                     tell(&mut asked, true);
                     tracing::debug!(upstream = %way.upstream, %error, "failed to reach it");
                     let Some(instead) = way.instead.take() else {
-                        let late = error.kind() == io::ErrorKind::TimedOut;
-                        let refusal = if late { Refusal::TimedOut } else { Refusal::Upstream };
+                        let refusal = match error {
+                            OpenError::Full(_) => Refusal::Crowded,
+                            OpenError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                                Refusal::TimedOut
+                            }
+                            OpenError::Io(_) => Refusal::Upstream,
+                        };
                         return Err((refusal, Box::new(trip)));
                     };
                     tracing::debug!(upstream = %way.upstream, "an event goes to the legacy app instead");
@@ -371,9 +378,10 @@ fn send_now(
     let to_head = plain.method == "HEAD";
     let mut begun = None;
     while let Some(address) = &way.upstream.address {
-        let Some(mut link) = worker.links.borrow_mut().take(address) else { break };
+        let taken = worker.links.borrow_mut().take(address, &way.upstream.limits);
+        let Some(mut link) = taken else { break };
         let parts = [IoSlice::new(head), IoSlice::new(plain.body)];
-        match Pin::new(&mut link).poll_write_vectored(cx, &parts) {
+        match Pin::new(&mut link.stream).poll_write_vectored(cx, &parts) {
             Poll::Ready(Ok(all)) if all == head.len() + plain.body.len() => {
                 let trip = Some(trip);
                 return Next::Sent(Sent { link, upstream: way.upstream, trip, asked, to_head });
@@ -404,7 +412,7 @@ fn tell(asked: &mut Option<Asked>, failed: bool) {
 /// Why an upstream does not have a request.
 enum Undelivered {
     /// There is no connection to it.
-    Unreached(io::Error),
+    Unreached(OpenError),
     /// The connection broke off: nobody knows.
     Lost,
 }
@@ -412,21 +420,21 @@ enum Undelivered {
 /// Writes a message to an upstream, what is left of it over the connection that has some of it,
 /// or all of it over a new one.
 async fn deliver(
+    berths: &Berths,
     upstream: &Upstream,
     message: &[u8],
-    begun: Option<(TcpStream, usize)>,
-) -> Result<TcpStream, Undelivered> {
-    let (mut link, mut sent) = match begun {
-        Some(begun) => begun,
-        None => {
-            let none = || Undelivered::Unreached(io::ErrorKind::NotFound.into());
-            let address = upstream.address.as_ref().ok_or_else(none)?;
-            let limit = upstream.connect_timeout.min(upstream.timeout);
-            (pool::open(address, limit).await.map_err(Undelivered::Unreached)?, 0)
-        }
+    begun: Option<(Link, usize)>,
+) -> Result<Link, Undelivered> {
+    let (mut link, mut sent) = if let Some(begun) = begun {
+        begun
+    } else {
+        let none = || Undelivered::Unreached(io::Error::from(io::ErrorKind::NotFound).into());
+        let target = upstream.target().ok_or_else(none)?;
+        (pool::open(berths, &target).await.map_err(Undelivered::Unreached)?, 0)
     };
     while sent < message.len() {
-        let written = poll_fn(|cx| Pin::new(&mut link).poll_write(cx, &message[sent..])).await;
+        let written =
+            poll_fn(|cx| Pin::new(&mut link.stream).poll_write(cx, &message[sent..])).await;
         match written {
             Ok(some) if some > 0 => sent += some,
             _ => return Err(Undelivered::Lost),

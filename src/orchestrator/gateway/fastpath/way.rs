@@ -42,7 +42,7 @@ pub(super) fn decide(
     let key = Key::from_value(sticky);
     let canaries = table.canary.as_ref().map(Split::to);
     let closed = [&table.legacy].into_iter().chain(canaries).all(|up| up.breaker.is_closed());
-    if !table.pooling.settled(key)? || !closed {
+    if !table.pooling.settled(key)? || !closed || table.limited {
         return None;
     }
     let mut own = None;
@@ -63,8 +63,10 @@ pub(super) fn decide(
         let workers = worker.plane.workers.load(Ordering::Relaxed);
         own = Some(worker.gate.enter_now(workers, worker.gates)?);
     } else if route.kind == Some(RouteKind::Read) {
-        let cached =
-            route.cache && table.cache_mode != CacheMode::Off && table.caching.settled(key)?;
+        let kept = route.cache && table.cache_mode != CacheMode::Off;
+        // A write outdates what others are given, whoever writes.
+        let writes = !matches!(plain.method, "GET" | "HEAD" | "OPTIONS");
+        let cached = kept && (writes || table.caching.settled(key)?);
         if cached || (route.shadow && table.canary.is_some()) {
             return None;
         }

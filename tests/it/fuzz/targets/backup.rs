@@ -9,6 +9,7 @@ use ctx::clock::ManualClock;
 use ctx::control::config::Config;
 use ctx::control::observe::{CacheEntry, CacheSnapshot};
 use ctx::ledger::Ledger;
+use ctx::orchestrator::store::inbox::Inbox;
 use tempfile::TempDir;
 
 /// The backup's id.
@@ -94,6 +95,12 @@ impl Source for Still {
         Ok(())
     }
 
+    async fn inbox(&self, into: &Path) -> Result<bool, EdgeError> {
+        let folder = into.parent().expect("it is a file in a folder");
+        drop(Inbox::open(folder)?);
+        Ok(true)
+    }
+
     async fn cache(&self) -> Result<CacheSnapshot, EdgeError> {
         let entry = CacheEntry {
             key: "GET /".to_owned(),
@@ -101,6 +108,7 @@ impl Source for Still {
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             body: "00ff".to_owned(),
             ttl_ms: 60_000,
+            age_ms: 0,
         };
         Ok(CacheSnapshot { entries: vec![entry] })
     }

@@ -3,19 +3,29 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::response::Response;
 
 use crate::clock::{from_wall_ms, rfc3339};
-use crate::control::inbox::{DeadLetter, DeadLetterContent, InboxView, Letters, LettersMoved};
+use crate::control::inbox::{
+    DeadLetter, DeadLetterContent, InboxEvent, InboxEvents, InboxRestored, InboxView, Letters,
+    LettersMoved,
+};
 use crate::control::wire::ProblemCode;
 use crate::orchestrator::control::core::Refusal;
 use crate::orchestrator::control::server::access::Operator;
-use crate::orchestrator::control::server::input::{After, Body, Letter, Params};
-use crate::orchestrator::inbox::{Inbox, Kept, Line, Refused};
+use crate::orchestrator::control::server::file;
+use crate::orchestrator::control::server::input::{
+    After, Body, CACHE_BODY, Fenced, Letter, Params,
+};
+use crate::orchestrator::gateway::delivery;
+use crate::orchestrator::inbox::{Event, Inbox, Kept, Line, NotRestored, Refused, Returned};
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::store::inbox::Inbox as Stored;
 
 /// The most dead letters of one answer, and of one request.
 const MOST: usize = 1000;
+/// More attempts than any event has had.
+const MOST_ATTEMPTS: u32 = 1_000_000;
 
 pub(in super::super) async fn view(operator: Operator) -> Result<Json<InboxView>, Refusal> {
     let census = inbox(&operator)?.read(Stored::census).map_err(|error| failed(&error))?;
@@ -79,6 +89,64 @@ pub(in super::super) async fn discard(
     let moved = inbox(&operator)?.discard(few(ids)?).await.map_err(refused)?;
     tracing::warn!(moved, "dead letters are discarded");
     Ok(Json(LettersMoved { moved }))
+}
+
+pub(in super::super) async fn database(operator: Operator) -> Result<Response, Refusal> {
+    let snapshots = inbox(&operator)?.snapshots().map_err(|error| failed(&error))?;
+    // Copying many events takes a while, and the lease must go on being renewed meanwhile.
+    let copied = tokio::task::spawn_blocking(move || snapshots.take()).await;
+    let failed = |error: &dyn std::error::Error| {
+        tracing::error!(%error, "the inbox could not be copied");
+        Refusal::new(ProblemCode::StoreFailed, "the inbox could not be copied")
+    };
+    let snapshot = copied.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    file::stream(snapshot, "application/vnd.sqlite3").map_err(|error| failed(&error))
+}
+
+pub(in super::super) async fn restore(
+    operator: Operator,
+    Fenced(fence): Fenced,
+    Body(InboxEvents { begins, events }): Body<InboxEvents, CACHE_BODY>,
+) -> Result<Json<InboxRestored>, Refusal> {
+    let inbox = inbox(&operator)?;
+    let now_ms = operator.plane.clock.wall().timestamp_millis();
+    let returned: Vec<Returned> =
+        events.into_iter().map(|event| returned(event, now_ms)).collect::<Result<_, Refusal>>()?;
+    let all = returned.len();
+    // On record first: what is done is never without its row.
+    operator.desk.inbox_restored(&fence, all)?;
+    match inbox.restore(begins, returned, now_ms).await {
+        Ok(restored) => {
+            tracing::info!(restored, all, "events of a backup are in the inbox");
+            Ok(Json(InboxRestored { restored, known: all as u64 - restored }))
+        }
+        Err(NotRestored::InUse(events)) => {
+            let why = format!("there are {events} events in it already");
+            Err(Refusal::new(ProblemCode::InboxInUse, why))
+        }
+        Err(NotRestored::Refused(error)) => Err(refused(error)),
+    }
+}
+
+/// An event out of a backup, with what can be told of it.
+fn returned(event: InboxEvent, now_ms: i64) -> Result<Returned, Refusal> {
+    let bad = |_| Refusal::new(ProblemCode::BadRequest, "the body of an event is not hex");
+    let body = hex::decode(event.body).map_err(bad)?;
+    Ok(Returned {
+        event: Event {
+            source: event.source,
+            delivery: event.delivery,
+            body_hash: delivery::body_hash(&body),
+            target: event.target,
+            headers: event.headers,
+            body,
+            // Whoever sets their clock wrong sends no events from the future.
+            received_ms: i64::try_from(event.received_ms).map_or(now_ms, |then| then.min(now_ms)),
+        },
+        attempts: event.attempts.min(MOST_ATTEMPTS),
+        answered: event.answered.min(MOST_ATTEMPTS),
+        dead: event.dead,
+    })
 }
 
 fn inbox(operator: &Operator) -> Result<Arc<Inbox>, Refusal> {
