@@ -152,15 +152,15 @@ fn fault(recorded: &Recorded) -> Option<String> {
 }
 
 /// Judges each metric, at an equal share of the probability of a false alarm.
-fn judge(recorded: &Recorded) -> Vec<(&str, Finding)> {
+fn judge<'a>(recorded: &'a Recorded) -> Vec<(&'a str, Finding)> {
     let shares = u32::try_from(recorded.metrics.len()).map_or(f64::MAX, f64::from);
     let alpha = recorded.alpha / shares;
-    let one = |metric| match metric {
-        &Metric::Values { ref name, ref unit, min_effect, ref baseline, ref canary } => {
+    let one = |metric: &'a Metric| match *metric {
+        Metric::Values { ref name, ref unit, min_effect, ref baseline, ref canary } => {
             let samples = Samples::Values { baseline: baseline.clone(), canary: canary.clone() };
             (name.as_str(), arms::judge(name, unit, &samples, Worse { alpha, min_effect }))
         }
-        &Metric::Outcomes { ref name, min_effect, ref baseline, ref canary } => {
+        Metric::Outcomes { ref name, min_effect, ref baseline, ref canary } => {
             let samples =
                 Samples::Outcomes { baseline: failures(baseline), canary: failures(canary) };
             (name.as_str(), arms::judge(name, "", &samples, Worse { alpha, min_effect }))

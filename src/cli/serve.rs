@@ -24,6 +24,7 @@ use crate::control::config::{Mode, Platform};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
+use crate::orchestrator::extensions::Programs;
 use crate::orchestrator::handover::{self, Door, Given, Predecessor, TakeError, Visitor};
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
@@ -107,15 +108,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let source = TokenSource::of(&args);
     let token = source.read()?;
-    let programs = args.programs.as_deref().map(|folder| {
-        programs(folder).map_err(|error| {
-            let folder = folder.display();
-            Failure::new(Code::Usage, format!("`{folder}` is no folder of programs"))
-                .because(&error)
-                .hint("name the folder with the manifests of your extensions")
-        })
-    });
-    let programs = programs.transpose()?;
+    let programs = args.programs.as_deref().map(allowed).transpose()?;
     let flags_token = args.flags_token.as_deref();
     let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -185,6 +178,16 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     failpoint::hit(Point::ServeDrained);
     runtime.shutdown_background();
     Ok(Code::Done)
+}
+
+/// The folder whose programs extensions may run.
+fn allowed(folder: &Path) -> Result<Programs> {
+    programs(folder).map_err(|error| {
+        let folder = folder.display();
+        Failure::new(Code::Usage, format!("`{folder}` is no folder of programs"))
+            .because(&error)
+            .hint("name the folder with the manifests of your extensions")
+    })
 }
 
 /// Serves until it is asked to stop, or another process has taken over.

@@ -91,7 +91,7 @@ fn values(name: &str, unit: &str, baseline: &[f64], canary: &[f64], worse: Worse
         Unit::Ratio.format(worse.min_effect),
         probability(p_greater),
     );
-    finding.verdict = worse.verdict(p_greater, effect, line);
+    finding.verdict = worse.verdict(p_greater, effect, &line);
     finding
 }
 
@@ -114,13 +114,13 @@ fn outcomes(name: &str, baseline: Failures, canary: Failures, worse: Worse) -> F
         Unit::Ratio.format(worse.min_effect),
         probability(p),
     );
-    finding.verdict = worse.verdict(p, effect, line);
+    finding.verdict = worse.verdict(p, effect, &line);
     finding
 }
 
 impl Worse {
     /// Beyond chance and by enough: worse. By enough, but perhaps chance: unknown.
-    fn verdict(self, p: f64, effect: f64, line: String) -> Verdict {
+    fn verdict(self, p: f64, effect: f64, line: &str) -> Verdict {
         let (clear, matters) = (p <= self.alpha, effect >= self.min_effect);
         match (clear, matters) {
             (true, true) => Verdict::Fail(format!("{line} -> worse")),
@@ -195,7 +195,7 @@ mod tests {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 32) * n >> 32
+            (((z ^ (z >> 31)) >> 32) * n) >> 32
         }
 
         /// A value around 1 that varies by a tenth: twelve throws add up to nearly normal ones.

@@ -3,8 +3,8 @@
 //! The law: whoever looks at data that grows, and stops at the first look that seems clear, is
 //! misled far more often than by a single look. So the whole probability of a false alarm, `alpha`,
 //! is shared out over all looks there can ever be: the k-th one, from 0, may use `alpha / ((k + 1)
-//! (k + 2))`, which adds up to `alpha` (the union bound; spending of alpha as in Lan and DeMets,
-//! 1983). And one looks only when there is half as much again to see as the last time: at 5
+//! (k + 2))`, which adds up to `alpha` (the union bound; spending of alpha as in Lan and
+//! `DeMets`, 1983). And one looks only when there is half as much again to see as the last time: at 5
 //! values, at 8, 12, 18, ..., so that asking every second costs nothing.
 //!
 //! When one looks depends on the number of values alone, never on the values.

@@ -36,6 +36,7 @@ pub(super) struct Answer {
     trip: Option<Trip>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is a stream")]
 enum Kind {
     Whole(Option<Bytes>),
     Stream(Stream),

@@ -28,6 +28,7 @@ pub(super) struct Exchange {
 }
 
 /// What there is of an answer besides its head.
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is a stream")]
 enum Rest {
     /// An upstream is still giving it.
     Stream {

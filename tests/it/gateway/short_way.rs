@@ -179,6 +179,7 @@ async fn a_connection_goes_on_the_general_way_after_something_odd() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a sender that pauses, in real time")]
 async fn a_request_in_pieces_arrives_as_one() {
     let upstream = Upstream::saying("ok").await;
     let world = World::new(&upstream, short);

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn chunks_are_put_together_however_they_arrive() {
         let all = b"3\r\nabc\r\n0A;x=y\r\n0123456789\r\n1\t\r\n\r\r\n0\r\nX-T: 1\r\n\r\nover";
-        for step in 1..all.len() + 1 {
+        for step in 1..=all.len() {
             let (data, over, ended) = fed(Framing::CHUNKS, all, step).unwrap();
             assert_eq!((&data[..], over, ended), (&b"abc0123456789\r"[..], 4, true), "{step}");
         }

@@ -26,7 +26,7 @@ pub(super) enum Read {
 }
 
 /// An answer of which the head is there. What the client is told of it has been written.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
     /// How long the head is that was read.
