@@ -3,6 +3,7 @@
 pub mod asks;
 pub mod backup;
 pub mod completions;
+pub mod config;
 pub mod events;
 pub mod flags;
 pub mod history;
@@ -25,6 +26,7 @@ pub mod validate;
 
 mod hands;
 mod known;
+mod log;
 mod preview;
 mod session;
 mod soaks;
@@ -110,6 +112,7 @@ pub enum Command {
     Events(events::Args),
     Flags(flags::Args),
     Shadow(shadow::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -173,6 +176,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Events(args) => events::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
+        Command::Config(args) => config::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -11,4 +11,5 @@ pub mod failure;
 pub mod host;
 pub mod inbox;
 pub mod observe;
+pub mod origin;
 pub mod wire;

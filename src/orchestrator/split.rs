@@ -23,6 +23,11 @@ impl<T> Split<T> {
         Self { share: Share::new(SALT, canary.weight), to }
     }
 
+    /// Where the share goes, also while nobody belongs there.
+    pub fn to(&self) -> &T {
+        &self.to
+    }
+
     /// The canary's side, if `key` belongs there.
     pub fn side(&self, key: Key<'_>) -> Option<&T> {
         self.share.includes(key).then_some(&self.to)

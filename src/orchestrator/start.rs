@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::control::core::{Core, Now, Rebase, Transition};
@@ -28,6 +29,7 @@ use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
+use crate::control::origin::Origin;
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::secret::{Rotating, Secret, SecretRef};
@@ -63,9 +65,8 @@ pub struct Initial {
     pub legacy_fallback: Option<bool>,
     /// Where the secrets of webhooks are.
     pub secrets: BTreeMap<Platform, SecretRef>,
-    /// Where these values come from, for the log and the audit chain; such as
-    /// `mode enhanced from CONTEXTEN_ENHANCED_MODE`.
-    pub origins: Vec<String>,
+    /// Where these values come from, for the log, the audit chain and `GET /v1/state`.
+    pub origins: Vec<Origin>,
 }
 
 /// Why an orchestrator does not start.
@@ -126,8 +127,8 @@ impl Orchestrator {
         // that somebody else has it.
         drop(bind("events", listen)?);
         let in_folder = |source| StartError::Store { folder: state_dir.clone(), source };
-        let (core, store) =
-            open(&state_dir, &legacy, &initial, Now::of(&*clock)).map_err(in_folder)?;
+        let (core, store, origins) =
+            open(&state_dir, &legacy, initial, Now::of(&*clock)).map_err(in_folder)?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         let plane = Arc::new(Plane::new(active, clock, tempo));
@@ -143,7 +144,8 @@ impl Orchestrator {
         let desk = Desk::new(core, store, Arc::clone(&plane));
         let vitals = Vitals::default();
         let guards = Board::default();
-        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr: gateway.addr });
+        let data_addr = gateway.addr;
+        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr, origins });
         let token: Token = Arc::new(ArcSwap::from_pointee(Rotating::new(token)));
         let mut orchestrator = Self {
             control_addr,
@@ -307,9 +309,9 @@ fn run(what: &'static str, body: impl Future<Output = ()>) {
 fn open(
     folder: &Path,
     legacy: &str,
-    initial: &Initial,
+    mut initial: Initial,
     now: Now,
-) -> Result<(Core, Store), StoreError> {
+) -> Result<(Core, Store, Vec<Origin>), StoreError> {
     let mut store = Store::open(folder)?;
     let take = |store: &mut Store, transition: Transition<()>| {
         failpoint::hit(Point::BootSettles);
@@ -320,18 +322,17 @@ fn open(
     let core = match store.load()? {
         None => {
             let mut reason = "first start".to_owned();
-            for origin in &initial.origins {
-                tracing::info!(%origin, "initial configuration");
-                reason = format!("{reason}; {origin}");
+            for Origin { name, path, value, .. } in initial.origins.iter().filter(|o| o.used) {
+                if let (Some(path), Some(value)) = (path, value) {
+                    reason = format!("{reason}; {path} is {value} by {name}");
+                }
             }
-            let config = first_config(legacy, initial);
+            let config = first_config(legacy, &initial);
             take(&mut store, Core::birth(now, &random_hex::<16>(), config, &reason))?
         }
         Some(durable) => {
             let core = take(&mut store, Core::boot(now, durable))?;
-            for origin in &initial.origins {
-                tracing::info!(%origin, "ignored: the stored configuration is in force");
-            }
+            stored_first(&mut initial.origins, &core.head().config);
             let head = moved(&core.head().config, legacy);
             let target = core.armed().and_then(|armed| moved(&armed.target.config, legacy));
             let from = head.as_ref().or(target.as_ref()).map(|(_, from)| from.clone());
@@ -350,7 +351,37 @@ fn open(
             }
         }
     };
-    Ok((core, store))
+    for origin in &initial.origins {
+        let Origin { name, path, value, note, used } = origin;
+        let what = if *used { "first configuration" } else { "ignored" };
+        if *used && !note.is_empty() {
+            tracing::warn!(name, path, value, note, "{what}");
+        } else {
+            tracing::info!(name, path, value, note, "{what}");
+        }
+    }
+    Ok((core, store, initial.origins))
+}
+
+/// Marks as not used what is only for a first configuration: `stored` is in force.
+fn stored_first(origins: &mut [Origin], stored: &Config) {
+    let document = serde_json::to_value(stored).expect("a configuration is plain data");
+    for origin in origins.iter_mut().filter(|origin| origin.used) {
+        let path = origin.path.as_deref().unwrap_or_default();
+        let found = document.pointer(&format!("/{}", path.replace('.', "/")));
+        let there = match found {
+            None | Some(Value::Null) => "nothing".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let same = origin.value.as_ref() == Some(&there);
+        let note = if same {
+            "the stored configuration is in force, and has the same".to_owned()
+        } else {
+            format!("the stored configuration is in force, and has {there}; a plan changes it")
+        };
+        *origin = origin.clone().but(note);
+    }
 }
 
 fn first_config(legacy: &str, initial: &Initial) -> Config {

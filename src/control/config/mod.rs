@@ -12,6 +12,7 @@ mod health;
 mod inbox;
 mod route;
 mod scaling;
+mod tracing;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use self::health::{Healing, HealingMode, Health};
 pub use self::inbox::{Inbox, InboxMode};
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
+pub use self::tracing::Tracing;
 pub use self::upstream::{Pool, Upstream};
 use crate::ids::ExtensionId;
 use crate::units::Percent;
@@ -61,6 +63,7 @@ pub struct Config {
     /// A second upstream that takes a share of the traffic.
     pub canary: Option<Canary>,
     pub scaling: Scaling,
+    pub tracing: Tracing,
 }
 
 /// Who processes events.
@@ -122,6 +125,7 @@ impl Config {
             extensions: BTreeMap::new(),
             canary: None,
             scaling: Scaling { min: 2, max: 8, target: Percent::whole(70) },
+            tracing: Tracing::default(),
         }
     }
 

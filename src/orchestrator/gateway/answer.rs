@@ -63,8 +63,9 @@ struct Late;
 
 impl Answer {
     /// An answer that is known as a whole.
-    pub(super) fn whole(head: Parts, body: Bytes, mut trip: Trip) -> Response<Self> {
+    pub(super) fn whole(mut head: Parts, body: Bytes, mut trip: Trip) -> Response<Self> {
         trip.answer(head.status);
+        trip.ids.answer(&mut head.headers);
         let kind = Kind::Whole(Some(body).filter(|body| !body.is_empty()));
         Response::from_parts(head, Self { kind, capture: None, trip: Some(trip) })
     }
@@ -80,12 +81,13 @@ impl Answer {
 
     /// An answer as the upstream gives it.
     pub(super) fn stream(
-        head: Parts,
+        mut head: Parts,
         stream: Stream,
         mut trip: Trip,
         capture: Option<Capture>,
     ) -> Response<Self> {
         trip.answer(head.status);
+        trip.ids.answer(&mut head.headers);
         let kind = Kind::Stream(stream);
         Response::from_parts(head, Self { kind, capture, trip: Some(trip) })
     }

@@ -132,7 +132,13 @@ async fn store(
                 Put::StoredBesides => {
                     trip.counts.stored += 1;
                     let (source, delivery) = named;
-                    tracing::warn!(source, delivery, "a delivery came again with another body");
+                    tracing::warn!(
+                        source,
+                        delivery,
+                        request_id = trip.ids.request(),
+                        trace_id = trip.ids.trace(),
+                        "a delivery came again with another body"
+                    );
                 }
             }
             failpoint::hit(Point::InboxAcknowledges);
@@ -200,7 +206,10 @@ pub(super) async fn handle(
         Err(Failure::Unsent(_, mut request) | Failure::Broken(mut request))
             if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) =>
         {
-            tracing::debug!(%upstream, "an event goes to the legacy app instead");
+            let (request_id, trace_id) = (trip.ids.request(), trip.ids.trace());
+            tracing::debug!(
+                %upstream, request_id, trace_id, "an event goes to the legacy app instead"
+            );
             trip.counts.fallback += 1;
             *request.uri_mut() = uri;
             let legacy = &table.legacy;

@@ -13,6 +13,7 @@
 //!
 //! The shape is that of nginx's worker processes.
 
+mod access;
 mod admit;
 mod answer;
 pub(crate) mod body;
@@ -22,6 +23,7 @@ mod event;
 mod forward;
 pub mod gate;
 pub mod headers;
+pub(crate) mod ids;
 mod intake;
 pub(crate) mod keyring;
 mod patience;

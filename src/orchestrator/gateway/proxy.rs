@@ -8,6 +8,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+use super::access::Asked;
 use super::admit::{admit, is_bodiless};
 use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
@@ -22,6 +23,7 @@ use crate::control::config::{CacheMode, Mode, RouteKind};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::breaker::Verdict;
 use crate::orchestrator::flags::Key;
+use crate::orchestrator::split::Split;
 
 /// What was decided on before a request is sent anywhere: the revision it is answered under, its
 /// route, and what its sender is recognised by.
@@ -41,10 +43,12 @@ pub(super) async fn serve(
     let table = &worker.plane.table();
     worker.pool.configure(&table.pool, worker.plane.pool_generation());
     let mut trip = Trip::begin(&worker, table, patience);
-    let (parts, body) = match admit(request, peer) {
+    trip.asked = Asked::note(&request, &peer, &worker.sampler);
+    let (mut parts, body) = match admit(request, peer) {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
     };
+    trip.ids.mark(&table.tracing, &mut parts.headers, &worker.namer);
     failpoint::hit(Point::GatewayAdmitted);
     let route = Arc::clone(table.route(parts.uri.path()));
     trip.on(&route);
@@ -101,15 +105,15 @@ async fn read(
     let Course { table, route, key } = *course;
     let cached = route.cache && table.cache_mode != CacheMode::Off && table.caching.includes(key);
     let name = if cached { reads::name(&parts) } else { None };
-    let sample = || {
+    let sample = |other| {
         let shadowed = route.shadow && parts.method == Method::GET;
-        if shadowed { shadow::Copy::sample(worker, table, &parts) } else { None }
+        if shadowed { shadow::Copy::sample(worker, table, other, &parts) } else { None }
     };
     if let Some(name) = &name {
         if let Some(stored) = worker.plane.cache.get(name) {
             trip.counts.cache_hits += 1;
             trip.ask(&table.cache_arm);
-            if let Some(copy) = sample() {
+            if let Some(copy) = sample(&table.legacy) {
                 copy.compare(Arc::clone(&route.name), stored.status, stored.body.clone());
             }
             return Answer::stored(&stored, trip);
@@ -118,7 +122,8 @@ async fn read(
     }
     let upstream = stable_or_canary(course);
     let stable = Arc::ptr_eq(upstream, &table.legacy);
-    let copy = if stable { None } else { sample() };
+    let beside = table.canary.as_ref().map(Split::to);
+    let copy = if stable { beside.and_then(sample) } else { sample(&table.legacy) };
     let (body, owed) = Outgoing::stream(body);
     let request = Request::from_parts(parts, body);
     let sent = send(worker, course, &upstream.name, upstream, request, &owed, &mut trip);
@@ -171,7 +176,7 @@ pub(super) async fn send(
     let pooled = table.pooling.includes(course.key);
     let counter = if pooled { &mut trip.counts.pooled } else { &mut trip.counts.unpooled };
     *counter += 1;
-    let sent = forward(worker, upstream, pooled, request, owed).await;
+    let sent = forward(worker, upstream, pooled, request, owed, &trip.ids).await;
     // While the flag is on for some, everybody's requests tell how the upstream is.
     if !table.breaking.is_nobody() {
         // A client that stops sending says nothing about the upstream.

@@ -105,6 +105,7 @@ impl Refusal {
         if self.leaves_body() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        trip.ids.refuse(response.headers_mut());
         let (head, ()) = response.into_parts();
         Answer::whole(head, Bytes::from_static(text.as_bytes()), trip)
     }

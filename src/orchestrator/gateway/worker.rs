@@ -17,8 +17,10 @@ use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{Notify, watch};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+use super::access::Sampler;
 use super::admit::MAX_HEAD;
 use super::gate::Gate;
+use super::ids::Namer;
 use super::intake::Intake;
 use super::patience::{Patience, Wire};
 use super::proxy;
@@ -56,6 +58,8 @@ pub(super) struct Worker {
     pub(super) gates: u32,
     pub(super) intake: Intake,
     pub(super) shadow: Shadow,
+    pub(super) namer: Namer,
+    pub(super) sampler: Sampler,
     connections: Cell<usize>,
     /// Told whenever a connection ends.
     ended: Notify,
@@ -94,6 +98,8 @@ impl Worker {
             gates,
             intake: Intake::default(),
             shadow: Shadow::default(),
+            namer: Namer::new(),
+            sampler: Sampler::default(),
             connections: Cell::new(0),
             ended: Notify::new(),
             plane,

@@ -58,9 +58,14 @@ type Family<'a> = (&'a str, &'a str, &'a [(&'a str, u64)]);
 pub(super) struct Totals {
     series: BTreeMap<RouteAndArm, ([u64; 6], Bounds)>,
     counts: Counts,
+    in_flight: u64,
 }
 
 impl Totals {
+    pub(super) fn add_in_flight(&mut self, requests: u64) {
+        self.in_flight += requests;
+    }
+
     pub(super) fn add_counts(&mut self, counts: &Counts) {
         add_counts(&mut self.counts, counts);
     }
@@ -86,6 +91,9 @@ impl Totals {
         self.requests(&mut text);
         self.durations(&mut text);
         self.counters(&mut text);
+        const NAME: &str = "ctx_requests_in_flight";
+        head(&mut text, NAME, "gauge", "Requests that have begun and not ended.");
+        let _ = writeln!(text, "{NAME} {}", self.in_flight);
         text
     }
 
@@ -122,7 +130,7 @@ impl Totals {
 
     fn counters(&self, text: &mut String) {
         let c = &self.counts;
-        let families: [Family<'_>; 9] = [
+        let families: [Family<'_>; 7] = [
             (
                 "ctx_upstream_requests_total",
                 "Requests sent to upstreams, by the kind of connection.",
@@ -147,16 +155,6 @@ impl Totals {
                 "ctx_duplicate_deliveries_total",
                 "Repeated deliveries answered with the first answer.",
                 &[("", c.duplicates)],
-            ),
-            (
-                "ctx_shadow_compared_total",
-                "Shadow copies whose answers were compared.",
-                &[("", c.shadow_compared)],
-            ),
-            (
-                "ctx_shadow_equal_total",
-                "Shadow copies whose answers were equal.",
-                &[("", c.shadow_equal)],
             ),
             (
                 "ctx_inbox_events_total",

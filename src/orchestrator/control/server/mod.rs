@@ -26,6 +26,7 @@ use self::access::{Access, Operator};
 use super::core::Refusal;
 use super::desk::Desk;
 use crate::control::observe::{Health, Metrics};
+use crate::control::origin::Origin;
 use crate::control::wire::ProblemCode;
 use crate::orchestrator::guarding::Board;
 use crate::orchestrator::health::{self, Vitals};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub guards: Board,
     /// Where events are received.
     pub data_addr: SocketAddr,
+    /// The variables and flags that this process was started with.
+    pub origins: Vec<Origin>,
 }
 
 /// What operators must present; it may be replaced while the API is served.

@@ -1,7 +1,9 @@
 //! `ctx serve`: an orchestrator in the foreground, until it is told to stop.
 
+mod initial;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,18 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::Context;
+use super::log::Format;
+use super::{Context, log};
 use crate::clock::{SystemClock, Tempo};
-use crate::control::config::{Mode, Platform};
-use crate::error::{Code, Failure, Result, did_you_mean};
+use crate::error::{Code, Failure, Result};
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
 use crate::orchestrator::store::StoreError;
-use crate::orchestrator::{Initial, Options, Orchestrator, StartError};
+use crate::orchestrator::{Options, Orchestrator, StartError};
 use crate::secret::{Secret, SecretError, SecretRef};
 use crate::settings::environment;
 
@@ -31,8 +33,12 @@ const DRAIN: Duration = Duration::from_secs(25);
 ///
 /// The first line on stdout says where both listen. On the first start the configuration is that
 /// of a service nothing has been changed about: every request goes to the legacy app.
-/// `CONTEXTEN_ENHANCED_MODE` and `CONTEXTEN_LEGACY_FALLBACK` (true or false) change that first
-/// configuration; `CTX_LOG` sets what is logged, such as `debug` or `ctx=trace`.
+/// The variables of the service as it was change that first configuration, and the log says which
+/// were used: `CONTEXTEN_ENHANCED_MODE`, `CONTEXTEN_LEGACY_FALLBACK` (true or false) and the signing
+/// secrets, such as `SLACK_SIGNING_SECRET`. `ctx config show --live --origin` shows them later.
+///
+/// `CTX_LOG` sets what is logged, such as `debug` or `info,ctx::access=debug` for a line per
+/// request.
 ///
 /// SIGTERM lets requests in flight finish, for at most 25 seconds. SIGHUP reads the secrets of
 /// webhooks and the token again, and nothing else; what was good before stays good until the next
@@ -64,6 +70,9 @@ pub struct Args {
     /// Threads that handle events [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// How the log on stderr looks [default: `CTX_LOG_FORMAT`, else text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<Format>,
     /// Where GitHub's webhook secret is; used on the first start
     #[arg(long, value_name = "REF")]
     github_secret: Option<String>,
@@ -80,8 +89,10 @@ pub struct Args {
 /// # Errors
 /// When the orchestrator cannot start.
 pub fn run(args: Args, context: &Context) -> Result<Code> {
-    log();
-    let initial = initial(&args, environment)?;
+    let format = log_format(&args)?;
+    let color = environment("NO_COLOR").is_none();
+    log::start(format, environment("CTX_LOG").as_deref(), color);
+    let initial = initial::initial(&args, environment)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let source = TokenSource::of(&args);
     let token = source.read()?;
@@ -109,7 +120,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     })
     .map_err(|error| explain(&error))?;
     failpoint::hit(Point::ServeStarted);
-    announce(context, &orchestrator, &source);
+    announce(context, format, &orchestrator, &source);
     failpoint::hit(Point::ServeAnnounced);
     while runtime.block_on(signals.next()) == Asked::Reload {
         let token = source.read().inspect_err(|failure| {
@@ -117,7 +128,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         });
         orchestrator.reload_secrets(token.ok());
     }
-    context.ui.note("stopping: requests in flight may finish; a second signal stops at once");
+    say(context, format, "stopping: requests in flight may finish; a second signal stops at once");
     failpoint::hit(Point::ServeDrains);
     let stopping = runtime.spawn_blocking(move || orchestrator.stop(DRAIN));
     runtime.block_on(async {
@@ -131,7 +142,15 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     Ok(Code::Done)
 }
 
-fn announce(context: &Context, orchestrator: &Orchestrator, token: &TokenSource) {
+/// Tells whoever reads stderr, in the form that the log has.
+fn say(context: &Context, format: Format, text: &str) {
+    match format {
+        Format::Text => context.ui.note(text),
+        Format::Json => tracing::info!("{text}"),
+    }
+}
+
+fn announce(context: &Context, format: Format, orchestrator: &Orchestrator, token: &TokenSource) {
     let data = format!("http://{}", orchestrator.data_addr());
     let control = format!("http://{}", orchestrator.control_addr());
     if context.ui.json {
@@ -141,7 +160,7 @@ fn announce(context: &Context, orchestrator: &Orchestrator, token: &TokenSource)
     }
     if let TokenSource::Kept(folder) = token {
         let path = token_file(folder);
-        context.ui.note(format!("the operators' token is in `{}`", path.display()));
+        say(context, format, &format!("the operators' token is in `{}`", path.display()));
     }
 }
 
@@ -211,60 +230,15 @@ impl Signals {
     }
 }
 
-/// Logs to stderr what `CTX_LOG` asks for.
-fn log() {
-    let filter = EnvFilter::try_new(environment("CTX_LOG").unwrap_or_else(|| "info".to_owned()))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
-    // In a process that logs already, that stays as it is.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // Who read the log may be gone. To say so on the same stderr would be a panic.
-        .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal() && environment("NO_COLOR").is_none())
-        .try_init();
-}
-
-/// What the environment and the flags say about revision 1.
-fn initial(args: &Args, environment: impl Fn(&str) -> Option<String>) -> Result<Initial> {
-    const MODE: &str = "CONTEXTEN_ENHANCED_MODE";
-    const FALLBACK: &str = "CONTEXTEN_LEGACY_FALLBACK";
-    let mut initial = Initial::default();
-    if let Some(enhanced) = boolean(MODE, environment(MODE))? {
-        initial.mode = Some(if enhanced { Mode::Enhanced } else { Mode::Legacy });
-        initial.origins.push(format!("{MODE} is {enhanced}"));
-    }
-    if let Some(fallback) = boolean(FALLBACK, environment(FALLBACK))? {
-        initial.legacy_fallback = Some(fallback);
-        initial.origins.push(format!("{FALLBACK} is {fallback}"));
-    }
-    let secrets = [
-        ("--github-secret", Platform::Github, &args.github_secret),
-        ("--slack-secret", Platform::Slack, &args.slack_secret),
-        ("--linear-secret", Platform::Linear, &args.linear_secret),
-    ];
-    for (flag, platform, text) in secrets {
-        let Some(text) = text else { continue };
-        let reference: SecretRef = text.parse().map_err(|error| bad_secret(flag, &error))?;
-        initial.origins.push(format!("the secret of {} is in {reference}", platform.name()));
-        initial.secrets.insert(platform, reference);
-    }
-    Ok(initial)
-}
-
-fn boolean(name: &str, value: Option<String>) -> Result<Option<bool>> {
-    let Some(value) = value else { return Ok(None) };
-    match value.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(Some(true)),
-        "false" | "0" | "no" | "off" => Ok(Some(false)),
-        other => {
-            let near = did_you_mean(other, ["true", "false"]).unwrap_or("true` or `false");
-            Err(Failure::new(
-                Code::Usage,
-                format!("`{name}` is `{value}`, which is neither yes nor no"),
-            )
-            .hint(format!("set it to `{near}`")))
-        }
+/// How the log looks: as the flag says, or else `CTX_LOG_FORMAT`.
+fn log_format(args: &Args) -> Result<Format> {
+    match (args.log_format, environment("CTX_LOG_FORMAT")) {
+        (Some(format), _) => Ok(format),
+        (None, None) => Ok(Format::Text),
+        (None, Some(text)) => Format::from_str(&text, false).map_err(|_| {
+            Failure::new(Code::Usage, format!("`CTX_LOG_FORMAT` is `{text}`"))
+                .hint("set it to `text` or `json`")
+        }),
     }
 }
 
@@ -366,50 +340,7 @@ fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::{Cli, Command};
-
-    fn args(extra: &[&str]) -> Args {
-        let line = ["ctx", "serve", "--legacy", "http://127.0.0.1:8000"];
-        let Command::Serve(args) = Cli::parse_from(line.iter().chain(extra)).command else {
-            panic!("`serve` is a command")
-        };
-        args
-    }
-
-    #[test]
-    fn the_environment_sets_the_first_configuration() {
-        let environment = |name: &str| {
-            let value = match name {
-                "CONTEXTEN_ENHANCED_MODE" => "TRUE",
-                "CONTEXTEN_LEGACY_FALLBACK" => "false",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        };
-        let initial = initial(&args(&["--github-secret", "env:HOOK"]), environment).unwrap();
-        assert_eq!(initial.mode, Some(Mode::Enhanced));
-        assert_eq!(initial.legacy_fallback, Some(false));
-        assert_eq!(initial.secrets[&Platform::Github], SecretRef::Env("HOOK".to_owned()));
-        assert_eq!(initial.origins.len(), 3);
-    }
-
-    #[test]
-    fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
-        let failure =
-            initial(&args(&["--slack-secret", "xoxb-very-secret"]), |_| None).unwrap_err();
-        assert_eq!(failure.code, Code::Usage);
-        assert!(!format!("{failure:?}").contains("very-secret"));
-    }
-
-    #[test]
-    fn a_boolean_that_is_none_is_refused() {
-        let odd = |_: &str| Some("tru".to_owned());
-        let failure = initial(&args(&[]), odd).unwrap_err();
-        assert_eq!(failure.hints, ["set it to `true`"]);
-    }
 
     #[test]
     fn the_token_is_made_once_and_kept_private() {
