@@ -66,6 +66,7 @@ fn the_first_screen() {
       flags        List feature flags, evaluate them for a user, or change one
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
+      config       Show the settings in effect, or the orchestrator's configuration
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 
