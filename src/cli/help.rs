@@ -68,13 +68,14 @@ fn of_command(path: &[&str], context: &Context) -> Result<String> {
 
 fn unknown(word: &str, first: bool, commands: &[&str]) -> Failure {
     let failure = Failure::new(Code::Usage, format!("there is no command or code `{word}`"));
-    let codes =
-        Code::ALL.map(Code::name).into_iter().chain(ProblemCode::ALL.map(ProblemCode::name));
-    let codes = codes.filter(|_| first);
-    let shouted = word.to_uppercase();
-    let near = did_you_mean(word, commands.iter().copied())
-        .or_else(|| did_you_mean(&shouted, codes.clone()))
-        .or_else(|| did_you_mean(word, codes));
+    let codes: Vec<String> = if first {
+        let exits = Code::ALL.map(|code| code.name().to_lowercase());
+        exits.into_iter().chain(ProblemCode::ALL.map(|code| code.name().to_owned())).collect()
+    } else {
+        Vec::new()
+    };
+    let known = commands.iter().copied().chain(codes.iter().map(String::as_str));
+    let near = did_you_mean(&word.to_lowercase(), known);
     match near {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`ctx help` lists the commands, `ctx help codes` the codes"),

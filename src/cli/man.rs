@@ -10,7 +10,7 @@ use crate::error::{Code, Failure, Result, count, did_you_mean};
 /// Print a manual page, or write all of them to a folder
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx man migrate | man -l -\n  ctx man --write ~/.local/share/man/man1"
+    after_help = "Examples:\n  ctx man migrate > ctx-migrate.1\n  ctx man --write ~/.local/share/man/man1"
 )]
 pub struct Args {
     /// The command whose page is printed [default: ctx itself]

@@ -48,8 +48,8 @@ fn a_command_is_explained_too_and_a_near_miss_is_suggested() {
     assert_eq!(test.run(&["help", "plan", "check"]).exits(Code::Done).stdout, help);
     test.run(&["help"]).exits(Code::Done).says(&["Usage: ctx [OPTIONS] <COMMAND>"]);
     test.run(&["help", "migrat"]).exits(Code::Usage).warns(&["did you mean `migrate`?"]);
-    test.run(&["help", "rollback_incomplet"])
+    test.run(&["help", "ROLLBACK_INCOMPLET"])
         .exits(Code::Usage)
-        .warns(&["did you mean `ROLLBACK_INCOMPLETE`?"]);
+        .warns(&["did you mean `rollback_incomplete`?"]);
     test.run(&["help", "99"]).exits(Code::Usage).warns(&["there is no command or code `99`"]);
 }
