@@ -31,6 +31,7 @@ mod load;
 mod lock;
 mod migration;
 mod openapi;
+mod pages;
 mod plan;
 mod prometheus;
 mod readme;
