@@ -4,6 +4,7 @@ pub mod asks;
 pub mod backup;
 pub mod canary;
 pub mod completions;
+pub mod config;
 pub mod events;
 pub mod extension;
 pub mod extension_host;
@@ -28,6 +29,7 @@ pub mod validate;
 
 mod hands;
 mod known;
+mod log;
 mod preview;
 mod session;
 mod soaks;
@@ -115,6 +117,7 @@ pub enum Command {
     Flags(flags::Args),
     Shadow(shadow::Args),
     Canary(canary::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -180,6 +183,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Canary(args) => canary::run(&args, context),
+        Command::Config(args) => config::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -13,4 +13,5 @@ pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod observe;
+pub mod origin;
 pub mod wire;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::armed::Armed;
 use super::config::Config;
+use super::origin::Origin;
 use crate::ids::RunId;
 
 /// Longest life of a provisional revision: a detached soak may take days.
@@ -289,6 +290,10 @@ pub enum AuditKind {
     Abort,
     /// A person asked the run to pause, or to keep what is provisional.
     Ask,
+    /// A person had dead letters tried again.
+    Replay,
+    /// A person deleted dead letters.
+    Discard,
 }
 
 impl AuditKind {
@@ -314,6 +319,8 @@ impl AuditKind {
             Self::Breach => "breach",
             Self::Abort => "abort",
             Self::Ask => "ask",
+            Self::Replay => "replay",
+            Self::Discard => "discard",
         }
     }
 }
@@ -367,6 +374,9 @@ pub struct State {
     /// The phase whose guards are armed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub armed: Option<Armed>,
+    /// The variables and flags that the orchestrator was started with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
 }
 
 /// An error of the control API: RFC 9457, `application/problem+json`.

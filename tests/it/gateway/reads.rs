@@ -137,6 +137,6 @@ async fn a_copy_is_compared_by_what_means_something() {
     let view = &world.plane.parity.view()["home"];
     let difference = &view.differences[0];
     assert_eq!(difference.place, "/price", "and the time is not spoken of");
-    assert_eq!((difference.given.as_str(), difference.legacy.as_str()), ("200", "100"));
+    assert_eq!((difference.enhanced.as_str(), difference.legacy.as_str()), ("200", "100"));
     assert!(view.parity.unwrap() < 1.0);
 }
