@@ -69,6 +69,7 @@ fn the_first_screen() {
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
       canary       Tell whether a canary is worse than its control
+      config       Show the settings in effect, or the orchestrator's configuration
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

@@ -45,7 +45,11 @@ impl Core {
         if ids.len() > NAMED {
             names.push(format!("and {} more", ids.len() - NAMED));
         }
-        let which = if ids.is_empty() { "all".to_owned() } else { names.join(", ") };
+        let which = match (names.is_empty(), fate) {
+            (true, Fate::Replayed) => "all".to_owned(),
+            (true, Fate::Discarded) => "none".to_owned(),
+            (false, _) => names.join(", "),
+        };
         let who = if by.is_empty() { "somebody unnamed" } else { by };
         let whence = if host.is_empty() { String::new() } else { format!("@{host}") };
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };

@@ -90,9 +90,6 @@ pub(in super::super) async fn discard(
     Body(letters): Body<Letters>,
 ) -> Result<Json<LettersMoved>, Refusal> {
     let inbox = inbox(&operator)?;
-    if letters.ids.is_empty() {
-        return Err(Refusal::new(ProblemCode::BadRequest, "`ids` names no dead letter"));
-    }
     let audit = record(&operator, &inbox, &letters, Fate::Discarded)?;
     let Letters { ids, by, .. } = letters;
     let moved = inbox.discard(ids).await.map_err(refused)?;
@@ -110,7 +107,11 @@ fn record(
     if letters.ids.len() > MOST {
         return Err(Refusal::new(ProblemCode::BadRequest, format!("at most {MOST} ids")));
     }
-    let found = inbox.read(|store| store.dead_among(&letters.ids));
+    let found = match fate {
+        // To discard none is to discard none: only a replay may be of all.
+        Fate::Discarded if letters.ids.is_empty() => Ok(0),
+        Fate::Replayed | Fate::Discarded => inbox.read(|store| store.dead_among(&letters.ids)),
+    };
     operator.desk.letters(letters, fate, found.map_err(|error| failed(&error))?)
 }
 
