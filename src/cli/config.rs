@@ -160,22 +160,18 @@ fn origins(context: &Context, origins: &[Origin]) {
         context.ui.note("note: it was started without any variable or flag for a configuration");
         return;
     }
-    let row = |origin: &Origin| -> Vec<Cell> {
-        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let used = if origin.used { "used" } else { "not used" };
-        vec![
-            origin.name.as_str().into(),
-            text(&origin.path).into(),
-            text(&origin.value).into(),
-            used.into(),
-            origin.note.as_str().into(),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = origins.iter().map(row).collect();
-    let mut page = Page::new(context.ui.width.min(WIDEST));
-    page.blank();
-    page.table(&["origin", "path", "value", "first start", "why"], &rows);
-    context.ui.out_raw(page.render(context.ui.color_out));
+    context.ui.out("");
+    context.ui.out("started with:");
+    for Origin { name, path, value, used, note } in origins {
+        let what = match (path, value) {
+            (Some(path), Some(value)) => format!("{path} = {value}"),
+            _ => String::new(),
+        };
+        let used = if *used { "" } else { "not used" };
+        let said = [what.as_str(), used, note];
+        let said: Vec<&str> = said.into_iter().filter(|said| !said.is_empty()).collect();
+        context.ui.out(format!("  {name}: {}", said.join("; ")));
+    }
 }
 
 /// The leaves of a document, as the paths that a plan sets.

@@ -440,7 +440,8 @@ fn settle(
     for origin in &initial.origins {
         let Origin { name, path, value, note, used } = origin;
         let what = if *used { "first configuration" } else { "ignored" };
-        if *used && !note.is_empty() {
+        let note = Some(note.as_str()).filter(|note| !note.is_empty());
+        if *used && note.is_some() {
             tracing::warn!(name, path, value, note, "{what}");
         } else {
             tracing::info!(name, path, value, note, "{what}");

@@ -130,8 +130,8 @@ async fn a_request_is_called_the_same() {
     let named = "POST /github/events HTTP/1.1\r\nHost: a\r\nX-Request-ID: mine-1\r\nA: b\r\n\
         TraceParent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
         Tracestate: a=1\r\nContent-Length: 6\r\n\r\nhello!";
-    let badly = "POST /github/events HTTP/1.1\r\nHost: a\r\nx-request-id: <b>\r\nA: b\r\n\
-        X-Request-ID: two\r\ntraceparent: 00-nonsense\r\nC: d\r\ntracestate: a=1\r\nE: f\r\n\
+    let badly = "POST /github/events HTTP/1.1\r\nHost: a\r\nx-request-id: <b>\r\n\
+        X-Request-ID: two\r\nA: b\r\ntraceparent: 00-nonsense\r\nC: d\r\ntracestate: a=1\r\nE: f\r\n\
         Content-Length: 6\r\n\r\nhello!";
     let answer =
         b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-Request-Id: app\r\nX-B: 2\r\nContent-Length: 2\r\n\r\nok";
