@@ -38,15 +38,22 @@ pub(super) enum Format {
 
 /// Begins to log what `filter` asks for. In a process that logs already, that stays as it is.
 pub(super) fn start(format: Format, filter: Option<&str>, color: bool) {
-    let filter = EnvFilter::try_new(filter.unwrap_or(USUAL));
+    let (filter, fault) = match EnvFilter::try_new(filter.unwrap_or(USUAL)) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(USUAL), Some(error)),
+    };
     let color = color && format == Format::Text && io::stderr().is_terminal();
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(USUAL)))
+        .with_env_filter(filter)
         .with_writer(io::stderr)
         // Who read the log may be gone. To say so on the same stderr would be a panic.
         .log_internal_errors(false)
         .event_format(Lines { format, color })
         .try_init();
+    if let Some(error) = fault {
+        let what = "`CTX_LOG` cannot be read; it counts as not set";
+        tracing::warn!(%error, hint = "such as `debug` or `info,ctx::access=debug`", "{what}");
+    }
 }
 
 struct Lines {

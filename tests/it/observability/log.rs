@@ -4,8 +4,9 @@ use ctx::control::inbox::Letters;
 use serde_json::Value;
 
 use super::{PARENT, TRACE, World, short};
-use crate::support::scripted::header;
-use crate::support::{block_on, until};
+use crate::support::scripted::{Scripted, header};
+use crate::support::serve::{Serve, TOKEN};
+use crate::support::{Test, block_on, until};
 
 /// What somebody would put into a log if they could.
 const FORGED: &str =
@@ -85,6 +86,20 @@ fn nobody_outside_writes_a_line_for_programs() {
     let paths: Vec<Value> =
         world.lines().into_iter().map(|line| line["fields"]["path"].clone()).collect();
     assert!(paths.contains(&"/a%0d%0aforged%1b".into()), "{paths:?}");
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_said_to_be_one() {
+    let test = Test::new().env("CTX_TOKEN", TOKEN);
+    let env = [("CTX_LOG", "ctx=loud"), ("CTX_LOG_FORMAT", "json")];
+    let app = Scripted::start(well);
+    let _serve = Serve::under(&test, &app.url(), &env.map(|(k, v)| (k, v.to_owned()))).unwrap();
+    let log = std::fs::read_to_string(test.path("serve.log")).unwrap();
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(first["message"], "`CTX_LOG` cannot be read; it counts as not set", "{log}");
+    let env = [("CTX_LOG_FORMAT", "xml".to_owned())];
+    let said = Serve::under(&Test::new(), &app.url(), &env).unwrap_err();
+    assert!(said.contains("`CTX_LOG_FORMAT` is `xml`") && said.contains("`json`"), "{said}");
 }
 
 #[test]
