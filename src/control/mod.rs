@@ -14,4 +14,5 @@ pub mod host;
 pub mod inbox;
 pub mod observe;
 pub mod origin;
+mod problem;
 pub mod wire;
