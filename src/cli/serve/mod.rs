@@ -130,6 +130,9 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         Failure::new(Code::Failure, "failed to listen for signals").because(&error)
     })?;
     let mut predecessor = predecessor(&args)?;
+    if args.take_over && predecessor.is_none() {
+        context.ui.note("nobody serves this state folder: there is nobody to take over from");
+    }
     let release = predecessor.as_mut().map(Predecessor::release).transpose();
     let inherited = release.map_err(|error| explain_handover(&error))?;
     let state = args.state.clone();

@@ -31,7 +31,7 @@ pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
 pub use self::inbox::{Inbox, InboxMode};
 pub use self::limits::{Limits, Network, NoNetwork};
-pub use self::process::Process;
+pub use self::process::{Process, Replicas};
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
 pub use self::tracing::Tracing;
