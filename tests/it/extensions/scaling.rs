@@ -1,6 +1,8 @@
 //! Replicas follow the load: up after a step, down after it, and not in between.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use ctx::control::config::flag;
 use ctx::units::Percent;
