@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 10] = [
+const PEERS: &[Peer] = &[
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -66,6 +66,15 @@ const PEERS: [Peer; 10] = [
             command
         },
         install: "npm install --prefix target/axe tests/axe, and CTX_AXE=.../axe.min.js",
+    },
+    Peer {
+        name: "prometheus",
+        probe: || {
+            let mut command = Command::new("prometheus");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus",
     },
     Peer {
         name: "promtool",
