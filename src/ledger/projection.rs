@@ -172,6 +172,7 @@ impl Tables<'_> {
             | Fact::SoakLeft { .. }
             | Fact::GuardsDisarmed
             | Fact::Heeded { .. }
+            | Fact::CanaryJudged { .. }
             | Fact::Validated { .. }
             | Fact::BackupRestored { .. } => Ok(()),
         }
