@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Context;
 use super::extension_host::programs;
-use crate::clock::{SystemClock, Tempo};
+use crate::clock::SystemClock;
 use crate::control::config::{Mode, Platform};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::failpoint::{self, Point};
@@ -109,6 +109,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let source = TokenSource::of(&args);
     let token = source.read()?;
     let programs = args.programs.as_deref().map(allowed).transpose()?;
+    let programs = super::drill::witnessed(context, programs)?;
     let flags_token = args.flags_token.as_deref();
     let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -129,11 +130,11 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         inherited,
         state_dir: args.state,
         token,
-        tempo: Tempo::default(),
+        tempo: context.tempo(),
         clock: Arc::new(SystemClock),
         workers: args.workers.map_or(cores, NonZeroUsize::get),
         flags_token,
-        judge_cpu: true,
+        judge_cpu: context.staging.is_none(),
         initial,
         programs,
     })
