@@ -43,7 +43,8 @@ pub(super) struct Flags {
     /// Drill this step only
     #[arg(long, value_name = "ID", requires = "drill")]
     step: Option<String>,
-    /// Inject this fault only: errors, latency, hang, app-down, crash-orchestrator, crash-ctx
+    /// Inject this fault only: errors, latency, hang, app-down, crash-orchestrator, crash-ctx,
+    /// ctx-gone
     #[arg(long, value_name = "NAME", requires = "drill")]
     fault: Vec<Fault>,
     /// Drills at the same time [default: three per core]
@@ -101,7 +102,15 @@ pub(super) fn witnessed(context: &Context, programs: Option<Programs>) -> Result
 pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage) -> Result<Code> {
     let began = SystemClock.boot();
     let mut plan = loaded.plan;
-    Staging::adapt(&mut plan);
+    let tempo = tempo_for(&plan, stage.soaks);
+    let staging = Staging {
+        tempo: tempo.factor(),
+        secrets: PathBuf::new(),
+        in_earnest: args.run_programs.is_some(),
+        watching: None,
+        taken: PathBuf::new(),
+    };
+    staging.adapt(&mut plan);
     let cases = chosen(args, &plan)?;
     let path = |path: &Path| {
         std::fs::canonicalize(path).map_err(|error| {
@@ -114,13 +123,6 @@ pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage)
     let alone = args.run_programs.is_some() && calls_elsewhere(&plan);
     let jobs = args.jobs.unwrap_or(if alone { 1 } else { 3 * cores });
     let folder = Folder::new(stage.keep)?;
-    let tempo = tempo_for(&plan, stage.soaks);
-    let staging = Staging {
-        tempo: tempo.factor(),
-        secrets: PathBuf::new(),
-        in_earnest: args.run_programs.is_some(),
-        taken: PathBuf::new(),
-    };
     let drill = Drill {
         file: path(&loaded.path)?,
         folder: folder.path.clone(),

@@ -22,7 +22,6 @@ use crate::ledger::view::PhaseStatus;
 use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
 use crate::progress::{self, Observer};
-use crate::rehearsal::staging::Staging;
 
 /// Run a phase, or take it up where it was left
 #[derive(Debug, clap::Args)]
@@ -128,8 +127,8 @@ pub(crate) fn take_up(context: &Context, begun: &RunBegun, attendance: Attendanc
 /// The plan in `file`, as this process is to run it.
 fn load(context: &Context, file: &Path) -> Result<Loaded> {
     let mut loaded = crate::plan::load(file)?;
-    if context.staging.is_some() {
-        Staging::adapt(&mut loaded.plan);
+    if let Some(staging) = &context.staging {
+        staging.adapt(&mut loaded.plan);
     }
     Ok(loaded)
 }

@@ -10,18 +10,22 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Tempo;
 use crate::control::config::Platform;
-use crate::ids::random_hex;
+use crate::ids::{PhaseId, StepId, random_hex};
 use crate::judge::Metric;
 use crate::load::sign::Secrets;
 use crate::orchestrator::extensions::Witness;
 use crate::plan::Plan;
-use crate::plan::model::OnFailure;
+use crate::plan::model::{OnFailure, Phase};
 use crate::secret::{Secret, SecretRef};
+
+/// Longer than a fault of the app takes to show, with requests that time out after ten seconds.
+const LONG_ENOUGH: Duration = Duration::from_secs(20);
 
 /// One stage's instructions, kept in a file of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +37,8 @@ pub struct Staging {
     pub secrets: PathBuf,
     /// Programs of the plan run, and requests to other services are sent.
     pub in_earnest: bool,
+    /// The step from which on soaks that change nothing take real time, as far as that goes.
+    pub watching: Option<(PhaseId, StepId)>,
     /// Where the orchestrator notes the events that its extensions' programs have taken.
     pub taken: PathBuf,
 }
@@ -115,15 +121,71 @@ impl Staging {
         }))
     }
 
+    /// A fault shows after seconds, whatever the tempo. A change is not kept before its guards have
+    /// held, so there it does; but a soak of a day that lasts a moment would let it pass.
+    fn watch_long_enough(&self, phase: &mut Phase) {
+        let Some((_, from)) = self.watching.as_ref().filter(|(id, _)| *id == phase.id) else {
+            return;
+        };
+        for step in phase.steps.iter_mut().skip_while(|step| step.id != *from) {
+            if !step.is_configuration() {
+                let real = self.tempo().to_real(step.soak);
+                step.soak = self.tempo().to_plan(step.soak.min(LONG_ENOUGH).max(real));
+            }
+        }
+    }
+
     /// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
     /// gateway and app share. And a phase that fails takes no earlier ones with it: what a drill
     /// compares with is the state before that phase.
-    pub fn adapt(plan: &mut Plan) {
+    pub fn adapt(&self, plan: &mut Plan) {
         plan.guards.retain(|guard| guard.metric != Metric::Cpu);
         for phase in &mut plan.phases {
             if phase.on_failure == OnFailure::RollbackAll {
                 phase.on_failure = OnFailure::RollbackPhase;
             }
+            self.watch_long_enough(phase);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soaks_that_only_watch_take_real_time_from_the_struck_step_on() {
+        let text = r#"
+schema = 1
+plan = { name = "p", title = "P" }
+orchestrator = { url = "http://127.0.0.1:1" }
+guards.errors = { metric = "error_rate", max = "5%" }
+guards.busy = { metric = "cpu", max = "5%" }
+
+[[phase]]
+id = "one"
+title = "One"
+on_failure = "rollback-all"
+step = [
+  { id = "before", soak = "24h" },
+  { id = "change", set = { "pool.max_idle" = 1 }, soak = "24h" },
+  { id = "day", soak = "24h" },
+  { id = "short", soak = "5s" },
+]
+"#;
+        let mut plan =
+            crate::plan::parse("p.toml", text, &|_| Err(io::ErrorKind::NotFound.into())).unwrap();
+        let staging = Staging {
+            tempo: 3600.0,
+            secrets: PathBuf::new(),
+            in_earnest: false,
+            watching: Some(("one".parse().unwrap(), "change".parse().unwrap())),
+            taken: PathBuf::new(),
+        };
+        staging.adapt(&mut plan);
+        let soak = |step: usize| staging.tempo().to_real(plan.phases[0].steps[step].soak).as_secs();
+        assert_eq!([soak(0), soak(1), soak(2), soak(3)], [24, 24, 24, 5]);
+        assert_eq!(plan.guards.len(), 1, "nothing is judged by the processor of a stage");
+        assert_eq!(plan.phases[0].on_failure, OnFailure::RollbackPhase);
     }
 }

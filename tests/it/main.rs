@@ -13,6 +13,7 @@ mod control;
 mod cut_off;
 mod desk;
 mod detached;
+mod drill;
 mod extensions;
 mod failure_model;
 mod fastapi;

@@ -26,17 +26,21 @@ pub enum Fault {
     CrashOrchestrator,
     /// `ctx` dies of `kill -9`; `ctx rollback` is the next that anybody does.
     CrashCtx,
+    /// `ctx` dies of `kill -9` and nobody comes, until the orchestrator has taken back by itself
+    /// what was provisional.
+    CtxGone,
 }
 
 impl Fault {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Errors,
         Self::Latency,
         Self::Hang,
         Self::AppDown,
         Self::CrashOrchestrator,
         Self::CrashCtx,
+        Self::CtxGone,
     ];
 
     /// What it is called on the command line and in reports.
@@ -48,7 +52,23 @@ impl Fault {
             Self::AppDown => "app-down",
             Self::CrashOrchestrator => "crash-orchestrator",
             Self::CrashCtx => "crash-ctx",
+            Self::CtxGone => "ctx-gone",
         }
+    }
+
+    /// Whether `ctx` itself is killed.
+    pub(super) fn kills_ctx(self) -> bool {
+        matches!(self, Self::CrashCtx | Self::CtxGone)
+    }
+
+    /// Whether it is the app that misbehaves.
+    pub(super) fn is_of_app(self) -> bool {
+        matches!(self, Self::Errors | Self::Latency | Self::Hang | Self::AppDown)
+    }
+
+    /// Whether most of its drill is waiting: for requests to time out, or a lease to lapse.
+    pub(super) fn is_slow(self) -> bool {
+        matches!(self, Self::Hang | Self::CtxGone)
     }
 
     /// How the app misbehaves, where it is the app that does: clearly beyond what `guards` allow,
@@ -84,7 +104,7 @@ impl Fault {
             // Longer than anybody waits.
             Self::Hang => Some(Faults { latency: Duration::from_hours(1), ..Faults::default() }),
             Self::AppDown => Some(Faults { refuse: true, ..Faults::default() }),
-            Self::CrashOrchestrator | Self::CrashCtx => None,
+            Self::CrashOrchestrator | Self::CrashCtx | Self::CtxGone => None,
         }
     }
 }

@@ -129,7 +129,7 @@ impl Drill {
             let began = SystemClock.boot();
             let here = match theatre.take() {
                 Some(theatre) => theatre,
-                None => Theatre::open(self, &self.folder.join("prepare"), None)?,
+                None => Theatre::open(self, &self.folder.join("prepare"), None, None)?,
             };
             let theatre = theatre.insert(here);
             trial::migrate_whole(theatre, phase)?;
@@ -141,20 +141,24 @@ impl Drill {
 
     /// Drills every case, several at the same time; in the order of `cases`.
     pub fn perform(&self, cases: &[Case], tell: &(dyn Fn(Progress<'_>) + Sync)) -> Vec<Drilled> {
-        let next = Mutex::new(0);
+        // Those that wait have a queue of their own, so that they do not wait for one another.
+        let (slow, quick): (Vec<_>, Vec<_>) =
+            cases.iter().enumerate().partition(|(_, case)| case.fault.is_slow());
+        let queues = [Mutex::new(slow.into_iter()), Mutex::new(quick.into_iter())];
+        let lanes = if self.jobs == 1 { vec![[0, 1]] } else { vec![[0, 1], [1, 0]] };
         let done: Mutex<Vec<(usize, Drilled)>> = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for _ in 0..self.jobs.clamp(1, cases.len().max(1)) {
-                scope.spawn(|| {
+            for [first, second] in lanes.into_iter().cycle().take(self.jobs.max(1)) {
+                let (queues, done) = (&queues, &done);
+                scope.spawn(move || {
                     loop {
-                        let mine = {
-                            let mut next = lock(&next);
-                            *next += 1;
-                            *next - 1
+                        let mine = lock(&queues[first]).next();
+                        let Some((mine, case)) = mine.or_else(|| lock(&queues[second]).next())
+                        else {
+                            return;
                         };
-                        let Some(case) = cases.get(mine) else { return };
                         let drilled = self.one(mine, case);
-                        let mut done = lock(&done);
+                        let mut done = lock(done);
                         let n = done.len() + 1;
                         tell(Progress::Done { drilled: &drilled, n, of: cases.len() });
                         done.push((mine, drilled));

@@ -10,6 +10,7 @@ use super::process::{Company, Run, Server, text};
 use super::{Drill, Staging};
 use crate::control::client::Client;
 use crate::control::config::Platform;
+use crate::ids::{PhaseId, StepId};
 use crate::load::Address;
 use crate::load::webhooks::Mix;
 use crate::rehearsal::legacy::{Faults, Legacy};
@@ -38,9 +39,10 @@ impl Theatre {
         drill: &Drill,
         folder: &Path,
         before: Option<&Path>,
+        watching: Option<(PhaseId, StepId)>,
     ) -> Result<Self, String> {
         let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-        let staging = drill.staging(folder);
+        let staging = Staging { watching, ..drill.staging(folder) };
         let work = folder.join("work");
         let made = || {
             match before {

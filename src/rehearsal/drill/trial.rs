@@ -14,6 +14,8 @@ use crate::rehearsal::legacy::Faults;
 
 /// The longest silence of a run: a suite may take a while.
 const SILENCE: Duration = Duration::from_secs(90);
+/// The longest that a change may outlive `ctx`: its lease, and then some.
+const LAPSE: Duration = Duration::from_secs(60);
 /// How often the orchestrator dies before a step is given up: as often as `ctx` tries it.
 const CRASHES: u32 = 3;
 
@@ -42,7 +44,9 @@ pub(super) fn perform(drill: &Drill, case: &Case, folder: &Path) -> Drilled {
 fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Result<(), String> {
     let before = drill.before(case.phase.number);
     let before = (case.phase.number > 1).then_some(before.as_path());
-    let mut theatre = Theatre::open(drill, folder, before)?;
+    let here = (case.phase.id.clone(), case.step.id.clone());
+    let watching = case.fault.is_of_app().then_some(here);
+    let mut theatre = Theatre::open(drill, folder, before, watching)?;
     let photo = Photo::take(drill, &theatre)?;
     let mut run = migrate(&theatre, &case.phase)?;
     let mut seen = Seen::default();
@@ -65,6 +69,10 @@ fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Res
     seen.struck = SystemClock.boot();
     match case.fault {
         Fault::CrashCtx => run.crash(),
+        Fault::CtxGone => {
+            run.crash();
+            await_lapse(&theatre, &mut seen)?;
+        }
         Fault::CrashOrchestrator => crash_orchestrator(&mut theatre, case, &mut run, &mut seen)?,
         Fault::Errors | Fault::Latency | Fault::Hang | Fault::AppDown => {
             let guards = drill.plan.guards_of(&case.phase);
@@ -75,7 +83,7 @@ fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Res
             theatre.inject(Faults::default());
         }
     }
-    let code = if case.fault == Fault::CrashCtx { -1 } else { run.code() };
+    let code = if case.fault.kills_ctx() { -1 } else { run.code() };
     drilled.ending = if code == i32::from(Code::RolledBack.number()) {
         Ending::ByItself
     } else if code == i32::from(Code::RollbackIncomplete.number()) {
@@ -119,6 +127,26 @@ fn roll_back(theatre: &Theatre, case: &Case, seen: &mut Seen) -> Result<Ending, 
     })
 }
 
+/// Waits until the orchestrator has taken back by itself what was provisional, if anything was.
+fn await_lapse(theatre: &Theatre, seen: &mut Seen) -> Result<(), String> {
+    let began = SystemClock.boot();
+    let mut was_there = false;
+    while SystemClock.boot().saturating_sub(began) < LAPSE {
+        let state = theatre.ask(async |client| client.state().await)?.body;
+        let there = state.provisional.is_some();
+        if was_there && !there {
+            let by = "the orchestrator took the change back when the lease lapsed";
+            seen.notice(SystemClock.boot(), by.to_owned());
+        }
+        was_there = there;
+        if !there {
+            return Ok(());
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    Err("what is provisional was not taken back, and nobody holds the lease".to_owned())
+}
+
 /// Kills the orchestrator each time that the step is in force, or once where it changes nothing;
 /// and stops the run once it has left the step behind.
 fn crash_orchestrator(
@@ -153,14 +181,16 @@ fn is_due(case: &Case, event: &Event) -> bool {
         let running = matches!(case.step.action, Action::Run { .. });
         let here = event.record["step"].as_str() == Some(case.step.id.as_str());
         let started = event.kind() == "program_started";
-        return case.fault == Fault::CrashCtx && running && here && started;
+        return case.fault.kills_ctx() && running && here && started;
     }
     let outside = matches!(case.step.action, Action::Run { .. } | Action::Call { .. });
     match event.kind() {
+        // What the app does wrong, it does as soon as the change is there.
+        "change_intended" => case.fault.is_of_app(),
         "change_applied" | "approval_asked" => true,
         // What is outside is to be there when `ctx` dies, or there would be nothing to undo.
-        "local_done" => outside && case.fault == Fault::CrashCtx,
-        "local_intended" => !(outside && case.fault == Fault::CrashCtx),
+        "local_done" => outside && case.fault.kills_ctx(),
+        "local_intended" => !(outside && case.fault.kills_ctx()),
         _ => false,
     }
 }
@@ -173,7 +203,7 @@ fn is_failure(event: &Event) -> bool {
 /// Why a run that had a fault in it did not roll back by itself; `ctx` that was killed could not.
 fn went_on(case: &Case, code: i32, why: &str) -> Option<String> {
     match (case.fault, code) {
-        (Fault::CrashCtx, _) => None,
+        (Fault::CrashCtx | Fault::CtxGone, _) => None,
         (Fault::CrashOrchestrator, 130) => {
             Some("the run survived the crash; stopped, and rolled back on request".to_owned())
         }
