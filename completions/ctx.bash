@@ -569,7 +569,7 @@ _ctx() {
 
     case "${cmd}" in
         ctx)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,6 +595,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -603,7 +607,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__abort)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -627,6 +631,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -637,7 +645,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version create list show verify restore help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version create list show verify restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -663,6 +671,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -671,7 +683,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup__subcmd__create)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -695,6 +707,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -803,7 +819,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup__subcmd__list)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -829,6 +845,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -837,7 +857,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup__subcmd__restore)
-            opts="-y -q -h -V --to --part --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --to --part --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -871,6 +891,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -879,7 +903,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup__subcmd__show)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -903,6 +927,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -913,7 +941,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__backup__subcmd__verify)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -939,6 +967,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -947,7 +979,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__canary)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version judge help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version judge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -971,6 +1003,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1023,7 +1059,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__canary__subcmd__judge)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1049,6 +1085,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1057,7 +1097,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__completions)
-            opts="-y -q -h -V --write --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version bash zsh fish"
+            opts="-y -q -h -V --write --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version bash zsh fish"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1087,6 +1127,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1095,7 +1139,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__confirm)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1119,6 +1163,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1129,7 +1177,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version status dead show replay discard help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version status dead show replay discard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1155,6 +1203,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1163,7 +1215,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events__subcmd__dead)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1187,6 +1239,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1197,7 +1253,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events__subcmd__discard)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1221,6 +1277,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1329,7 +1389,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events__subcmd__replay)
-            opts="-y -q -h -V --all --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --all --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1353,6 +1413,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1363,7 +1427,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events__subcmd__show)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1387,6 +1451,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1397,7 +1465,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__events__subcmd__status)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1423,6 +1491,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1431,7 +1503,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version list validate install swap remove help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version list validate install swap remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1455,6 +1527,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1563,7 +1639,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension__subcmd__install)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1587,6 +1663,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1597,7 +1677,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension__subcmd__list)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1621,6 +1701,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1631,7 +1715,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension__subcmd__remove)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1655,6 +1739,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1665,7 +1753,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension__subcmd__swap)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1689,6 +1777,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1699,7 +1791,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__extension__subcmd__validate)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1725,6 +1817,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1733,7 +1829,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version list eval explain set import export help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version list eval explain set import export help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1759,6 +1855,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1767,7 +1867,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__eval)
-            opts="-y -q -h -V --user --context --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --user --context --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1799,6 +1899,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1809,7 +1913,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__explain)
-            opts="-y -q -h -V --user --context --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --user --context --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1843,6 +1947,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1851,7 +1959,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__export)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1875,6 +1983,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1997,7 +2109,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__import)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2021,6 +2133,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2031,7 +2147,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__list)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2057,6 +2173,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2065,7 +2185,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__flags__subcmd__set)
-            opts="-y -q -h -V --on --off --percentage --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --on --off --percentage --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2093,6 +2213,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2999,7 +3123,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__history)
-            opts="-n -y -q -h -V --limit --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-n -y -q -h -V --limit --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3033,6 +3157,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3041,7 +3169,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__init)
-            opts="-y -q -h -V --adopt --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --adopt --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3065,6 +3193,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3075,7 +3207,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__ledger)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version verify info export rebuild help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version verify info export rebuild help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3101,6 +3233,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3109,7 +3245,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__ledger__subcmd__export)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3133,6 +3269,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3227,7 +3367,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__ledger__subcmd__info)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3253,6 +3393,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3261,7 +3405,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__ledger__subcmd__rebuild)
-            opts="-o -y -q -h -V --from-orchestrator --output --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-o -y -q -h -V --from-orchestrator --output --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3295,6 +3439,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3303,7 +3451,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__ledger__subcmd__verify)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3329,6 +3477,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3337,7 +3489,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__load)
-            opts="-y -q -h -V --rate --lasts --connections --webhooks --secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --rate --lasts --connections --webhooks --secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3383,6 +3535,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3391,7 +3547,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__lock)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version show release help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version show release help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3415,6 +3571,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3481,7 +3641,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__lock__subcmd__release)
-            opts="-y -q -h -V --lease --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --lease --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3511,6 +3671,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3519,7 +3683,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__lock__subcmd__show)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3545,6 +3709,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3553,7 +3721,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate)
-            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version phase next all help"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version phase next all help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3583,6 +3751,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3591,7 +3763,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate__subcmd__all)
-            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3619,6 +3791,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3699,7 +3875,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate__subcmd__next)
-            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3727,6 +3903,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3737,7 +3917,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__migrate__subcmd__phase)
-            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --dry-run --accept-drift --detach --confirm-within --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3767,6 +3947,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3775,7 +3959,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__pause)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3799,6 +3983,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3809,7 +3997,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__plan)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version check show schema help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version check show schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3835,6 +4023,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3843,7 +4035,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__plan__subcmd__check)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3867,6 +4059,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -3947,7 +4143,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__plan__subcmd__schema)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3973,6 +4169,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3981,7 +4181,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__plan__subcmd__show)
-            opts="-y -q -h -V --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4011,6 +4211,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4019,7 +4223,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__rehearse)
-            opts="-y -q -h -V --soaks --rate --keep --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --soaks --rate --keep --drill --phase --step --fault --jobs --run-programs --compare --junit --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4034,6 +4238,34 @@ _ctx() {
                     return 0
                     ;;
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --phase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --step)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fault)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-programs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compare)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --junit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4057,6 +4289,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4065,7 +4301,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__report)
-            opts="-o -y -q -h -V --format --output --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-o -y -q -h -V --format --output --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4107,6 +4343,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4115,7 +4355,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__resume)
-            opts="-y -q -h -V --detach --confirm-within --attend --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --detach --confirm-within --attend --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4145,6 +4385,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4153,7 +4397,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__rollback)
-            opts="-y -q -h -V --to --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --to --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4183,6 +4427,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4191,7 +4439,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__serve)
-            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --take-over --force --workers --programs --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --legacy --listen --control --state --token --flags-token --take-over --force --workers --programs --github-secret --slack-secret --linear-secret --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4261,6 +4509,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4269,7 +4521,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__shadow)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4293,6 +4545,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -4303,7 +4559,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__show)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4327,6 +4583,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -4337,7 +4597,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__status)
-            opts="-y -q -h -V --watch --live --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --watch --live --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4361,6 +4621,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -4371,7 +4635,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__test)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version phase suite help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version phase suite help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4395,6 +4659,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -4461,7 +4729,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__test__subcmd__phase)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4485,6 +4753,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -4495,7 +4767,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__test__subcmd__suite)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4521,6 +4793,10 @@ _ctx() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4529,7 +4805,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__validate)
-            opts="-y -q -h -V --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --phase --plan --ledger --orchestrator --json --yes --no-input --reason --color --staging --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4557,6 +4833,10 @@ _ctx() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --staging)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

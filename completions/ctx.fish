@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ctx_global_optspecs
-    string join \n plan= ledger= orchestrator= json y/yes no-input reason= color= q/quiet h/help V/version
+    string join \n plan= ledger= orchestrator= json y/yes no-input reason= color= staging= q/quiet h/help V/version
 end
 
 function __fish_ctx_needs_command
@@ -31,6 +31,7 @@ complete -c ctx -n "__fish_ctx_needs_command" -l reason -d 'Why this is done, fo
 complete -c ctx -n "__fish_ctx_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_needs_command" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_needs_command" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_needs_command" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_needs_command" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -71,6 +72,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand init" -l reason -d 'Why this is 
 complete -c ctx -n "__fish_ctx_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand init" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand init" -l adopt -d 'Record the running orchestrator as the baseline'
 complete -c ctx -n "__fish_ctx_using_subcommand init" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand init" -s y -l yes -d 'Answer every question with yes'
@@ -85,6 +87,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcom
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and not __fish_seen_subcommand_from check show schema help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -102,6 +105,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -116,6 +120,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -129,6 +134,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from schema" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -139,9 +145,16 @@ complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "show" -d 'Preview what a plan would change, and how it would be undone'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON Schema of plans, for editors'
 complete -c ctx -n "__fish_ctx_using_subcommand plan; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l soaks -d 'How long all soaks together may take' -r
-complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l rate -d 'Requests a second' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l soaks -d 'How long all soaks together may take [default: 45s, and 5s in drills]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l rate -d 'Requests a second [default: 250, and 100 in each drill]' -r
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l keep -d 'Keep the ledger, the backups and the orchestrator\'s state in this folder' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l phase -d 'Drill this phase only' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l step -d 'Drill this step only' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l fault -d 'Inject this fault only: errors, latency, hang, app-down, crash-orchestrator, crash-ctx, ctx-gone' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l jobs -d 'Drills at the same time [default: three per core]' -r
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l run-programs -d 'Run the plan\'s programs and send its requests in earnest, in a copy of this folder for each drill; otherwise they are named only' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l compare -d 'A program whose output must be the same before a phase and after its rollback' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l junit -d 'Write the result as JUnit to this file, too' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l plan -d 'The plan file [default: the one plan in `plans/`, or the one `ctx.toml` names]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l ledger -d 'The ledger [default: .ctx/ledger.sqlite3]' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l orchestrator -d 'The orchestrator\'s control API [default: what the plan says]' -r
@@ -149,6 +162,8 @@ complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l reason -d 'Why this
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l staging -d 'What a process of a drill is told by the drill' -r -F
+complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l drill -d 'Inject every fault at every step in turn, and show that each phase rolls back whole'
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand rehearse" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -173,6 +188,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand serve" -l reason -d 'Why this is
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand serve" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l take-over -d 'Take the place of the `ctx serve` that has the state folder, without a request lost; start as ever if none has'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l force -d 'Take over even while a phase is in flight: what is provisional is reverted'
 complete -c ctx -n "__fish_ctx_using_subcommand serve" -l json -d 'Print JSON: one document for reads, one record a line for runs'
@@ -189,6 +205,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_sub
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and not __fish_seen_subcommand_from phase next all help" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
@@ -210,6 +227,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcomm
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from phase" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
@@ -227,6 +245,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcomm
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from next" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
@@ -244,6 +263,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcomm
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l accept-drift -d 'Begin even though the configuration is not the one that the last phase left'
 complete -c ctx -n "__fish_ctx_using_subcommand migrate; and __fish_seen_subcommand_from all" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
@@ -265,6 +285,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand resume" -l reason -d 'Why this i
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand resume" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l detach -d 'Leave soaks to the orchestrator and exit with 12; `ctx resume` goes on later'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l attend -d 'Stay and watch the soaks, even of a run that was detached'
 complete -c ctx -n "__fish_ctx_using_subcommand resume" -l json -d 'Print JSON: one document for reads, one record a line for runs'
@@ -280,6 +301,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand pause" -l reason -d 'Why this is
 complete -c ctx -n "__fish_ctx_using_subcommand pause" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand pause" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand pause" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand pause" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand pause" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -293,6 +315,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand abort" -l reason -d 'Why this is
 complete -c ctx -n "__fish_ctx_using_subcommand abort" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand abort" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand abort" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand abort" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand abort" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -306,6 +329,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l reason -d 'Why this 
 complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand confirm" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand confirm" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -320,6 +344,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l reason -d 'Why this
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand rollback" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -333,6 +358,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand status" -l reason -d 'Why this i
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand status" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l watch -d 'Show it again every second until no run is in flight'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l live -d 'Ask the orchestrator too, for at most a second'
 complete -c ctx -n "__fish_ctx_using_subcommand status" -l json -d 'Print JSON: one document for reads, one record a line for runs'
@@ -349,6 +375,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand validate" -l reason -d 'Why this
 complete -c ctx -n "__fish_ctx_using_subcommand validate" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand validate" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand validate" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand validate" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand validate" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -367,6 +394,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand report" -l reason -d 'Why this i
 complete -c ctx -n "__fish_ctx_using_subcommand report" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand report" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand report" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand report" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand report" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -381,6 +409,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand history" -l reason -d 'Why this 
 complete -c ctx -n "__fish_ctx_using_subcommand history" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand history" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand history" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand history" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand history" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -394,6 +423,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand show" -l reason -d 'Why this is 
 complete -c ctx -n "__fish_ctx_using_subcommand show" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand show" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -407,6 +437,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and not __fish_seen_subcommand_from create list show verify restore help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -426,6 +457,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -439,6 +471,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -452,6 +485,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -465,6 +499,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -484,6 +519,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand backup; and __fish_seen_subcommand_from restore" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -503,6 +539,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and not __fish_seen_subcommand_from verify info export rebuild help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -521,6 +558,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -534,6 +572,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from info" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -547,6 +586,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -561,6 +601,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l from-orchestrator -d 'Make a new ledger of what the orchestrator knows'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand ledger; and __fish_seen_subcommand_from rebuild" -s y -l yes -d 'Answer every question with yes'
@@ -580,6 +621,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcom
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and not __fish_seen_subcommand_from show release help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -596,6 +638,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -610,6 +653,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand lock; and __fish_seen_subcommand_from release" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -634,6 +678,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand load" -l reason -d 'Why this is 
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand load" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand load" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -647,6 +692,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcom
 complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and not __fish_seen_subcommand_from phase suite help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -663,6 +709,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from phase" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -676,6 +723,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand test; and __fish_seen_subcommand_from suite" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -692,6 +740,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and not __fish_seen_subcommand_from status dead show replay discard help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -711,6 +760,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -724,6 +774,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from dead" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -737,6 +788,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -750,6 +802,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l all -d 'All of them'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from replay" -s y -l yes -d 'Answer every question with yes'
@@ -764,6 +817,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand events; and __fish_seen_subcommand_from discard" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -783,6 +837,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_s
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_subcommand_from list validate install swap remove help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_subcommand_from list validate install swap remove help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_subcommand_from list validate install swap remove help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_subcommand_from list validate install swap remove help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and not __fish_seen_subcommand_from list validate install swap remove help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -802,6 +857,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from list" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -815,6 +871,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from validate" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from validate" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from validate" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from validate" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from validate" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -828,6 +885,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from install" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from install" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from install" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from install" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from install" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -841,6 +899,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from swap" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from swap" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from swap" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from swap" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from swap" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -854,6 +913,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from remove" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand extension; and __fish_seen_subcommand_from remove" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -873,6 +933,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subco
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and not __fish_seen_subcommand_from list eval explain set import export help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -893,6 +954,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -908,6 +970,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from eval" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -923,6 +986,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from explain" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -937,6 +1001,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l on -d 'Enable it'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l off -d 'Disable it, whatever its percentage'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from set" -l json -d 'Print JSON: one document for reads, one record a line for runs'
@@ -952,6 +1017,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from import" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -965,6 +1031,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcomman
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand flags; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -985,6 +1052,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l reason -d 'Why this i
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand shadow" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -998,6 +1066,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subc
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subcommand_from judge help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subcommand_from judge help" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subcommand_from judge help" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subcommand_from judge help" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and not __fish_seen_subcommand_from judge help" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -1013,6 +1082,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcomma
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcommand_from judge" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcommand_from judge" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcommand_from judge" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcommand_from judge" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand canary; and __fish_seen_subcommand_from judge" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
@@ -1029,6 +1099,7 @@ complete -c ctx -n "__fish_ctx_using_subcommand completions" -l reason -d 'Why t
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ctx -n "__fish_ctx_using_subcommand completions" -l staging -d 'What a process of a drill is told by the drill' -r -F
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l json -d 'Print JSON: one document for reads, one record a line for runs'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -s y -l yes -d 'Answer every question with yes'
 complete -c ctx -n "__fish_ctx_using_subcommand completions" -l no-input -d 'Never ask; fail with exit code 44 where a confirmation is needed'
