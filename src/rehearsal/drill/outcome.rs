@@ -1,6 +1,5 @@
 //! What came of a drill, and whose fault it was.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Case, Fault};
@@ -125,7 +124,6 @@ impl Drilled {
 /// blamed on that step.
 pub fn culprits(drilled: &[Drilled]) -> Vec<(PhaseId, StepId, Vec<String>)> {
     let mut blamed: Vec<(PhaseId, StepId, Vec<String>)> = Vec::new();
-    let mut known: BTreeSet<(PhaseId, String)> = BTreeSet::new();
     let mut blame = |phase: &PhaseId, step: &StepId, what: String| {
         let there = blamed.iter_mut().find(|(p, s, _)| p == phase && s == step);
         match there {
@@ -141,9 +139,7 @@ pub fn culprits(drilled: &[Drilled]) -> Vec<(PhaseId, StepId, Vec<String>)> {
             }
         }
         for what in &one.differs {
-            if known.insert((one.phase.clone(), what.clone())) {
-                blame(&one.phase, &one.step, format!("not as before: {what}"));
-            } else if known_at(drilled, one, what) {
+            if began_at(drilled, one, what) {
                 blame(&one.phase, &one.step, format!("not as before: {what}"));
             }
         }
@@ -163,7 +159,7 @@ pub fn culprits(drilled: &[Drilled]) -> Vec<(PhaseId, StepId, Vec<String>)> {
 }
 
 /// Whether the first drill after which `what` differs was one of the same step.
-fn known_at(drilled: &[Drilled], one: &Drilled, what: &String) -> bool {
+fn began_at(drilled: &[Drilled], one: &Drilled, what: &String) -> bool {
     let first = drilled.iter().find(|d| d.phase == one.phase && d.differs.contains(what));
     first.is_some_and(|first| first.step == one.step)
 }

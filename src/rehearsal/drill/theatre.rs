@@ -45,13 +45,12 @@ impl Theatre {
         let staging = Staging { watching, ..drill.staging(folder) };
         let work = folder.join("work");
         let made = || {
-            match before {
-                Some(before) => copy(before, folder)?,
-                None => {
-                    fs::create_dir_all(&work)?;
-                    if let Some(files) = &drill.files {
-                        copy(files, &work)?;
-                    }
+            if let Some(before) = before {
+                copy(before, folder)?;
+            } else {
+                fs::create_dir_all(&work)?;
+                if let Some(files) = &drill.files {
+                    copy(files, &work)?;
                 }
             }
             staging.write(&folder.join("staging.json"))
@@ -114,7 +113,7 @@ impl Theatre {
     /// Asks the orchestrator.
     pub(super) fn ask<T, E: std::fmt::Display>(
         &self,
-        question: impl AsyncFn(&Client) -> Result<T, E>,
+        question: impl AsyncFnOnce(&Client) -> Result<T, E>,
     ) -> Result<T, String> {
         let url = format!("http://{}", self.server.control);
         let client = Client::new(&url, self.staging.operator());
