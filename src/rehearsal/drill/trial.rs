@@ -89,7 +89,11 @@ fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Res
     } else if code == i32::from(Code::RollbackIncomplete.number()) {
         Ending::Incomplete(run.why.clone())
     } else {
-        drilled.note = went_on(case, code, &run.why);
+        drilled.note = if case.fault == Fault::CtxGone && seen.detected.is_none() {
+            Some("nothing was provisional when `ctx` died; rolled back on request".to_owned())
+        } else {
+            went_on(case, code, &run.why)
+        };
         roll_back(&theatre, case, &mut seen)?
     };
     (drilled.acknowledged, drilled.lost) = theatre.end_traffic()?;
