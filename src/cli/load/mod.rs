@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
     timeout: Duration,
     #[command(flatten)]
-    request: request::Args,
+    request: request::Sent,
     /// Fail with 23 unless it is kept: `p95<100ms`, `errors<1%`, `rate>=900/s`; may be repeated
     #[arg(long = "threshold", value_name = "BOUND")]
     thresholds: Vec<Threshold>,

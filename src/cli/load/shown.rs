@@ -47,7 +47,7 @@ impl<'a> Live<'a> {
 
     pub(super) fn tick(&mut self, at: Duration, tally: &Tally) {
         let seconds = at.as_secs();
-        if self.line.is_none() && seconds > 10 && seconds % 10 != 0 {
+        if self.line.is_none() && seconds > 10 && !seconds.is_multiple_of(10) {
             return;
         }
         let text = self.text(at, tally);
@@ -182,7 +182,7 @@ mod tests {
         latency p95            2.50ms
         latency p99            44.0ms
         latency p99.9         400.0ms
-        latency max            1s200ms
+        latency max           1s200ms
         latencies count from when each request was due
         ");
     }
