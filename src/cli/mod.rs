@@ -39,6 +39,7 @@ mod log;
 mod preview;
 mod session;
 mod soaks;
+mod watch;
 
 use std::path::PathBuf;
 

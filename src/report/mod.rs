@@ -5,12 +5,13 @@
 //! - [`records`], [`live`]: what the ledger knows, and what the orchestrator answered.
 //! - [`model`]: the report, built by [`build`] with `criteria` and `next`; [`text`] and
 //!   [`markdown`] render it, JSON is the model itself.
-//! - [`status`]: one screen, rendered by [`screen`]. [`record`]: one fact for machines.
+//! - [`status`]: one screen with the [`guards`] of the run, rendered by [`screen`]. [`record`]: one fact for machines.
 
 pub mod build;
 mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guards;
 pub mod live;
 pub mod markdown;
 pub mod model;

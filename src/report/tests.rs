@@ -71,6 +71,7 @@ fn live() -> Live {
             ],
             ..Health::default()
         }),
+        guards: None,
     }
 }
 

@@ -99,7 +99,8 @@ const EFFECTS: [&str; 16] = [
 ];
 
 /// Libraries that are known in few places. A file among folders is a debt, and may go.
-const KNOWN_TO: [(&str, &[&str]); 4] = [
+const KNOWN_TO: [(&str, &[&str]); 5] = [
+    ("ratatui", &["src/ui/window.rs"]),
     ("rusqlite", &["src/ledger", "src/orchestrator/store", "src/backup"]),
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
     (
