@@ -33,6 +33,7 @@ pub mod status;
 pub mod test;
 pub mod validate;
 
+mod dry_run;
 mod hands;
 mod known;
 mod log;

@@ -123,7 +123,8 @@ fn streak(why: &str) -> Option<u32> {
 /// `6.2% (n=124), at most 5%, streak 2/3`.
 fn brief(guard: &Guard, sentence: &str, streak: Option<u32>) -> String {
     let sentence = sentence.rsplit_once(", breach ").map_or(sentence, |(head, _)| head);
-    let own = sentence.strip_prefix(guard.metric.name()).unwrap_or(sentence).trim_start();
+    let own = sentence.strip_prefix(guard.metric.name()).unwrap_or(sentence);
+    let own = own.trim_start_matches([':', ' ']);
     let own = own.replacen(", limit ", ", ", 1);
     match streak {
         Some(streak) => format!("{own}, streak {streak}/{}", guard.breaches),

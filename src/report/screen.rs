@@ -82,7 +82,7 @@ fn in_flight(fields: &mut Vec<Field<'_>>, run: &InFlight) {
             0 => "no soak is left".to_owned(),
             left => format!("{} of soaks left", words::span(Duration::from_millis(left))),
         };
-        let eta = format!("{} at the earliest: {left}", words::minute(end.0));
+        let eta = format!("{} at the earliest: {left}", words::second(end.0));
         fields.push(Field::at_most(1, "eta", eta));
     }
 }
@@ -102,7 +102,7 @@ fn step_line(step: &StepNow) -> String {
         (part, None) => part,
     };
     let soak = step.soak_left_ms.map(|left| match left {
-        0 => "soak is over".to_owned(),
+        0 => "soak over".to_owned(),
         left => format!("{} left", words::span(Duration::from_millis(left))),
     });
     let place = format!("{} of {} {}", step.number, step.steps, step.id);

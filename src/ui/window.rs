@@ -92,7 +92,9 @@ impl Window {
     /// # Errors
     /// When the terminal is gone.
     pub fn close(mut self) -> io::Result<()> {
-        self.terminal.clear()
+        let top = self.terminal.get_frame().area().as_position();
+        self.terminal.clear()?;
+        self.terminal.set_cursor_position(top)
     }
 }
 
