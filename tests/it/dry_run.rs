@@ -81,7 +81,7 @@ fn it_ends_as_the_run_would() {
     shop.ctx(&["migrate", "phase", "1", "--yes"]).exits(Code::Done);
     let nowhere = ["migrate", "phase", "2", "--dry-run", "--orchestrator", "http://127.0.0.1:1"];
     shop.ctx(&nowhere).exits(Code::Unreachable);
-    shop.serve.set(|config| config.cache.max_bytes += 1);
+    shop.serve.set(|config| config.cache.capacity += 1);
     shop.ctx(&["migrate", "phase", "2", "--dry-run"]).exits(Code::Refused);
     shop.edit("\"read\"", "\"write\"");
     shop.ctx(&["migrate", "phase", "2", "--dry-run"]).exits(Code::PlanEdited);
