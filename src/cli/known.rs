@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Context;
 use super::session::{block_on, connect};
 use crate::clock::{Clock, SystemClock};
+use crate::control::client::Client;
 use crate::error::Result;
 use crate::ledger::{Ledger, LedgerError, Reader};
 use crate::plan::model::Orchestrator;
@@ -51,41 +52,55 @@ pub(super) fn plan(context: &Context) -> Result<Option<Plan>> {
 
 /// Asks the orchestrator where it stands; `None` if it does not say within a second.
 ///
-/// Its address is the settings', the plan's, or that of the last run, in this order. Whatever goes
-/// wrong is told as a note: what the ledger knows must be shown all the same.
+/// Whatever goes wrong is told as a note: what the ledger knows must be shown all the same.
 pub(super) fn live(context: &Context, known: &Known) -> Option<Live> {
+    let client = client(context, known)?;
+    match block_on(async { Ok(ask(&client).await) }).ok()? {
+        Ok(live) => Some(live),
+        Err(why) => {
+            context.ui.note(format!("note: {why}"));
+            None
+        }
+    }
+}
+
+/// The connection to ask on: the address is the settings', the plan's, or that of the last run,
+/// in this order.
+pub(super) fn client(context: &Context, known: &Known) -> Option<Client> {
     let there = known.plan.as_ref().map(|plan| plan.orchestrator.clone());
     let there = there.or_else(|| {
         let base = &known.records.begun.last()?.base;
         Some(Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() })
     })?;
-    let client = match connect(context, &there) {
-        Ok(client) => client,
+    match connect(context, &there) {
+        Ok(client) => Some(client),
         Err(failure) => {
             context.ui.note(format!("note: the orchestrator was not asked: {failure}"));
-            return None;
+            None
         }
+    }
+}
+
+/// Asks once, and for at most a second.
+///
+/// # Errors
+/// A sentence about why there is no answer.
+pub(super) async fn ask(client: &Client) -> Result<Live, String> {
+    let all = async {
+        tokio::join!(client.state(), client.metrics(None), client.health(), client.guards())
     };
-    let asked = block_on(async {
-        let all = async { tokio::join!(client.state(), client.metrics(None), client.health()) };
-        Ok(tokio::time::timeout(PATIENCE, all).await)
-    });
+    let asked = tokio::time::timeout(PATIENCE, all).await;
     let at_ms = SystemClock.wall().timestamp_millis();
     match asked {
-        Ok(Ok((Ok(state), metrics, health))) => Some(Live {
+        Ok((Ok(state), metrics, health, guards)) => Ok(Live {
             at_ms,
             state: Some(state.body),
             metrics: metrics.ok(),
             health: health.ok(),
+            guards: guards.ok(),
         }),
-        Ok(Ok((Err(error), ..))) => {
-            context.ui.note(format!("note: {error}"));
-            None
-        }
-        Ok(Err(_)) | Err(_) => {
-            context.ui.note(format!("note: the orchestrator at {} is silent", client.url()));
-            None
-        }
+        Ok((Err(error), ..)) => Err(error.to_string()),
+        Err(_) => Err(format!("the orchestrator at {} is silent", client.url())),
     }
 }
 

@@ -16,17 +16,17 @@ use crate::engine::executor::{Attendance, Executor, Stop, World};
 use crate::engine::moves::unroll;
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::RunId;
-use crate::ledger::Ledger;
 use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
 use crate::ledger::view::PhaseStatus;
+use crate::ledger::{Ledger, Reader};
 use crate::plan::model::{OnFailure, Phase, Plan};
 use crate::plan::{Loaded, phase_hash};
-use crate::progress::{self, Observer};
+use crate::progress::Observer;
 
 /// Run a phase, or take it up where it was left
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\""
+    after_help = "Examples:\n  ctx migrate phase 2 --dry-run\n  ctx migrate phase 2\n  ctx migrate phase performance --yes --reason \"change 4711\""
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,9 +39,12 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 struct Options {
-    /// Show what would be done, and do nothing
+    /// Show what would be done and every request that would be sent, and do nothing
     #[arg(long, global = true)]
     dry_run: bool,
+    /// With `--dry-run`: exit with 10 when there is something to do
+    #[arg(long, global = true, requires = "dry_run")]
+    detailed_exitcode: bool,
     /// Begin even though the configuration is not the one that the last phase left
     #[arg(long, global = true)]
     accept_drift: bool,
@@ -70,9 +73,38 @@ enum What {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     if args.options.dry_run {
-        return work(args, context, &mut progress::Quiet);
+        return dry(args, context);
     }
     watched(context, |observer| work(args, context, observer))
+}
+
+/// Shows what would be done.
+fn dry(args: &Args, context: &Context) -> Result<Code> {
+    let loaded = crate::plan::load(context.settings.plan_file()?)?;
+    let all = loaded.plan.phases.as_slice();
+    let phases = match &args.what {
+        What::Phase { phase } => std::slice::from_ref(find(&loaded.plan, phase)?),
+        What::All => all,
+        What::Next => {
+            let pending = pending(super::known::reader(context)?.as_ref(), &loaded)?;
+            pending.first().map_or(&[][..], |phase| std::slice::from_ref(*phase))
+        }
+    };
+    for phase in phases {
+        soaks::check(phase, args.soaks.attendance()?)?;
+    }
+    let code = super::dry_run::run(context, &loaded, phases, args.options.accept_drift)?;
+    Ok(if args.options.detailed_exitcode { code } else { Code::Done })
+}
+
+/// The phases that are not confirmed.
+pub(super) fn pending<'a>(reader: Option<&Reader>, loaded: &'a Loaded) -> Result<Vec<&'a Phase>> {
+    let rows = reader.map(|reader| reader.phases(&loaded.plan.name)).transpose()?;
+    let rows = rows.unwrap_or_default();
+    let confirmed = |phase: &&Phase| {
+        rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
+    };
+    Ok(loaded.plan.phases.iter().filter(|phase| !confirmed(phase)).collect())
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
@@ -90,7 +122,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
             Ok(Code::Done)
         }
         What::All => {
-            for phase in unfinished(how.options, context, &loaded)? {
+            for phase in unfinished(context, &loaded)? {
                 migrate(how, context, &loaded, phase, observer)?;
             }
             Ok(Code::Done)
@@ -149,19 +181,12 @@ pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
 
 fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> {
     let ledger = lock::open(&context.settings.ledger.value)?;
-    let rows = ledger.phases(&loaded.plan.name)?;
-    let confirmed = |phase: &&Phase| {
-        rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
-    };
-    Ok(loaded.plan.phases.iter().find(|phase| !confirmed(phase)))
+    Ok(pending(Some(&ledger), loaded)?.first().copied())
 }
 
 /// The phases from the one in flight on; what comes before it is confirmed.
-fn unfinished<'a>(options: Options, context: &Context, loaded: &'a Loaded) -> Result<&'a [Phase]> {
+fn unfinished<'a>(context: &Context, loaded: &'a Loaded) -> Result<&'a [Phase]> {
     let (plan, phases) = (&loaded.plan.name, &loaded.plan.phases);
-    if options.dry_run {
-        return Ok(phases);
-    }
     let ledger = Ledger::open(&context.settings.ledger.value)?;
     let Some(open) = ledger.open_run()? else { return Ok(phases) };
     let begun = ledger.begun(&open.run)?;
@@ -177,11 +202,6 @@ fn migrate(
     phase: &Phase,
     observer: &mut dyn Observer,
 ) -> Result<Code> {
-    if options.dry_run {
-        let shown = super::plan::show(&loaded.plan, Some(phase.id.as_str()), &context.ui);
-        context.ui.note("nothing was done (--dry-run)");
-        return shown;
-    }
     soaks::check(phase, attendance)?;
     let again = format!("ctx migrate phase {}", phase.number);
     let mut ledger = lock::open(&context.settings.ledger.value)?;
@@ -277,7 +297,7 @@ pub(crate) enum Admission {
 }
 
 /// Decides whether a phase may run, from the ledger alone.
-pub(crate) fn admit(ledger: &Ledger, loaded: &Loaded, phase: &Phase) -> Result<Admission> {
+pub(crate) fn admit(ledger: &Reader, loaded: &Loaded, phase: &Phase) -> Result<Admission> {
     let plan = &loaded.plan;
     let rows = ledger.phases(&plan.name)?;
     let open = ledger.open_run()?;
@@ -353,11 +373,11 @@ fn edited(phase: &Phase, when: &str) -> Failure {
 }
 
 /// The hash of the configuration that the last ended run left.
-fn left_behind(ledger: &Ledger) -> Result<Option<String>> {
+fn left_behind(ledger: &Reader) -> Result<Option<String>> {
     Ok(super::drift::left_behind(ledger)?.map(|state| state.expected().hash()))
 }
 
-fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {
+pub(super) fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {
     match expected {
         Some(expected) if expected != there.config_hash => Err(Failure::new(
             Code::Refused,

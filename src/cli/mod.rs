@@ -34,12 +34,14 @@ pub mod test;
 pub mod validate;
 
 mod drill;
+mod dry_run;
 mod hands;
 mod known;
 mod log;
 mod preview;
 mod session;
 mod soaks;
+mod watch;
 
 use std::path::PathBuf;
 

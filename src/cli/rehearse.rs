@@ -161,13 +161,14 @@ async fn run_phase(
 /// What the orchestrator says while the traffic still runs.
 async fn ask(stage: &Stage) -> Result<Live> {
     let client = stage.client();
-    let (answer, metrics, health) =
-        tokio::join!(client.state(), client.metrics(None), client.health());
+    let (answer, metrics, health, guards) =
+        tokio::join!(client.state(), client.metrics(None), client.health(), client.guards());
     Ok(Live {
         at_ms: SystemClock.wall().timestamp_millis(),
         state: answer.ok().map(|reply| reply.body),
         metrics: metrics.ok(),
         health: health.ok(),
+        guards: guards.ok(),
     })
 }
 

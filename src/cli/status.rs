@@ -1,18 +1,15 @@
 //! `ctx status`
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
-use super::Context;
-use super::known::{known, live};
+use super::known::{Known, known, live};
+use super::{Context, watch};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Result};
 use crate::report::place::Place;
-use crate::report::{Inputs, Status, screen};
+use crate::report::{Inputs, Live, Status, screen};
 use crate::secret::shown_url;
 
 /// The columns of one screen; wider is not easier to read.
-const WIDEST: usize = 100;
+pub(super) const WIDEST: usize = 100;
 
 /// Show where the migration stands, on one screen
 ///
@@ -22,7 +19,7 @@ const WIDEST: usize = 100;
     after_help = "Examples:\n  ctx status --live\n  ctx status --watch\n  ctx status --prompt"
 )]
 pub struct Args {
-    /// Show it again every second until no run is in flight
+    /// Show it again every second, with sparklines, until no run is in flight; `q` leaves
     #[arg(long)]
     pub watch: bool,
     /// Ask the orchestrator too, for at most a second
@@ -42,22 +39,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         prompt(context);
         return Ok(Code::Done);
     }
-    if !args.watch {
-        return show(args, context).map(|_| Code::Done);
+    if args.watch {
+        return watch::run(context);
     }
-    if context.ui.json || !std::io::stdout().is_terminal() {
-        return Err(Failure::new(Code::Usage, "`--watch` needs a terminal")
-            .hint("follow a run in a script with `ctx migrate ... --json`, or ask again later"));
-    }
-    loop {
-        // Home, and then clear what is left of the screen before: no flicker.
-        context.ui.out_raw("\x1b[H\x1b[J");
-        if show(args, context)?.run.is_none() {
-            return Ok(Code::Done);
-        }
-        #[expect(clippy::disallowed_methods, reason = "a person watches; no test waits for this")]
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    show(args, context)
 }
 
 /// One line for a prompt: no notes, no network, and no failure whatever the ledger is like.
@@ -72,20 +57,13 @@ fn prompt(context: &Context) {
     }
 }
 
-fn show(args: &Args, context: &Context) -> Result<Status> {
+fn show(args: &Args, context: &Context) -> Result<Code> {
     let known = known(context)?;
     let live = if args.live { live(context, &known) } else { None };
-    let inputs = Inputs {
-        now_ms: SystemClock.wall().timestamp_millis(),
-        records: &known.records,
-        plan: known.plan.as_ref(),
-        live: live.as_ref(),
-    };
-    let target = context.settings.orchestrator.as_ref().map(|url| shown_url(&url.value));
-    let status = Status::build(&inputs, target.as_deref());
+    let status = status_of(&known, live.as_ref(), context);
     if context.ui.json {
         context.ui.json(&status);
-        return Ok(status);
+        return Ok(Code::Done);
     }
     if !known.ledger {
         let path = context.settings.ledger.value.display();
@@ -95,5 +73,17 @@ fn show(args: &Args, context: &Context) -> Result<Status> {
     }
     let width = context.ui.width.min(WIDEST);
     context.ui.out_raw(screen::render(&status, width, context.ui.color_out));
-    Ok(status)
+    Ok(Code::Done)
+}
+
+/// The status as of now.
+pub(super) fn status_of(known: &Known, live: Option<&Live>, context: &Context) -> Status {
+    let inputs = Inputs {
+        now_ms: SystemClock.wall().timestamp_millis(),
+        records: &known.records,
+        plan: known.plan.as_ref(),
+        live,
+    };
+    let target = context.settings.orchestrator.as_ref().map(|url| shown_url(&url.value));
+    Status::build(&inputs, target.as_deref())
 }

@@ -127,7 +127,7 @@ impl Client {
     /// Asks for the lease.
     pub async fn acquire(&self, request: &LeaseRequest) -> Result<Reply<LeaseGrant>, ControlError> {
         failpoint::hit(Point::AcquireSends);
-        let reply = self.json(self.request(Method::PUT, "/v1/lease").json(request)).await;
+        let reply = self.json(self.acquiring(request)).await;
         failpoint::hit(Point::AcquireReceived);
         reply
     }
@@ -147,7 +147,7 @@ impl Client {
 
     /// Gives the lease back.
     pub async fn release(&self, fence: &Fence) -> Result<(), ControlError> {
-        let call = self.request(Method::DELETE, "/v1/lease").header(FENCE, fence.to_string());
+        let call = self.releasing(fence);
         failpoint::hit(Point::ReleaseSends);
         let reply = self.send(call.timeout(RELEASE_TIMEOUT)).await;
         failpoint::hit(Point::ReleaseReceived);
@@ -179,8 +179,7 @@ impl Client {
 
     /// The same, under a lease: refused when it is not the current one any more.
     pub async fn state_under(&self, fence: &Fence) -> Result<Reply<State>, ControlError> {
-        let call = self.request(Method::GET, "/v1/state").header(FENCE, fence.to_string());
-        self.read_state(call).await
+        self.read_state(self.looking(fence)).await
     }
 
     /// Proposes a new revision on top of `if_match`.
@@ -190,10 +189,9 @@ impl Client {
         if_match: u64,
         request: &RevisionRequest,
     ) -> Result<Reply<RevisionResult>, ControlError> {
-        let call = self.write(Method::POST, "/v1/revisions", write);
-        let call = call.header(header::IF_MATCH, format!("\"{if_match}\""));
+        let call = self.applying(write, if_match, request);
         failpoint::hit(Point::ApplySends);
-        let reply = self.json(call.json(request)).await;
+        let reply = self.json(call).await;
         failpoint::hit(Point::ApplyReceived);
         reply
     }
@@ -204,7 +202,7 @@ impl Client {
         write: Write<'_>,
         rev: u64,
     ) -> Result<Reply<RevisionResult>, ControlError> {
-        let call = self.write(Method::POST, &format!("/v1/revisions/{rev}/confirm"), write);
+        let call = self.confirming(write, rev);
         failpoint::hit(Point::ConfirmSends);
         let reply = self.json(call).await;
         failpoint::hit(Point::ConfirmReceived);
@@ -230,9 +228,9 @@ impl Client {
         fence: &Fence,
         request: &ArmRequest,
     ) -> Result<Reply<Armed>, ControlError> {
-        let call = self.request(Method::PUT, "/v1/guards").header(FENCE, fence.to_string());
+        let call = self.arming(fence, request);
         failpoint::hit(Point::ArmSends);
-        let reply = self.json(call.json(request)).await;
+        let reply = self.json(call).await;
         failpoint::hit(Point::ArmReceived);
         reply
     }
@@ -240,8 +238,7 @@ impl Client {
     /// Disarms what is armed. Nothing armed is nothing to do.
     /// `taken_back` says that the run knows of a trip of its own phase.
     pub async fn disarm(&self, fence: &Fence, taken_back: bool) -> Result<Reply<()>, ControlError> {
-        let path = if taken_back { "/v1/guards?taken_back=true" } else { "/v1/guards" };
-        let call = self.request(Method::DELETE, path).header(FENCE, fence.to_string());
+        let call = self.disarming(fence, taken_back);
         failpoint::hit(Point::DisarmSends);
         let reply = self.send(call).await;
         failpoint::hit(Point::DisarmReceived);
@@ -428,7 +425,7 @@ impl Client {
         Ok((status, body))
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(super) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let call = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => call.bearer_auth(token.expose()),
@@ -436,7 +433,12 @@ impl Client {
         }
     }
 
-    fn write(&self, method: Method, path: &str, write: Write<'_>) -> reqwest::RequestBuilder {
+    pub(super) fn write(
+        &self,
+        method: Method,
+        path: &str,
+        write: Write<'_>,
+    ) -> reqwest::RequestBuilder {
         self.request(method, path)
             .header(FENCE, write.fence.to_string())
             .header(IDEMPOTENCY_KEY, write.key)

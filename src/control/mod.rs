@@ -7,6 +7,7 @@ pub mod armed;
 pub mod client;
 pub mod config;
 pub mod document;
+pub mod draft;
 pub mod extensions;
 pub mod failure;
 pub mod flags;

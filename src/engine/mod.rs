@@ -10,10 +10,12 @@
 //! - [`protocol`]: the conversation with the orchestrator, a state machine over the two above;
 //! - [`recover`]: what a request of unknown outcome came to, by the table of the protocol;
 //! - [`adopt`]: a run taken over from what the orchestrator knows of it;
+//! - [`draft`]: what a run would do and send, if everything goes well;
 //! - [`executor`]: the loop, and the parts of the world it acts on.
 
 pub mod adopt;
 pub mod decide;
+pub mod draft;
 pub mod executor;
 pub mod key;
 pub mod moves;

@@ -3,6 +3,7 @@
 use super::model::{Measured, Orchestrator};
 use super::words;
 use crate::clock::WallMs;
+use crate::control::armed::GuardsView;
 use crate::control::observe::{Health, Metrics, Overrides, Status};
 use crate::control::wire::{Provisional, State};
 use crate::judge::Metric;
@@ -16,6 +17,8 @@ pub struct Live {
     pub state: Option<State>,
     pub metrics: Option<Metrics>,
     pub health: Option<Health>,
+    /// The guards that it holds itself, and its last look at each.
+    pub guards: Option<GuardsView>,
 }
 
 impl Live {

@@ -7,13 +7,15 @@
 //!   [`markdown`] render it, JSON is the model itself.
 //! - [`timeline`]: metrics and rollout over time; [`chart`] draws it, [`html`] is the page around it,
 //!   [`junit`] what a pipeline reads.
-//! - [`status`]: one screen, rendered by [`screen`]. [`record`]: one fact for machines.
+//! - [`status`]: one screen with the [`guards`] of the run, rendered by [`screen`]. [`record`]: one
+//!   fact for machines.
 
 pub mod build;
 pub mod chart;
 mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guards;
 pub mod html;
 pub mod junit;
 pub mod live;

@@ -166,6 +166,11 @@ impl Page {
         }));
     }
 
+    /// The lines as pieces, each a text and its colour.
+    pub fn lines(&self) -> impl Iterator<Item = impl Iterator<Item = (&str, Option<Paint>)>> {
+        self.lines.iter().map(|line| line.iter().map(|cell| (cell.text.as_str(), cell.paint)))
+    }
+
     /// How many lines there are.
     pub fn height(&self) -> usize {
         self.lines.len()

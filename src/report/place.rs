@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::sentence::{halt_reason, outcome_words};
 use super::words;
-use crate::clock::WallMs;
+use crate::clock::{Tempo, WallMs};
+use crate::control::config::Config;
 use crate::ids::{RunId, StepId};
 use crate::ledger::fact::{At, Fact, HaltReason, Outcome, Recorded, RunBegun, RunKind};
 use crate::plan::model::{Action, Phase, Step};
+use crate::units::Percent;
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +186,55 @@ impl Place {
             }
             _ => None,
         }
+    }
+
+    /// The same share as `config` has it.
+    pub fn weight_in(&self, config: &Config) -> Option<String> {
+        let share = match &self.step()?.1.action {
+            Action::Ramp { flag, .. } => {
+                let flag = config.flags.get(flag).filter(|flag| flag.enabled);
+                flag.map_or(Percent::ZERO, |flag| flag.percentage)
+            }
+            Action::Canary { upstream, .. } => {
+                let canary = config.canary.as_ref().filter(|canary| canary.upstream == *upstream);
+                canary.map_or(Percent::ZERO, |canary| canary.weight)
+            }
+            _ => return None,
+        };
+        Some(share.to_string())
+    }
+
+    /// How long all soaks that are left take together, in real time; `None` where the run does not
+    /// go forward by itself.
+    pub fn soaks_left(&self, now_ms: WallMs) -> Option<Duration> {
+        let tempo = Tempo::new(self.begun.tempo).unwrap_or_default();
+        let soaks = |step: &Step, parts: usize| {
+            let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+            tempo.to_real(step.soak).saturating_mul(parts)
+        };
+        if self.rollback.is_some() {
+            return None;
+        }
+        let at_hand = self.step().map(|(number, step)| (number, step, tempo.to_real(step.soak)));
+        let now = match self.doing {
+            Doing::Soaking { begun_ms, lasts } | Doing::Left { begun_ms, lasts } => {
+                lasts.saturating_sub(words::between(begun_ms, now_ms))
+            }
+            Doing::Changing => at_hand.map_or(Duration::ZERO, |(.., soak)| soak),
+            Doing::Between | Doing::BackingUp => Duration::ZERO,
+            Doing::AwaitingApproval { .. }
+            | Doing::RollingBack
+            | Doing::Interrupted { .. }
+            | Doing::Halted { .. }
+            | Doing::Ended { .. } => return None,
+        };
+        let done = at_hand.map_or(0, |(number, ..)| number);
+        let parts = self.at.as_ref().map_or(0, |at| at.parts.saturating_sub(at.part));
+        let rest = at_hand.map_or(Duration::ZERO, |(_, step, _)| {
+            soaks(step, usize::try_from(parts).unwrap_or(0))
+        });
+        let later = self.phase().steps[done..].iter().map(|step| soaks(step, step.parts()));
+        Some(now + rest + later.sum::<Duration>())
     }
 
     /// What the run does, in words.

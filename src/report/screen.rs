@@ -2,18 +2,26 @@
 
 use std::time::Duration;
 
-use super::model::RunEntry;
+use super::guards::{GuardNow, GuardState, Trails};
+use super::model::{PhaseState, RunEntry};
 use super::page::{Cell, Field, Page};
-use super::status::{GuardNow, GuardState, InFlight, Status, StepNow};
+use super::status::{InFlight, Status, StepNow};
 use super::text::{self, outcome_brief, phase_paint};
 use super::words;
 use crate::ui::Paint;
 
-/// Guards beyond this are counted, not shown: the screen has 24 rows, and 18 others at most.
-const GUARDS: usize = 6;
+/// Rows of one screen.
+pub const ROWS: u16 = 24;
+/// Guards beyond this are counted, not shown: there are 19 other rows at most.
+const GUARDS: usize = 5;
 
-/// Renders the status in at most `width` columns and 24 rows.
+/// Renders the status in at most `width` columns and [`ROWS`] rows.
 pub fn render(status: &Status, width: usize, color: bool) -> String {
+    page(status, None, width).render(color)
+}
+
+/// The same as a page, with a sparkline for each guard where somebody watches.
+pub fn page(status: &Status, trails: Option<&Trails>, width: usize) -> Page {
     let mut fields = Vec::new();
     let plan = status.plan.as_ref().map(|plan| format!("{plan}: ")).unwrap_or_default();
     let title = Cell::painted(format!("{plan}{}", status.title), Paint::Strong);
@@ -25,12 +33,12 @@ pub fn render(status: &Status, width: usize, color: bool) -> String {
         None => fields.push(Field::at_most(2, "last run", last(status.last_run.as_ref()))),
     }
     revision(&mut fields, status);
-    guards(&mut fields, &status.guards);
+    guards(&mut fields, &status.guards, trails);
     records(&mut fields, status);
     next(&mut fields, status);
     let mut page = Page::new(width);
     page.fields(fields);
-    page.render(color)
+    page
 }
 
 fn target(fields: &mut Vec<Field<'_>>, status: &Status) {
@@ -62,22 +70,40 @@ fn in_flight(fields: &mut Vec<Field<'_>>, run: &InFlight) {
     );
     fields.push(Field::at_most(1, "phase", Cell::painted(phase, phase_paint(run.status))));
     if let Some(step) = &run.step {
-        fields.push(Field::at_most(1, "step", step_line(step)));
+        let strays = step.strays() && run.status == PhaseState::Running;
+        let line = Cell::painted(step_line(step), strays.then_some(Paint::Bad));
+        fields.push(Field::at_most(1, "step", line));
     }
     let id = run.run.as_ref().map(|run| format!("{run} ")).unwrap_or_default();
     let doing = format!("{id}since {}: {}", words::minute(run.begun.0), run.doing);
     fields.push(Field::at_most(2, "run", doing));
+    if let (Some(left), Some(end)) = (run.soaks_left_ms, run.earliest_end) {
+        let left = match left {
+            0 => "no soak is left".to_owned(),
+            left => format!("{} of soaks left", words::span(Duration::from_millis(left))),
+        };
+        let eta = format!("{} at the earliest: {left}", words::second(end.0));
+        fields.push(Field::at_most(1, "eta", eta));
+    }
 }
 
-/// `1 of 3 pool-ramp, part 2 of 4 at 25%, for 12m, soak ends in 18m`.
+/// `1 of 3 pool-ramp, part 2/4 at 25% (read back 25%), for 12m, 18m left`.
 fn step_line(step: &StepNow) -> String {
-    let part = (step.parts > 1).then(|| {
-        let weight = step.weight.as_ref().map(|weight| format!(" at {weight}"));
-        format!("part {} of {}{}", step.part, step.parts, weight.unwrap_or_default())
+    let weight = step.weight.as_ref().map(|weight| match &step.weight_read_back {
+        Some(read) if step.strays() => format!(" at {weight}, READ BACK {read}"),
+        Some(read) => format!(" at {weight} (read back {read})"),
+        None => format!(" at {weight}"),
     });
+    let part = (step.parts > 1).then(|| format!("part {}/{}", step.part, step.parts));
+    let part = match (part, weight) {
+        (part, Some(weight)) => {
+            Some(format!("{}{weight}", part.unwrap_or_default()).trim().to_owned())
+        }
+        (part, None) => part,
+    };
     let soak = step.soak_left_ms.map(|left| match left {
-        0 => "soak is over".to_owned(),
-        left => format!("soak ends in {}", words::span(Duration::from_millis(left))),
+        0 => "soak over".to_owned(),
+        left => format!("{} left", words::span(Duration::from_millis(left))),
     });
     let place = format!("{} of {} {}", step.number, step.steps, step.id);
     let lasted = format!("for {}", words::span(Duration::from_millis(step.lasted_ms)));
@@ -106,18 +132,24 @@ fn revision(fields: &mut Vec<Field<'_>>, status: &Status) {
     }
 }
 
-fn guards(fields: &mut Vec<Field<'_>>, guards: &[GuardNow]) {
+fn guards(fields: &mut Vec<Field<'_>>, guards: &[GuardNow], trails: Option<&Trails>) {
     // Those that need attention come first, so that they are never among those not shown.
     let mut sorted: Vec<&GuardNow> = guards.iter().collect();
-    sorted.sort_by_key(|guard| guard.state != GuardState::Outside);
+    sorted.sort_by_key(|guard| guard.state);
     let shown = if sorted.len() > GUARDS { GUARDS - 1 } else { sorted.len() };
     for (n, guard) in sorted.iter().take(shown).enumerate() {
         let paint = match guard.state {
-            GuardState::Outside => Some(Paint::Bad),
+            GuardState::Breached | GuardState::Outside => Some(Paint::Bad),
             GuardState::Inconclusive => Some(Paint::Warn),
             GuardState::Within | GuardState::Unread => None,
         };
-        let text = format!("{} {}: {}", guard.guard, guard.state.words(), guard.sentence);
+        let text = match guard.state {
+            GuardState::Unread => format!("{} not read: {}", guard.guard, guard.sentence),
+            state => format!("{} {}: {}", guard.guard, state.words(), guard.brief),
+        };
+        // A page takes runs of spaces for one: what stands before a line keeps its place.
+        let spark = trails.map(|trails| trails.spark(guard).replace(' ', "·") + " ");
+        let text = format!("{}{text}", spark.unwrap_or_default());
         let label = if n == 0 { "guards" } else { "" };
         fields.push(Field::at_most(1, label, Cell::painted(text, paint)));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::build::Inputs;
+use super::guards::{self, GuardNow};
 use super::live::Live;
 use super::model::{
     BackupEntry, IssueEntry, LedgerHead, Moment, NextStep, PhaseState, Progress, Report, RunEntry,
@@ -17,9 +18,7 @@ use super::place::{Doing, Place};
 use super::words;
 use crate::clock::WallMs;
 use crate::control::wire::LeaseView;
-use crate::ids::{GuardId, PhaseId, PlanName, RunId, StepId};
-use crate::judge::{Verdict, criterion};
-use crate::plan::model::Guard;
+use crate::ids::{PhaseId, PlanName, RunId, StepId};
 
 /// The version of the status's JSON; fields may be added within a version, never changed.
 pub const SCHEMA: &str = "ctx.status/1";
@@ -69,6 +68,10 @@ pub struct InFlight {
     pub doing: String,
     pub status: PhaseState,
     pub step: Option<StepNow>,
+    /// All soaks that are left; absent where the run does not go forward by itself.
+    pub soaks_left_ms: Option<u64>,
+    /// When they are over, if everything else took no time.
+    pub earliest_end: Option<Moment>,
 }
 
 /// The step that is at hand.
@@ -82,42 +85,18 @@ pub struct StepNow {
     pub parts: u32,
     /// The share of traffic that the part sets.
     pub weight: Option<String>,
+    /// The same share as the orchestrator has it; absent where it was not asked.
+    pub weight_read_back: Option<String>,
     pub begun: Moment,
     pub lasted_ms: u64,
     /// What is left of its soak, while it soaks.
     pub soak_left_ms: Option<u64>,
 }
 
-/// A guard, its limit, and how it is now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GuardNow {
-    pub guard: GuardId,
-    pub state: GuardState,
-    /// The limit; with the number and its count where the orchestrator gave one.
-    pub sentence: String,
-}
-
-/// How a guard is at one look. A breach needs several in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardState {
-    /// The orchestrator was not asked.
-    Unread,
-    Within,
-    Outside,
-    /// Too little to judge.
-    Inconclusive,
-}
-
-impl GuardState {
-    /// The state in words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Unread => "not read",
-            Self::Within => "within",
-            Self::Outside => "OUTSIDE",
-            Self::Inconclusive => "inconclusive",
-        }
+impl StepNow {
+    /// Whether the share that was read back is not the one that is wanted.
+    pub fn strays(&self) -> bool {
+        matches!((&self.weight, &self.weight_read_back), (Some(a), Some(b)) if a != b)
     }
 }
 
@@ -140,14 +119,16 @@ impl Status {
             health: live.map_or("unknown", Live::health_word),
             failing: live.map(Live::failing).unwrap_or_default(),
             progress: report.progress,
-            run: place.map(|place| in_flight(place, now_ms)),
+            run: place.map(|place| in_flight(place, now_ms, live)),
             last_run: report.runs.into_iter().next().filter(|_| place.is_none()),
             revision: state.map(|state| state.head).or(place.map(|place| place.rev)),
             provisional: match state {
                 Some(_) => live.and_then(Live::fate),
                 None => place.and_then(recorded_fate),
             },
-            guards: place.map(|place| guards(&place.begun.guards, live)).unwrap_or_default(),
+            guards: place
+                .map(|place| guards::now(&place.begun.guards, place.run.as_ref(), live))
+                .unwrap_or_default(),
             lease: state.and_then(|state| state.lease.clone()),
             last_backup: report.backups.into_iter().next(),
             last_issue: report.issues.into_iter().next(),
@@ -168,8 +149,10 @@ fn recorded_fate(place: &Place) -> Option<String> {
     ))
 }
 
-fn in_flight(place: &Place, now_ms: WallMs) -> InFlight {
+fn in_flight(place: &Place, now_ms: WallMs, live: Option<&Live>) -> InFlight {
     let phase = place.phase();
+    let left = place.soaks_left(now_ms).map(millis);
+    let after = |ms: u64| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
     InFlight {
         run: place.run.clone(),
         phase: phase.id.clone(),
@@ -183,11 +166,13 @@ fn in_flight(place: &Place, now_ms: WallMs) -> InFlight {
             _ if place.rollback.is_some() => PhaseState::RollingBack,
             _ => PhaseState::Running,
         },
-        step: step(place, now_ms),
+        step: step(place, now_ms, live),
+        soaks_left_ms: left,
+        earliest_end: left.map(|left| Moment(after(left))),
     }
 }
 
-fn step(place: &Place, now_ms: WallMs) -> Option<StepNow> {
+fn step(place: &Place, now_ms: WallMs, live: Option<&Live>) -> Option<StepNow> {
     let (number, step) = place.step()?;
     let at = place.at.as_ref()?;
     let soak_left_ms = match place.doing {
@@ -203,30 +188,13 @@ fn step(place: &Place, now_ms: WallMs) -> Option<StepNow> {
         part: at.part,
         parts: at.parts,
         weight: place.weight(),
+        weight_read_back: live
+            .and_then(|live| live.state.as_ref())
+            .and_then(|state| place.weight_in(&state.config)),
         begun: Moment(place.at_ms),
         lasted_ms: millis(words::between(place.at_ms, now_ms)),
         soak_left_ms,
     })
-}
-
-fn guards(guards: &[Guard], live: Option<&Live>) -> Vec<GuardNow> {
-    let read = live.and_then(|live| Some((live.metrics.as_ref()?, live.health.as_ref()?)));
-    let now = |guard: &Guard| {
-        let Some((metrics, health)) = read else {
-            let limit = guard.limit.describe(guard.metric);
-            let sentence = format!("{} {limit}", guard.metric);
-            return GuardNow { guard: guard.id.clone(), state: GuardState::Unread, sentence };
-        };
-        let reading = guard.metric.read(metrics, health);
-        let verdict = criterion::judge(guard.metric, guard.limit, guard.min_samples, reading, 1);
-        let state = match verdict {
-            Verdict::Pass(_) => GuardState::Within,
-            Verdict::Fail(_) => GuardState::Outside,
-            Verdict::Inconclusive(_) => GuardState::Inconclusive,
-        };
-        GuardNow { guard: guard.id.clone(), state, sentence: verdict.why().to_owned() }
-    };
-    guards.iter().map(now).collect()
 }
 
 fn millis(span: Duration) -> u64 {

@@ -10,12 +10,15 @@ use crate::control::config::Config;
 use crate::control::observe::{self, Check, Health, Host, Latency, Metrics, Window};
 use crate::control::wire::{Anchor, LeaseView, Provisional, State};
 use crate::plan::Plan;
+use crate::units::Percent;
 
 const LATER: i64 = NOON + 45 * 60_000;
 
 /// The orchestrator of a run that is driven right now.
 fn live() -> Live {
-    let config = Config::legacy("http://127.0.0.1:8000");
+    let mut config = Config::legacy("http://127.0.0.1:8000");
+    let flag = config.flags.get_mut("connection_pooling").unwrap();
+    (flag.enabled, flag.percentage) = (true, Percent::whole(25));
     let check = |name: &str, status| Check {
         name: name.to_owned(),
         status,
@@ -71,6 +74,7 @@ fn live() -> Live {
             ],
             ..Health::default()
         }),
+        guards: None,
     }
 }
 
@@ -365,8 +369,9 @@ fn the_status_of_a_run_in_flight() {
     target    http://127.0.0.1:7700, not asked, or no answer
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     phase     2 of 2 performance: running, Performance optimization
-    step      1 of 3 pool-ramp, part 2 of 4 at 25%, for 14m54s, soak ends in 15m6s
+    step      1 of 3 pool-ramp, part 2/4 at 25%, for 14m54s, 15m6s left
     run       22222222 since 2030-01-01 12:00Z: soaks for 30m
+    eta       2030-01-01 15:00:06Z at the earliest: 2h15m of soaks left
     revision  revision 43 reverts to revision 42 unless confirmed, as recorded
     guards    error-rate not read: error_rate at most 5%
               latency not read: latency_p95 at most 500ms
@@ -389,12 +394,13 @@ fn the_status_of_a_run_that_is_driven_right_now() {
               upstream legacy: connection refused, and 1 more
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     phase     2 of 2 performance: running, Performance optimization
-    step      1 of 3 pool-ramp, part 2 of 4 at 25%, for 14m54s, soak ends in 15m6s
+    step      1 of 3 pool-ramp, part 2/4 at 25% (read back 25%), for 14m54s, 15m6s l…
     run       22222222 since 2030-01-01 12:00Z: soaks for 30m
+    eta       2030-01-01 15:00:06Z at the earliest: 2h15m of soaks left
     revision  revision 43 reverts to revision 42 at 12:51:00Z unless confirmed
-    guards    error-rate OUTSIDE: error_rate 6.21% (n=1240), limit at most 5%
-              latency within: latency_p95 12.3ms (n=1240), limit at most 500ms
-              cpu within: cpu 42%, limit at most 95%
+    guards    error-rate OUTSIDE: 6.21% (n=1240), at most 5%, fails at 3 in a row
+              latency within: 12.3ms (n=1240), at most 500ms, fails at 3 in a row
+              cpu within: 42%, at most 95%, fails at 3 in a row
     lease     ann@build-7, process 4711, run 22222222, expires in 24s
     backup    b-20300101-1200-a1b2 2030-01-01 12:00Z, 1.2 MiB
     issue     2029-12-31 12:01Z foundation: step failed, health: the orchestrator
@@ -407,6 +413,52 @@ fn the_status_of_a_run_that_is_driven_right_now() {
         ["error_rate", "latency_p50", "latency_p95", "latency_p99", "throughput", "cpu", "healthy"];
     assert_eq!(measured, expected);
     assert_eq!(report.orchestrator.as_ref().unwrap().revision, 43);
+}
+
+#[test]
+fn what_the_orchestrator_itself_counts_is_what_counts() {
+    use crate::control::armed::{Armed, GuardLook, GuardsView, LookOutcome};
+    let (records, plan, mut live) = (records(), plan(), live());
+    let look = |guard: &str, outcome, why: &str| GuardLook {
+        guard: guard.parse().unwrap(),
+        outcome,
+        why: why.to_owned(),
+        held: false,
+    };
+    let suspect = "error_rate 6.2% (n=124), limit at most 5%, breach 2 of 3";
+    live.guards = Some(GuardsView {
+        armed: Some(Armed {
+            run: run('2'),
+            plan: plan.name.clone(),
+            phase: "performance".parse().unwrap(),
+            target: 42,
+            target_hash: String::new(),
+            guards: Vec::new(),
+            tripped: None,
+            asked: None,
+        }),
+        looks: vec![
+            look("error-rate", LookOutcome::Suspect, suspect),
+            look("cpu", LookOutcome::Held, "cpu 40%, limit at most 95%"),
+        ],
+    });
+    live.state.as_mut().unwrap().config = Config::legacy("http://127.0.0.1:8000");
+    let inputs = Inputs { now_ms: LATER, records: &records, plan: Some(&plan), live: Some(&live) };
+    let status = Status::build(&inputs, None);
+    let streaks: Vec<_> = status.guards.iter().map(|guard| guard.streak).collect();
+    assert_eq!(streaks, [Some(2), None, Some(0)]);
+    let screen = screen::render(&status, 80, false);
+    for line in [
+        "guards    error-rate OUTSIDE: 6.2% (n=124), at most 5%, streak 2/3\n",
+        "          cpu within: 40%, at most 95%, streak 0/3\n",
+        "step      1 of 3 pool-ramp, part 2/4 at 25%, READ BACK 0%",
+    ] {
+        assert!(screen.contains(line), "{line} in\n{screen}");
+    }
+    // Guards of another run say nothing about this one.
+    live.guards.as_mut().unwrap().armed.as_mut().unwrap().run = run('9');
+    let inputs = Inputs { live: Some(&live), ..inputs };
+    assert!(Status::build(&inputs, None).guards.iter().all(|guard| guard.streak.is_none()));
 }
 
 #[test]

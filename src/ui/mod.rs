@@ -6,12 +6,14 @@
 
 mod outlet;
 mod view;
+mod window;
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 pub use outlet::{Outlet, Sink, Worth};
 use view::{Stream, View};
+pub use window::{Key, Window};
 
 use crate::error::Failure;
 use crate::secret::redacted;

@@ -44,8 +44,9 @@ fn a_run_that_nobody_drives_says_what_becomes_of_it() {
     let told = Desk::in_flight().told(&["status"]);
     let has = |text: &str| assert!(told.contains(text), "{text} in\n{told}");
     has("phase     1 of 2 pooling: running, Pooled connections");
-    has("step      1 of 1 pool-ramp, part 1 of 2 at 25%, for ");
-    has("soak is over");
+    has("step      1 of 1 pool-ramp, part 1/2 at 25%, for ");
+    has("soak over");
+    has("at the earliest: 30m of soaks left");
     has("revision  revision 42 reverts to revision 41 unless confirmed, as recorded");
     has("next      `ctx migrate phase 1`: resumes the run at step pool-ramp 1/2");
 }

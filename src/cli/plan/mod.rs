@@ -2,12 +2,15 @@
 
 mod show;
 
+pub(super) use show::text;
+
 use std::path::{Path, PathBuf};
 
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
-use super::{Context, candidates};
+use super::known::reader;
+use super::{Context, candidates, migrate};
 use crate::error::{Code, Failure, Result, count};
 use crate::plan::preview::Preview;
 use crate::plan::{self, Fault, LoadError, Plan, render};
@@ -39,6 +42,9 @@ enum Command {
         /// One phase only, by its number or id
         #[arg(long, value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: Option<String>,
+        /// Exit with 10 when a phase is not confirmed yet
+        #[arg(long)]
+        detailed_exitcode: bool,
     },
     /// Print the JSON Schema of plans, for editors
     Schema,
@@ -51,9 +57,25 @@ enum Command {
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     match &args.command {
         Command::Check { file } => check(path(file.as_deref(), context)?, &context.ui),
-        Command::Show { file, phase } => {
+        Command::Show { file, phase, detailed_exitcode } => {
             let loaded = plan::load(path(file.as_deref(), context)?)?;
-            show(&loaded.plan, phase.as_deref(), &context.ui)
+            let only =
+                phase.as_deref().map(|phase| migrate::find(&loaded.plan, phase)).transpose()?;
+            let mut preview = Preview::of(&loaded.plan).map_err(|error| {
+                Failure::new(Code::Bug, "failed to preview a plan that was checked").because(&error)
+            })?;
+            preview.phases.retain(|phase| only.is_none_or(|only| only.number == phase.number));
+            if context.ui.json {
+                context.ui.json(&preview);
+            } else {
+                context.ui.out_raw(text(&preview, &context.ui));
+            }
+            if !detailed_exitcode {
+                return Ok(Code::Done);
+            }
+            let pending = migrate::pending(reader(context)?.as_ref(), &loaded)?;
+            let pending = pending.iter().any(|phase| only.is_none_or(|only| only.id == phase.id));
+            Ok(if pending { Code::ChangesPending } else { Code::Done })
         }
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&plan::schema()).expect("JSON prints");
@@ -115,21 +137,4 @@ fn counts(plan: &Plan) -> String {
         (plan.suites.len(), "suite"),
     ];
     all.map(|(n, noun)| count(n, noun)).join(", ")
-}
-
-/// Previews a plan, or one phase of it.
-pub(super) fn show(plan: &Plan, phase: Option<&str>, ui: &Ui) -> Result<Code> {
-    let mut preview = Preview::of(plan).map_err(|error| {
-        Failure::new(Code::Bug, "failed to preview a plan that was checked").because(&error)
-    })?;
-    if let Some(wanted) = phase {
-        let number = super::migrate::find(plan, wanted)?.number;
-        preview.phases.retain(|phase| phase.number == number);
-    }
-    if ui.json {
-        ui.json(&preview);
-    } else {
-        ui.out_raw(show::text(&preview, ui));
-    }
-    Ok(Code::Done)
 }

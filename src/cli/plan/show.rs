@@ -9,7 +9,7 @@ use crate::ui::{Paint, Ui};
 use crate::units::duration;
 
 /// The whole preview, within the width of the terminal.
-pub(super) fn text(preview: &Preview, ui: &Ui) -> String {
+pub(in crate::cli) fn text(preview: &Preview, ui: &Ui) -> String {
     let mut page = Page { text: String::new(), ui };
     page.line(0, Paint::Strong, &format!("{}: {}", preview.name, preview.title));
     let steps = preview.phases.iter().map(|phase| phase.steps.len()).sum();

@@ -66,6 +66,19 @@ impl Stopper {
     }
 }
 
+/// What a run asks for when it asks for the lease.
+pub fn lease_request(run: &RunId, last_anchor: Option<Anchor>, min_token: u64) -> LeaseRequest {
+    LeaseRequest {
+        run: run.clone(),
+        holder: crate::settings::user(),
+        host: crate::settings::host(),
+        pid: std::process::id(),
+        ttl_ms: u64::try_from(TTL.as_millis()).expect("a small number"),
+        min_token,
+        last_anchor,
+    }
+}
+
 impl Lease {
     /// Takes the lease for `run`, asking once; the same run takes its own lease over.
     pub(super) async fn acquire(
@@ -75,15 +88,7 @@ impl Lease {
         last_anchor: Option<Anchor>,
         min_token: u64,
     ) -> Result<Self, ControlError> {
-        let request = LeaseRequest {
-            run: run.clone(),
-            holder: crate::settings::user(),
-            host: crate::settings::host(),
-            pid: std::process::id(),
-            ttl_ms: u64::try_from(TTL.as_millis()).expect("a small number"),
-            min_token,
-            last_anchor,
-        };
+        let request = lease_request(run, last_anchor, min_token);
         // Counted from before the request: the orchestrator cannot have agreed any earlier.
         let agreed = clock.boot();
         let grant = client.acquire(&request).await?;

@@ -37,7 +37,7 @@ use watch::Watch;
 
 pub use criteria::judge_now;
 pub use hands::{Approval, BackupTaken, Hands, SuiteResult, Target};
-pub use lease::Stopper;
+pub use lease::{Stopper, lease_request};
 pub use stop::{Left, Signal, Stop};
 
 /// How long to wait for somebody else's provisional revision to go, between two looks.

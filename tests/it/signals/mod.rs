@@ -4,7 +4,7 @@
 mod pipes;
 mod run;
 mod serve;
-mod terminal;
+pub(crate) mod terminal;
 mod unread;
 
 use crate::shop::Shop;

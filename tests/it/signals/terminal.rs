@@ -26,7 +26,7 @@ struct Terminal {
 }
 
 /// A terminal that nothing runs on yet: the end that watches, and the name of the other.
-pub(super) fn terminal() -> (OwnedFd, String) {
+pub(crate) fn terminal() -> (OwnedFd, String) {
     // Not inherited: whoever holds this end keeps the terminal open.
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = openpt(flags).unwrap();
@@ -37,7 +37,7 @@ pub(super) fn terminal() -> (OwnedFd, String) {
 }
 
 /// `ctx` on the terminal of this name; `None` where there is no `setsid` to give it that.
-pub(super) fn on_terminal(name: &str, test: &Test, args: &[&str]) -> Option<Child> {
+pub(crate) fn on_terminal(name: &str, test: &Test, args: &[&str]) -> Option<Child> {
     let slave = || {
         let mut options = File::options();
         options.read(true).write(true);
