@@ -29,6 +29,7 @@ pub mod validate;
 mod hands;
 mod known;
 mod preview;
+mod queries;
 mod session;
 mod soaks;
 

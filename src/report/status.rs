@@ -212,13 +212,15 @@ fn step(place: &Place, now_ms: WallMs) -> Option<StepNow> {
 fn guards(guards: &[Guard], live: Option<&Live>) -> Vec<GuardNow> {
     let read = live.and_then(|live| Some((live.metrics.as_ref()?, live.health.as_ref()?)));
     let now = |guard: &Guard| {
-        let Some((metrics, health)) = read else {
-            let limit = guard.limit.describe(guard.metric);
-            let sentence = format!("{} {limit}", guard.metric);
+        let own = guard.measure.own();
+        let Some(((metrics, health), metric)) = read.zip(own) else {
+            // What a Prometheus server says, the orchestrator knows while guards are armed.
+            let limit = guard.limit.describe_in(guard.measure.unit());
+            let sentence = format!("{} {limit}", guard.measure);
             return GuardNow { guard: guard.id.clone(), state: GuardState::Unread, sentence };
         };
-        let reading = guard.metric.read(metrics, health);
-        let verdict = criterion::judge(guard.metric, guard.limit, guard.min_samples, reading, 1);
+        let reading = metric.read(metrics, health);
+        let verdict = criterion::judge(metric, guard.limit, guard.min_samples, reading, 1);
         let state = match verdict {
             Verdict::Pass(_) => GuardState::Within,
             Verdict::Fail(_) => GuardState::Outside,
