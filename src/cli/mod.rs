@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod load;
 pub mod lock;
 pub mod migrate;
+pub mod monitor;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
@@ -103,6 +104,7 @@ pub enum Command {
     Rollback(rollback::Args),
     Status(status::Args),
     Validate(validate::Args),
+    Monitor(monitor::Args),
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
@@ -168,6 +170,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
+        Command::Monitor(args) => monitor::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Show(args) => show::run(&args, context),

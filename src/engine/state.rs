@@ -304,6 +304,7 @@ impl RunState {
             | Fact::Interrupted { .. }
             | Fact::Heeded { .. }
             | Fact::Validated { .. }
+            | Fact::Monitored { .. }
             | Fact::BackupRestored { .. } => {}
         }
         Ok(())

@@ -173,6 +173,7 @@ impl Tables<'_> {
             | Fact::GuardsDisarmed
             | Fact::Heeded { .. }
             | Fact::Validated { .. }
+            | Fact::Monitored { .. }
             | Fact::BackupRestored { .. } => Ok(()),
         }
     }

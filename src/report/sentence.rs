@@ -11,6 +11,7 @@ use crate::control::armed::Ask;
 use crate::error::count;
 use crate::judge::Verdict;
 use crate::ledger::fact::{Fact, HaltReason, Judged, Outcome, RunBegun, RunKind};
+use crate::ledger::monitored::Monitored;
 use crate::units::duration;
 
 /// How much a fact matters to somebody who only glances.
@@ -145,6 +146,7 @@ pub fn sentence(fact: &Fact) -> String {
             let met = if *passed { "all met" } else { "NOT all met" };
             format!("success criteria of plan `{plan}` judged: {met}")
         }
+        Fact::Monitored { event, .. } => event.sentence(),
         Fact::BackupRestored { backup, parts, safety } => {
             let parts = parts.join(", ");
             let safety = match safety {
@@ -202,6 +204,14 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::RunEnded { outcome: Outcome::Abandoned, .. }
         | Fact::Validated { passed: false, .. }
         | Fact::BackupRestored { .. } => Level::Warning,
+        Fact::Monitored { event, .. } => match event {
+            Monitored::Breached { .. } => Level::Error,
+            Monitored::Unknown { .. } => Level::Warning,
+            Monitored::Begun { .. }
+            | Monitored::Recovered { .. }
+            | Monitored::Reported(_)
+            | Monitored::Ended { .. } => Level::Info,
+        },
         Fact::CriterionJudged(judged) => match judged.verdict {
             Verdict::Pass(_) => Level::Info,
             Verdict::Inconclusive(_) => Level::Warning,

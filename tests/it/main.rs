@@ -19,6 +19,7 @@ mod fastapi;
 mod flags;
 mod fuzz;
 mod gateway;
+mod guards;
 mod healing;
 mod help;
 mod in_flight;

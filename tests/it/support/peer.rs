@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 8] = [
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -48,6 +48,15 @@ const PEERS: [Peer; 7] = [
         name: "promtool",
         probe: || {
             let mut command = Command::new("promtool");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus",
+    },
+    Peer {
+        name: "prometheus",
+        probe: || {
+            let mut command = Command::new("prometheus");
             command.arg("--version");
             command
         },

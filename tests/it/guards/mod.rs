@@ -1,0 +1,5 @@
+//! Guards by query, and guards outside a phase.
+
+mod monitored;
+mod odd;
+mod queried;
