@@ -61,6 +61,9 @@ _ctx() {
             ctx,migrate)
                 cmd="ctx__subcmd__migrate"
                 ;;
+            ctx,monitor)
+                cmd="ctx__subcmd__monitor"
+                ;;
             ctx,pause)
                 cmd="ctx__subcmd__pause"
                 ;;
@@ -303,6 +306,9 @@ _ctx() {
                 ;;
             ctx__subcmd__help,migrate)
                 cmd="ctx__subcmd__help__subcmd__migrate"
+                ;;
+            ctx__subcmd__help,monitor)
+                cmd="ctx__subcmd__help__subcmd__monitor"
                 ;;
             ctx__subcmd__help,pause)
                 cmd="ctx__subcmd__help__subcmd__pause"
@@ -569,7 +575,7 @@ _ctx() {
 
     case "${cmd}" in
         ctx)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
+            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version init plan rehearse serve migrate resume pause abort confirm rollback status validate monitor report history show backup ledger lock load test events extension flags shadow canary completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2103,7 +2109,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__help)
-            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate report history show backup ledger lock load test events extension flags shadow canary completions help"
+            opts="init plan rehearse serve migrate resume pause abort confirm rollback status validate monitor report history show backup ledger lock load test events extension flags shadow canary completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2749,6 +2755,20 @@ _ctx() {
         ctx__subcmd__help__subcmd__migrate__subcmd__phase)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ctx__subcmd__help__subcmd__monitor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3774,6 +3794,48 @@ _ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ctx__subcmd__monitor)
+            opts="-y -q -h -V --once --for --every --no-rollback --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orchestrator)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ctx__subcmd__pause)
             opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -3843,7 +3905,7 @@ _ctx() {
             return 0
             ;;
         ctx__subcmd__plan__subcmd__check)
-            opts="-y -q -h -V --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
+            opts="-y -q -h -V --live --plan --ledger --orchestrator --json --yes --no-input --reason --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -82,7 +82,8 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
     }
     queries::check(&plan.guards)?;
     let client = connect(context, &plan.orchestrator)?;
-    let mut monitor = Monitor { args, context, observer, plan: &plan, seen: BTreeMap::new() };
+    let (seen, silent) = (BTreeMap::new(), BTreeMap::new());
+    let mut monitor = Monitor { args, context, observer, plan: &plan, seen, silent };
     let guards = plan.guards.iter().map(|guard| guard.id.clone()).collect();
     let by = super::migrate::by(context);
     monitor.tell(Monitored::Begun { guards, by, rollback: !args.no_rollback });
@@ -135,6 +136,8 @@ struct Monitor<'a> {
     observer: &'a mut dyn Observer,
     plan: &'a Plan,
     seen: BTreeMap<GuardId, Standing>,
+    /// Since when a guard could not be judged.
+    silent: BTreeMap<GuardId, Duration>,
 }
 
 /// How a guard stands, as far as it was told.
@@ -167,7 +170,7 @@ impl Monitor<'_> {
                 signal = stop.wait() => return End::Signal(signal),
             };
             let glances = watch.glances();
-            self.tell_changes(&glances);
+            self.tell_changes(&glances, clock.boot());
             // A phase in flight has armed guards of its own: it takes itself back.
             let acts = !self.args.no_rollback && !self.in_flight();
             if let Some(breach) = breach.filter(|_| acts) {
@@ -192,9 +195,23 @@ impl Monitor<'_> {
     }
 
     /// One line for each guard that is breached, cannot be judged, or holds again.
-    fn tell_changes(&mut self, glances: &[Glance]) {
+    ///
+    /// A guard with little traffic waits for its sample time and again: that it cannot be judged is
+    /// told when it has lasted for a quarter of its patience.
+    fn tell_changes(&mut self, glances: &[Glance], now: Duration) {
         for Glance { guard, look } in glances {
             let before = self.seen.get(guard).copied();
+            let waiting = matches!(look, Look::Waiting(_));
+            let since = if waiting {
+                *self.silent.entry(guard.clone()).or_insert(now)
+            } else {
+                self.silent.remove(guard).unwrap_or(now)
+            };
+            let of = self.plan.guards.iter().find(|one| one.id == *guard);
+            let patience = of.map_or(Duration::ZERO, |guard| guard.patience);
+            if waiting && now.saturating_sub(since) < patience / 4 {
+                continue;
+            }
             let (how, why) = match look {
                 Look::Held(why) => (Standing::Holds, why.clone()),
                 Look::Breached(why) => (Standing::Breached, why.clone()),
@@ -209,8 +226,8 @@ impl Monitor<'_> {
             self.seen.insert(guard.clone(), how);
             let guard = guard.clone();
             match (before, how) {
-                // The first sample is always being collected at first.
-                (None, Standing::Holds | Standing::Unknown) => {}
+                // That all is well is said at the end.
+                (None, Standing::Holds) => {}
                 (Some(_), Standing::Holds) => self.tell(Monitored::Recovered { guard, why }),
                 (_, Standing::Unknown) => self.tell(Monitored::Unknown { guard, why }),
                 (_, _) => self.tell(Monitored::Breached { guard, why }),

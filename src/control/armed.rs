@@ -58,7 +58,7 @@ pub struct ArmedGuard {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmedQuery {
-    /// In PromQL.
+    /// In the server's query language.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
     /// Where the server's API is: `http://prometheus:9090`.

@@ -23,7 +23,7 @@ pub enum Measure {
 /// A query that comes to one number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
-    /// In PromQL.
+    /// In the server's query language.
     pub query: String,
     /// The server's name in the plan.
     pub from: String,

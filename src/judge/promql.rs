@@ -2,7 +2,7 @@
 //! it looks.
 //!
 //! The server is the one that parses a query. This reads only as much as two questions need, and
-//! knows the lexical structure of PromQL for it: comments, strings, label matchers, ranges, and
+//! knows the lexical structure of the language for it: comments, strings, label matchers, ranges, and
 //! which words are functions, aggregations or keywords.
 
 use std::time::Duration;
@@ -126,7 +126,7 @@ fn range<'q>(text: &'q str, found: &mut Selected) -> &'q str {
     rest
 }
 
-/// A duration as PromQL writes it: `1h30m`.
+/// A duration as a query writes it: `1h30m`.
 fn duration(text: &str) -> Option<Duration> {
     let mut total: u64 = 0;
     let mut rest = text;

@@ -41,7 +41,7 @@ pub(super) enum Kind {
     /// `15-28`.
     Days,
     Metric,
-    /// A query in PromQL.
+    /// A query to a Prometheus server.
     Query,
     Choice(&'static [&'static str]),
     Texts,

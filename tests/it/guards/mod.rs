@@ -3,3 +3,4 @@
 mod monitored;
 mod odd;
 mod queried;
+mod throughout;

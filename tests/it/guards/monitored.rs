@@ -64,7 +64,11 @@ fn a_breach_after_the_phase_takes_it_back_and_says_why() {
 fn a_breach_is_only_reported_when_nothing_is_to_be_rolled_back() {
     let scene = migrated();
     let config = scene.config();
-    scene.test.run(&["monitor", "--once"]).exits(Code::Done).says(&["Next steps"]);
+    scene
+        .test
+        .run(&["monitor", "--once"])
+        .exits(Code::Done)
+        .says(&["1 of 1 phase confirmed", "Performance now"]);
     scene.legacy.inject(Faults { errors: Percent::whole(BROKEN), ..Faults::default() });
     let ran = scene.test.run(&["monitor", "--once", "--no-rollback"]).exits(Code::Failed);
     ran.warns(&["guard `error-rate` BREACHED", "ctx rollback"]);
@@ -81,6 +85,18 @@ fn a_breach_is_only_reported_when_nothing_is_to_be_rolled_back() {
     monitor.interrupt();
     monitor.ends().exits(Code::Done).warns(&["guard `error-rate` holds again"]);
     assert_eq!(scene.config(), config);
+    scene.ends();
+}
+
+#[test]
+fn a_rollback_that_is_not_whole_says_that_a_person_is_needed() {
+    let step = "\n  [[phase.step]]\n  id = \"sure\"\n  \
+                run = { do = [\"true\"], undo = [\"false\"], timeout = \"10s\" }\n";
+    let scene = Scene::new(&[HEALTH, step]);
+    scene.migrate("1").exits(Code::Done);
+    scene.legacy.inject(Faults { errors: Percent::whole(BROKEN), ..Faults::default() });
+    let ran = scene.test.run(&["monitor", "--once"]).exits(Code::RollbackIncomplete);
+    ran.warns(&["guard `error-rate` BREACHED", "sure"]);
     scene.ends();
 }
 

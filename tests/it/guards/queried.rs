@@ -13,8 +13,8 @@ use crate::support::{block_on, until};
 /// The share of answers that are errors, as a query.
 const QUERY: &str = r#"
 query = '''
-  (sum(rate(ctx_requests_total{code_class="5xx"}[2s])) or vector(0))
-    / sum(rate(ctx_requests_total[2s]))
+  (sum(rate(ctx_requests_total{code_class="5xx"}[1s])) or vector(0))
+    / sum(rate(ctx_requests_total[1s]))
 '''
 max   = "5%"
 for   = 2
@@ -65,6 +65,23 @@ fn errors_that_prometheus_counts_roll_the_phase_back() {
 }
 
 #[test]
+fn the_orchestrator_asks_while_nobody_watches() {
+    let Some((scene, _prometheus)) = scene() else { return };
+    let before = scene.config();
+    let detached = scene.test.run(&["migrate", "phase", "1", "--yes", "--detach"]);
+    detached.exits(Code::Awaiting);
+    until_seen(&scene, "the guard holds", |look| look.held);
+    scene.legacy.inject(Faults { errors: Percent::whole(50), ..Faults::default() });
+    let tripped = scene.serve.until("the trip", |state| {
+        state.armed.as_ref().is_some_and(|armed| armed.tripped.is_some())
+    });
+    assert_eq!((tripped.config_hash, tripped.provisional), (before, None));
+    scene.legacy.inject(Faults::default());
+    scene.test.run(&["resume"]).exits(Code::RolledBack).warns(&["guard `errors`"]);
+    scene.ends();
+}
+
+#[test]
 fn an_outage_of_prometheus_is_no_failure_and_nothing_advances_meanwhile() {
     let Some((scene, prometheus)) = scene() else { return };
     let run = scene.begin("1");
@@ -78,7 +95,7 @@ fn an_outage_of_prometheus_is_no_failure_and_nothing_advances_meanwhile() {
     assert_eq!(scene.test.count("soak_ended"), 0);
     prometheus.go_on();
     until_seen(&scene, "it holds again", |look| look.outcome == LookOutcome::Held);
-    scene.test.run(&["confirm"]).exits(Code::Done);
+    scene.test.run(&["confirm", "--yes"]).exits(Code::Done);
     run.ends().exits(Code::Done);
     scene.ends_undisturbed();
 }
@@ -86,7 +103,7 @@ fn an_outage_of_prometheus_is_no_failure_and_nothing_advances_meanwhile() {
 #[test]
 fn a_misspelt_metric_is_refused_before_anything_is_recorded() {
     let Some((scene, prometheus)) = scene() else { return };
-    let misspelt = QUERY.replace("(ctx_requests_total[2s])", "(ctx_request_total[2s])");
+    let misspelt = QUERY.replace("(ctx_requests_total[1s])", "(ctx_request_total[1s])");
     scene.plan(&[&prometheus.table(), "[guards.errors]", &misspelt, PHASE]);
     let before = scene.serve.state();
     let said = ["no metric `ctx_request_total`", "did you mean `ctx_requests_total`?"];
