@@ -21,6 +21,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn boot(&self) -> Duration;
 }
 
+/// The wall clock in seconds since the Unix epoch.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of the epoch are below 2^52")]
+pub fn epoch_seconds(clock: &dyn Clock) -> f64 {
+    clock.wall().timestamp_millis() as f64 / 1000.0
+}
+
 /// The machine's own clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;

@@ -8,6 +8,7 @@
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
 //! - [`ledger`]: facts, the hash chain over them (pure), the SQLite store, its projections.
 //! - [`control`]: the types both sides of the control API share, and its client.
+//! - [`prometheus`]: a query to a Prometheus server comes to one number, or to a reason.
 //! - [`engine`]: `state = facts.fold(evolve)`, `next = decide(state)`, and the one small loop that
 //!   acts.
 //! - [`orchestrator`]: the running side: gateway, control API, health, store.
@@ -31,6 +32,7 @@ pub mod load;
 pub mod orchestrator;
 pub mod plan;
 pub mod progress;
+pub mod prometheus;
 pub mod rehearsal;
 pub mod report;
 pub mod rules;

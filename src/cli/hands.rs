@@ -158,7 +158,13 @@ impl Hands for Workshop<'_> {
         if self.approving || self.context.yes {
             return Approval::By(crate::settings::user());
         }
-        match confirm(self.context, prompt) {
+        // The guards are watched meanwhile. A thread that still waits for an answer ends with the
+        // process; the runtime would wait for one of its own.
+        let (context, question) = (self.context.clone(), prompt.to_owned());
+        let (tell, answer) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || tell.send(confirm(&context, &question)));
+        let Ok(answer) = answer.await else { return Approval::Nobody };
+        match answer {
             Ok(()) => Approval::By(crate::settings::user()),
             Err(Failure { code: Code::NeedsConfirmation, .. }) => Approval::Nobody,
             Err(_) => Approval::Refused,

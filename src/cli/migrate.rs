@@ -214,6 +214,7 @@ fn migrate(
     }
     let client = connect(context, &loaded.plan.orchestrator)?;
     if matches!(admission, Admission::Begin { .. }) {
+        super::queries::check(&loaded.plan.guards_of(phase))?;
         lock::before_asking(context, &loaded.plan.orchestrator)?;
         preview::summary(context, loaded, phase);
         confirm(

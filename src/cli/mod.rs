@@ -21,6 +21,7 @@ pub mod lock;
 pub mod man;
 pub mod migrate;
 pub mod milestone;
+pub mod monitor;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
@@ -39,6 +40,7 @@ mod hands;
 mod known;
 mod log;
 mod preview;
+mod queries;
 mod session;
 mod soaks;
 mod watch;
@@ -119,6 +121,7 @@ pub enum Command {
     Rollback(rollback::Args),
     Status(status::Args),
     Validate(validate::Args),
+    Monitor(monitor::Args),
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
@@ -203,6 +206,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Rollback(args) => rollback::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
+        Command::Monitor(args) => monitor::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Show(args) => show::run(&args, context),

@@ -189,9 +189,14 @@ fn introduce(context: &Context, loaded: &Loaded, tempo: Tempo, rate: f64) {
 /// nothing about the machine that the plan is for. Every other guard is judged as written.
 fn leave_out_cpu(context: &Context, loaded: &mut Loaded) {
     let before = loaded.plan.guards.len();
-    loaded.plan.guards.retain(|guard| guard.metric != Metric::Cpu);
+    loaded.plan.guards.retain(|guard| guard.measure.own() != Some(Metric::Cpu));
     if loaded.plan.guards.len() < before {
         context.ui.note("guards on cpu are left out: senders and app share this machine's cores");
+    }
+    let before = loaded.plan.guards.len();
+    loaded.plan.guards.retain(|guard| guard.measure.query().is_none());
+    if loaded.plan.guards.len() < before {
+        context.ui.note("guards by query are left out: no Prometheus scrapes a rehearsal");
     }
 }
 

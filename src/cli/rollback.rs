@@ -82,6 +82,30 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
     carry_out(context, &mut ledger, work, begun, observer)
 }
 
+/// Rolls the last phase of a plan back that is in force, without a question; `None` where there is
+/// none. A run in flight is left to itself.
+pub(crate) fn last_phase(
+    context: &Context,
+    plan: &PlanName,
+    observer: &mut dyn Observer,
+) -> Result<Option<PhaseId>> {
+    let path = &context.settings.ledger.value;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut ledger = lock::open_for_rollback(path)?;
+    let work = find(&ledger, None)?;
+    let Work::Phases(states) = &work else { return Ok(None) };
+    let Some(last) = states.first().filter(|last| last.begun.plan == *plan) else {
+        return Ok(None);
+    };
+    warn_irreversible(context, states);
+    let begun = last.begun.clone();
+    let phase = begun.phase.id.clone();
+    carry_out(context, &mut ledger, work, begun, observer)?;
+    Ok(Some(phase))
+}
+
 /// Takes up the rollback in flight; it was confirmed when it was begun.
 pub(crate) fn take_up(context: &Context) -> Result<Code> {
     let mut ledger = lock::open_for_rollback(&context.settings.ledger.value)?;

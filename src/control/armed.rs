@@ -28,14 +28,17 @@ pub struct ArmRequest {
     pub record: String,
 }
 
-/// A guard in the terms of the orchestrator's own metrics; times are real time.
+/// A guard on one of the orchestrator's own metrics, or on a query; times are real time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmedGuard {
     pub id: GuardId,
-    /// The metric's name, as in a plan: `error_rate`.
+    /// The metric's name, as in a plan: `error_rate`. Beside `query`, the server's name.
     #[schemars(length(max = 64))]
     pub metric: String,
+    /// A query to a Prometheus server, which the orchestrator asks instead of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<ArmedQuery>,
     pub limit: Bound,
     /// Consecutive breaches, on disjoint samples, that make it fail.
     #[schemars(range(min = 1, max = 1000))]
@@ -49,6 +52,25 @@ pub struct ArmedGuard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 604_800_000))]
     pub patience_ms: Option<u64>,
+}
+
+/// A query that comes to one number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArmedQuery {
+    /// In the server's query language.
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+    /// Where the server's API is: `http://prometheus:9090`.
+    #[schemars(length(max = 1024))]
+    pub url: String,
+    /// Where the token for it is, `env:NAME` or `file:PATH`, as the orchestrator sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub token: Option<String>,
+    /// What its number is: `ratio`, `milliseconds`, `seconds`, `per_minute` or `number`.
+    #[schemars(length(max = 16))]
+    pub unit: String,
 }
 
 /// A bound in the metric's own unit; the bound itself is still within.

@@ -306,6 +306,7 @@ impl RunState {
             | Fact::Interrupted { .. }
             | Fact::Heeded { .. }
             | Fact::Validated { .. }
+            | Fact::Monitored { .. }
             | Fact::BackupRestored { .. } => {}
         }
         Ok(())

@@ -6,9 +6,12 @@
 use std::time::Duration;
 
 use super::guard::{Guard, OnNoData};
+use super::measure::{Measure, Query};
+use super::metric::KEPT;
 use super::{Limit, Metric};
-use crate::control::armed::{ArmedGuard, Bound};
+use crate::control::armed::{ArmedGuard, ArmedQuery, Bound};
 use crate::error::did_you_mean;
+use crate::secret::SecretRef;
 
 /// The shortest and the longest time from one look to the next.
 const EVERY: std::ops::RangeInclusive<u64> = 100..=86_400_000;
@@ -22,17 +25,14 @@ const BREACHES: std::ops::RangeInclusive<u32> = 1..=1000;
 /// # Errors
 /// Says which value breaks which rule.
 pub fn read(armed: &ArmedGuard) -> Result<Guard, String> {
-    let ArmedGuard { id, metric, limit, breaches, min_samples, every_ms, patience_ms } = armed;
-    let wrong = |what: &str| Err(format!("guard `{id}`: {what}"));
-    let metric: Metric = metric.parse().map_err(|()| {
-        let names = Metric::ALL.map(|(_, name, _)| name);
-        let hint = match did_you_mean(metric, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("metrics are {}", names.join(", ")),
-        };
-        let shown: String = metric.chars().take(64).collect();
-        format!("guard `{id}`: there is no metric `{shown}`; {hint}")
-    })?;
+    let ArmedGuard { id, metric, query, limit, breaches, min_samples, every_ms, patience_ms } =
+        armed;
+    let say = |what: String| format!("guard `{id}`: {what}");
+    let wrong = |what: &str| Err(say(what.to_owned()));
+    let measure = match query {
+        Some(asked) => Measure::Query(read_query(metric, asked).map_err(say)?),
+        None => Measure::Own(read_metric(metric).map_err(say)?),
+    };
     let limit = match *limit {
         Bound::AtMost(bound) => Limit::AtMost(bound),
         Bound::AtLeast(bound) => Limit::AtLeast(bound),
@@ -46,6 +46,10 @@ pub fn read(armed: &ArmedGuard) -> Result<Guard, String> {
     if !EVERY.contains(every_ms) {
         return wrong("`every_ms` must be within 100..=86,400,000");
     }
+    let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
+    if measure.own().is_some_and(Metric::is_windowed) && *every_ms > kept {
+        return wrong("`every_ms` may be 600,000 at most: answers are counted for ten minutes");
+    }
     if patience_ms.is_some_and(|ms| !PATIENCE.contains(&ms)) {
         return wrong("`patience_ms` must be within 1..=604,800,000");
     }
@@ -55,7 +59,7 @@ pub fn read(armed: &ArmedGuard) -> Result<Guard, String> {
     };
     Ok(Guard {
         id: id.clone(),
-        metric,
+        measure,
         limit,
         breaches: *breaches,
         min_samples: *min_samples,
@@ -65,6 +69,50 @@ pub fn read(armed: &ArmedGuard) -> Result<Guard, String> {
     })
 }
 
+fn read_metric(metric: &str) -> Result<Metric, String> {
+    metric.parse().map_err(|()| {
+        let names = Metric::ALL.map(|(_, name, _)| name);
+        let hint = match did_you_mean(metric, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("metrics are {}", names.join(", ")),
+        };
+        let shown: String = metric.chars().take(64).collect();
+        format!("there is no metric `{shown}`; {hint}")
+    })
+}
+
+fn read_query(from: &str, asked: &ArmedQuery) -> Result<Query, String> {
+    let ArmedQuery { query, url, token, unit } = asked;
+    let reference = token.as_ref().map(|token| token.parse::<SecretRef>());
+    if let Some(Err(error)) = reference {
+        return Err(format!("`token`: {error}"));
+    }
+    if !url.starts_with("http://") || url.contains(char::is_whitespace) {
+        return Err("`url` must be like `http://127.0.0.1:9090`".to_owned());
+    }
+    if query.trim().is_empty() || query.len() > 4096 {
+        return Err("`query` must have 1 to 4,096 bytes".to_owned());
+    }
+    Ok(Query {
+        query: query.clone(),
+        from: from.to_owned(),
+        url: url.clone(),
+        token: token.clone(),
+        unit: serde_json::from_value(unit.as_str().into())
+            .map_err(|_| "`unit` must be ratio, milliseconds, seconds, per_minute or number")?,
+    })
+}
+
+fn write_query(query: &Query) -> ArmedQuery {
+    let unit = serde_json::to_value(query.unit).expect("a unit is a word");
+    ArmedQuery {
+        query: query.query.clone(),
+        url: query.url.clone(),
+        token: query.token.clone(),
+        unit: unit.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
 /// Writes a guard for the wire; its times are real time already, and are rounded up to whole
 /// milliseconds and brought within what [`read`] takes.
 pub fn write(guard: &Guard) -> ArmedGuard {
@@ -72,7 +120,11 @@ pub fn write(guard: &Guard) -> ArmedGuard {
         |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     ArmedGuard {
         id: guard.id.clone(),
-        metric: guard.metric.name().to_owned(),
+        metric: match &guard.measure {
+            Measure::Own(metric) => metric.name().to_owned(),
+            Measure::Query(query) => query.from.clone(),
+        },
+        query: guard.measure.query().map(write_query),
         limit: match guard.limit {
             Limit::AtMost(bound) => Bound::AtMost(bound),
             Limit::AtLeast(bound) => Bound::AtLeast(bound),
@@ -96,7 +148,7 @@ mod tests {
     fn guard() -> Guard {
         Guard {
             id: "error-rate".parse().unwrap(),
-            metric: Metric::ErrorRate,
+            measure: Metric::ErrorRate.into(),
             limit: Limit::AtMost(0.05),
             breaches: 3,
             min_samples: 50,
@@ -111,6 +163,15 @@ mod tests {
         assert_eq!(read(&write(&guard())), Ok(guard()));
         let ignoring = Guard { on_no_data: OnNoData::Ignore, patience: Duration::ZERO, ..guard() };
         assert_eq!(read(&write(&ignoring)), Ok(ignoring));
+        let query = Query {
+            query: "sum(up)".to_owned(),
+            from: "prom".to_owned(),
+            url: "http://127.0.0.1:9090".to_owned(),
+            token: Some("env:TOKEN".to_owned()),
+            unit: crate::judge::Unit::PerMinute,
+        };
+        let asking = Guard { measure: Measure::Query(query), ..guard() };
+        assert_eq!(read(&write(&asking)), Ok(asking));
         let hasty = Guard { every: Duration::from_micros(1), ..guard() };
         assert_eq!(read(&write(&hasty)).unwrap().every, Duration::from_millis(100));
     }
@@ -131,6 +192,7 @@ mod tests {
             (ArmedGuard { breaches: 0, ..good.clone() }, "breaches"),
             (ArmedGuard { breaches: 1001, ..good.clone() }, "breaches"),
             (ArmedGuard { every_ms: 99, ..good.clone() }, "every_ms"),
+            (ArmedGuard { every_ms: 600_001, ..good.clone() }, "every_ms"),
             (ArmedGuard { every_ms: 86_400_001, ..good.clone() }, "every_ms"),
             (ArmedGuard { patience_ms: Some(0), ..good.clone() }, "patience_ms"),
         ] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::metric::Reading;
-use super::{Limit, Metric, Verdict, criterion};
+use super::{Limit, Measure, Verdict, criterion};
 use crate::ids::GuardId;
 use crate::units::duration;
 
@@ -18,7 +18,9 @@ use crate::units::duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
     pub id: GuardId,
-    pub metric: Metric,
+    /// Called `metric` where it is kept: that of the orchestrator is its plain name.
+    #[serde(rename = "metric")]
+    pub measure: Measure,
     pub limit: Limit,
     /// Consecutive breaches, on disjoint samples, that make it fail.
     pub breaches: u32,
@@ -77,8 +79,22 @@ impl Look {
 
 /// Judges a sample that shares no observation with any sample judged before.
 pub fn look(guard: &Guard, streak: Streak, reading: Reading, now: Duration) -> (Streak, Look) {
+    let verdict = match &guard.measure {
+        Measure::Own(metric) => {
+            criterion::judge(*metric, guard.limit, guard.min_samples, reading, 1)
+        }
+        Measure::Query(query) => {
+            let value = reading.value.ok_or_else(|| "no data".to_owned());
+            query.judge(guard.limit, value)
+        }
+    };
+    heed(guard, streak, verdict, now)
+}
+
+/// Counts a verdict on a sample that shares no observation with any sample judged before.
+pub fn heed(guard: &Guard, streak: Streak, verdict: Verdict, now: Duration) -> (Streak, Look) {
     let since = streak.conclusive_at.unwrap_or(now);
-    match criterion::judge(guard.metric, guard.limit, guard.min_samples, reading, 1) {
+    match verdict {
         Verdict::Pass(why) => (Streak { breaches: 0, conclusive_at: Some(now) }, Look::Held(why)),
         Verdict::Fail(why) => {
             let breaches = streak.breaches + 1;
@@ -105,11 +121,12 @@ pub fn look(guard: &Guard, streak: Streak, reading: Reading, now: Duration) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Metric;
 
     fn guard() -> Guard {
         Guard {
             id: "error-rate".parse().unwrap(),
-            metric: Metric::ErrorRate,
+            measure: Metric::ErrorRate.into(),
             limit: Limit::AtMost(0.05),
             breaches: 3,
             min_samples: 50,

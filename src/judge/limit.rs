@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::Metric;
+use super::metric::{Metric, Unit};
 
 /// A bound, in the metric's own unit; the bound itself is still within.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,12 @@ impl Limit {
 
     /// The bound as text, such as `at most 5%`.
     pub fn describe(self, metric: Metric) -> impl fmt::Display {
-        let bound = metric.unit().format(self.bound());
+        self.describe_in(metric.unit())
+    }
+
+    /// The bound as text, in this unit.
+    pub fn describe_in(self, unit: Unit) -> String {
+        let bound = unit.format(self.bound());
         match self {
             Self::AtMost(_) => format!("at most {bound}"),
             Self::AtLeast(_) => format!("at least {bound}"),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,8 @@ pub enum Metric {
 }
 
 /// What a metric's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// 0..=1, written as a percentage.
     Ratio,
@@ -58,7 +60,12 @@ pub enum Unit {
     Seconds,
     /// Events a minute, written as a plain number.
     PerMinute,
+    /// Anything else, written as a plain number.
+    Number,
 }
+
+/// How far back an orchestrator can count answers; a sample that is wider loses its older part.
+pub const KEPT: Duration = Duration::from_secs(10 * 60);
 
 /// One reading of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +108,12 @@ impl Metric {
     /// The unit of its numbers.
     pub fn unit(self) -> Unit {
         self.row().2
+    }
+
+    /// Whether it is counted over a window, of which no more than [`KEPT`] is there.
+    pub fn is_windowed(self) -> bool {
+        use Metric::{Cpu, ExtensionsUp, Healthy, Memory, Mtbf, Mttr, Uptime};
+        !matches!(self, Cpu | Memory | Healthy | Uptime | Mttr | Mtbf | ExtensionsUp)
     }
 
     /// Reads the metric from what an orchestrator reports.
@@ -204,6 +217,7 @@ impl Unit {
             }
             Self::Seconds => span(value.round()),
             Self::PerMinute => format!("{value:.0}"),
+            Self::Number => trim(format!("{value:.3}")),
         }
     }
 
@@ -223,6 +237,11 @@ impl Unit {
             Self::Seconds => {
                 duration::parse(text).map(|d| d.as_secs_f64()).map_err(|error| error.to_string())
             }
+            Self::Number => text
+                .parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| format!("`{text}` is not a number")),
             Self::PerMinute => text
                 .parse::<f64>()
                 .ok()

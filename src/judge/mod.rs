@@ -9,10 +9,13 @@ pub mod canary;
 pub mod criterion;
 pub mod guard;
 pub mod limit;
+pub mod measure;
 pub mod metric;
+pub mod promql;
 pub mod stats;
 pub mod verdict;
 
 pub use limit::Limit;
+pub use measure::Measure;
 pub use metric::{Metric, Unit};
 pub use verdict::Verdict;

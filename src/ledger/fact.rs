@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::monitored::Monitored;
 use crate::control::armed::Ask;
 use crate::control::config::Config;
 use crate::control::wire::{Anchor, Fence};
@@ -261,6 +262,12 @@ pub enum Fact {
         plan: PlanName,
         passed: bool,
     },
+    /// What `ctx monitor` has seen, outside a phase.
+    Monitored {
+        plan: PlanName,
+        #[serde(flatten)]
+        event: Monitored,
+    },
     /// A person restored a backup.
     BackupRestored {
         backup: BackupId,
@@ -485,6 +492,7 @@ impl Fact {
             Self::Halted { .. } => "halted",
             Self::RunEnded { .. } => "run_ended",
             Self::Validated { .. } => "validated",
+            Self::Monitored { .. } => "monitored",
             Self::BackupRestored { .. } => "backup_restored",
         }
     }

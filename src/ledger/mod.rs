@@ -1,6 +1,7 @@
 //! The ledger: an append-only, hash-chained SQLite record of everything ctx intended and did.
 //!
 //! - [`fact`]: what is recorded; [`chain`] (pure): the hash over it; [`view`]: what it comes to.
+//!   [`monitored`]: what was seen outside a phase.
 //! - [`store`]: the one writer; [`reader`]: any number of readers, which change nothing.
 //! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain, or finds
 //!   each [`fault`].
@@ -15,6 +16,7 @@ pub mod fact;
 pub mod fault;
 pub mod import;
 pub mod lock;
+pub mod monitored;
 pub mod projection;
 pub mod reader;
 mod reserve;

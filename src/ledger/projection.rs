@@ -175,6 +175,7 @@ impl Tables<'_> {
             | Fact::Heeded { .. }
             | Fact::CanaryJudged { .. }
             | Fact::Validated { .. }
+            | Fact::Monitored { .. }
             | Fact::BackupRestored { .. } => Ok(()),
         }
     }

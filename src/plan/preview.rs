@@ -120,7 +120,7 @@ impl PhasePreview {
 
 impl Condition {
     fn of_guard(guard: &Guard) -> Self {
-        let bound = format!("{} {}", guard.metric, guard.limit.describe(guard.metric));
+        let bound = format!("{} {}", guard.measure, guard.limit.describe_in(guard.measure.unit()));
         Self { id: guard.id.to_string(), bound }
     }
 

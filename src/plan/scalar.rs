@@ -155,12 +155,32 @@ pub(super) fn limit(
     metric: Metric,
     faults: &Faults<'_>,
 ) -> Option<f64> {
-    let unit = metric.unit();
+    bound(value, key, metric.unit(), &format!("`{metric}`"), faults)
+}
+
+/// The unit that a bound is written in. Prometheus counts time in seconds.
+pub(super) fn unit_of(value: &Value<'_>) -> Unit {
+    match value.get_ref() {
+        DeValue::String(text) if text.trim_end().ends_with('%') => Unit::Ratio,
+        DeValue::String(text) if Unit::Seconds.parse(text).is_ok() => Unit::Seconds,
+        _ => Unit::Number,
+    }
+}
+
+/// A bound of `what`, in this unit.
+pub(super) fn bound(
+    value: &Value<'_>,
+    key: &str,
+    unit: Unit,
+    what: &str,
+    faults: &Faults<'_>,
+) -> Option<f64> {
     let bound = match (value.get_ref(), unit) {
         (DeValue::String(text), _) => unit.parse(text).ok(),
         (DeValue::Float(_), Unit::Ratio) => {
             number(value.get_ref()).and_then(fraction_of).map(Percent::ratio)
         }
+        (DeValue::Float(_) | DeValue::Integer(_), Unit::Number) => number(value.get_ref()),
         (DeValue::Float(_) | DeValue::Integer(_), Unit::PerMinute) => {
             number(value.get_ref()).filter(|n| *n >= 0.0)
         }
@@ -176,9 +196,10 @@ pub(super) fn limit(
             Unit::Milliseconds => ("a time", "`\"500ms\"`"),
             Unit::Seconds => ("a time", "`\"5m\"` or `\"24h\"`"),
             Unit::PerMinute => ("a count a minute", "`10000`"),
+            Unit::Number => ("a number", "`12` or `0.5`"),
         };
         let given = shown(value.get_ref());
-        let message = format!("{given} cannot bound `{metric}`, which is {is}");
+        let message = format!("{given} cannot bound {what}, which is {is}");
         faults.hinted(value.span(), message, format!("write `{key}` like {example}"));
     }
     bound

@@ -36,7 +36,7 @@ fn property(key: &Key) -> Value {
 fn value(kind: Kind) -> Value {
     let array = |items: Value| json!({"type": "array", "items": items});
     match kind {
-        Kind::Text => json!({"type": "string"}),
+        Kind::Text | Kind::Query => json!({"type": "string"}),
         Kind::Name => json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}),
         Kind::Duration => json!({"type": "string", "pattern": "^(0|([0-9]+(d|h|m|s|ms))+)$"}),
         Kind::Share => json!({"anyOf": [

@@ -41,6 +41,8 @@ pub(super) enum Kind {
     /// `15-28`.
     Days,
     Metric,
+    /// A query to a Prometheus server.
+    Query,
     Choice(&'static [&'static str]),
     Texts,
     Names,

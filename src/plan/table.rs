@@ -14,7 +14,7 @@ use super::scalar;
 use super::shape::{Kind, Shape};
 use super::source::Span;
 use crate::ids::{NameError, is_name};
-use crate::judge::Metric;
+use crate::judge::{Metric, Unit};
 use crate::units::Percent;
 
 pub(super) type Value<'d> = Spanned<DeValue<'d>>;
@@ -106,8 +106,9 @@ impl<'d> Table<'d> {
     }
 
     pub(super) fn text(&self, key: &str) -> Option<Spanned<&'d str>> {
-        let fits =
-            |kind: &Kind| matches!(kind, Kind::Text | Kind::Name | Kind::Days | Kind::Metric);
+        let fits = |kind: &Kind| {
+            matches!(kind, Kind::Text | Kind::Name | Kind::Days | Kind::Metric | Kind::Query)
+        };
         let value = self.get(key, fits)?;
         scalar::text(value, key, self.faults)
     }
@@ -172,6 +173,13 @@ impl<'d> Table<'d> {
     pub(super) fn limit(&self, key: &str, metric: Metric) -> Option<f64> {
         let value = self.get(key, |kind| matches!(kind, Kind::Limit))?;
         scalar::limit(value, key, metric, self.faults)
+    }
+
+    /// A bound of a query: its unit is `unit`, or what the bound is written in.
+    pub(super) fn bound(&self, key: &str, unit: Option<Unit>) -> Option<(f64, Unit)> {
+        let value = self.get(key, |kind| matches!(kind, Kind::Limit))?;
+        let unit = unit.unwrap_or_else(|| scalar::unit_of(value));
+        scalar::bound(value, key, unit, "the query", self.faults).map(|bound| (bound, unit))
     }
 
     pub(super) fn metric(&self, key: &str) -> Option<Spanned<Metric>> {

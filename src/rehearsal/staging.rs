@@ -139,7 +139,7 @@ impl Staging {
     /// gateway and app share. And a phase that fails takes no earlier ones with it: what a drill
     /// compares with is the state before that phase.
     pub fn adapt(&self, plan: &mut Plan) {
-        plan.guards.retain(|guard| guard.metric != Metric::Cpu);
+        plan.guards.retain(|guard| guard.measure.own() != Some(Metric::Cpu));
         for phase in &mut plan.phases {
             if phase.on_failure == OnFailure::RollbackAll {
                 phase.on_failure = OnFailure::RollbackPhase;

@@ -52,7 +52,7 @@ fn step(id: &str, action: Action, soak_minutes: u64) -> Step {
 fn guard(id: &str, metric: Metric, limit: f64) -> Guard {
     Guard {
         id: id.parse().unwrap(),
-        metric,
+        measure: metric.into(),
         limit: Limit::AtMost(limit),
         breaches: 3,
         min_samples: 50,

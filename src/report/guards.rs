@@ -78,8 +78,10 @@ pub(super) fn now(guards: &[Guard], run: Option<&RunId>, live: Option<&Live>) ->
 
 fn one(guard: &Guard, look: Option<&GuardLook>, live: Option<&Live>) -> GuardNow {
     let read = live.and_then(|live| Some((live.metrics.as_ref()?, live.health.as_ref()?)));
-    let reading = read.map(|(metrics, health)| guard.metric.read(metrics, health));
-    let limit = guard.limit.describe(guard.metric);
+    // What a Prometheus server says, the orchestrator knows while guards are armed.
+    let reading = read.zip(guard.measure.own());
+    let reading = reading.map(|((metrics, health), metric)| (metric, metric.read(metrics, health)));
+    let limit = guard.limit.describe_in(guard.measure.unit());
     let (state, streak, sentence) = match (look, reading) {
         (Some(look), _) => {
             let (state, streak) = match look.outcome {
@@ -90,9 +92,8 @@ fn one(guard: &Guard, look: Option<&GuardLook>, live: Option<&Live>) -> GuardNow
             };
             (state, streak, look.why.clone())
         }
-        (None, Some(reading)) => {
-            let verdict =
-                criterion::judge(guard.metric, guard.limit, guard.min_samples, reading, 1);
+        (None, Some((metric, reading))) => {
+            let verdict = criterion::judge(metric, guard.limit, guard.min_samples, reading, 1);
             let state = match verdict {
                 Verdict::Pass(_) => GuardState::Within,
                 Verdict::Fail(_) => GuardState::Outside,
@@ -100,12 +101,12 @@ fn one(guard: &Guard, look: Option<&GuardLook>, live: Option<&Live>) -> GuardNow
             };
             (state, None, verdict.why().to_owned())
         }
-        (None, None) => (GuardState::Unread, None, format!("{} {limit}", guard.metric)),
+        (None, None) => (GuardState::Unread, None, format!("{} {limit}", guard.measure)),
     };
     GuardNow {
         guard: guard.id.clone(),
         state,
-        value: reading.and_then(|reading| reading.value).filter(|value| value.is_finite()),
+        value: reading.and_then(|(_, reading)| reading.value).filter(|value| value.is_finite()),
         bound: guard.limit,
         streak,
         breaches: guard.breaches,
@@ -123,7 +124,8 @@ fn streak(why: &str) -> Option<u32> {
 /// `6.2% (n=124), at most 5%, streak 2/3`.
 fn brief(guard: &Guard, sentence: &str, streak: Option<u32>) -> String {
     let sentence = sentence.rsplit_once(", breach ").map_or(sentence, |(head, _)| head);
-    let own = sentence.strip_prefix(guard.metric.name()).unwrap_or(sentence);
+    let measure = guard.measure.to_string();
+    let own = sentence.strip_prefix(measure.as_str()).unwrap_or(sentence);
     let own = own.trim_start_matches([':', ' ']);
     let own = own.replacen(", limit ", ", ", 1);
     match streak {

@@ -11,6 +11,7 @@ use crate::control::armed::Ask;
 use crate::error::count;
 use crate::judge::Verdict;
 use crate::ledger::fact::{By, Fact, HaltReason, Judged, Outcome, RunBegun, RunKind, Sample};
+use crate::ledger::monitored::Monitored;
 use crate::units::duration;
 
 /// How much a fact matters to somebody who only glances.
@@ -158,6 +159,7 @@ pub fn sentence(fact: &Fact) -> String {
             let met = if *passed { "all met" } else { "NOT all met" };
             format!("success criteria of plan `{plan}` judged: {met}")
         }
+        Fact::Monitored { event, .. } => event.sentence(),
         Fact::BackupRestored { backup, parts, safety } => {
             let parts = parts.join(", ");
             let safety = match safety {
@@ -220,6 +222,14 @@ pub fn level(fact: &Fact) -> Level {
             Verdict::Pass(_) => Level::Info,
             Verdict::Inconclusive(_) => Level::Warning,
             Verdict::Fail(_) => Level::Error,
+        },
+        Fact::Monitored { event, .. } => match event {
+            Monitored::Breached { .. } => Level::Error,
+            Monitored::Unknown { .. } => Level::Warning,
+            Monitored::Begun { .. }
+            | Monitored::Recovered { .. }
+            | Monitored::Reported(_)
+            | Monitored::Ended { .. } => Level::Info,
         },
         Fact::CriterionJudged(judged) => match judged.verdict {
             Verdict::Pass(_) => Level::Info,

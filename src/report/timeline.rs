@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::model::Moment;
 use crate::clock::WallMs;
 use crate::ids::{GuardId, PhaseId, RunId};
-use crate::judge::Limit;
 use crate::judge::metric::Unit;
 use crate::ledger::fact::{At, Fact, Outcome, Recorded, RunBegun, RunKind};
 use crate::plan::model::Action;
@@ -217,22 +216,14 @@ impl Teller<'_> {
             series.push(Series {
                 guard: guard.clone(),
                 limit: known.limit.bound(),
-                limit_text: limit_text(known.limit, known.metric.unit()),
+                limit_text: known.limit.describe_in(known.measure.unit()),
                 points: Vec::new(),
-                unit: known.metric.unit(),
+                unit: known.measure.unit(),
             });
             Some(series.len() - 1)
         });
         if let Some(position) = position {
             series[position].points.push(point);
         }
-    }
-}
-
-fn limit_text(limit: Limit, unit: Unit) -> String {
-    let bound = unit.format(limit.bound());
-    match limit {
-        Limit::AtMost(_) => format!("at most {bound}"),
-        Limit::AtLeast(_) => format!("at least {bound}"),
     }
 }

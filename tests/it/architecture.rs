@@ -14,18 +14,19 @@ use crate::support::markdown::{Document, root};
 const WORDS: [&str; 7] = ["clock", "error", "failpoint", "ids", "rules", "secret", "units"];
 
 /// The modules from the bottom up, and what each may use besides [`WORDS`].
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("words", &[]),
     ("settings", &[]),
     ("ui", &[]),
     ("control", &[]),
     ("judge", &["control"]),
+    ("prometheus", &["judge"]),
     ("plan", &["control", "judge"]),
     ("ledger", &["control", "judge", "plan"]),
     ("report", &["control", "judge", "plan", "ledger", "ui"]),
     ("progress", &["judge", "ledger", "report", "ui"]),
-    ("engine", &["control", "judge", "plan", "ledger", "progress"]),
-    ("orchestrator", &["control", "judge"]),
+    ("engine", &["control", "judge", "prometheus", "plan", "ledger", "progress"]),
+    ("orchestrator", &["control", "judge", "prometheus"]),
     ("load", &["control", "judge", "plan"]),
     ("backup", &["control", "ledger"]),
     ("rehearsal", &["control", "judge", "plan", "load", "orchestrator"]),
@@ -34,11 +35,12 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("cli", &ALL),
 ];
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "settings",
     "ui",
     "control",
     "judge",
+    "prometheus",
     "plan",
     "ledger",
     "report",

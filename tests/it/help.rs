@@ -9,10 +9,10 @@ use crate::support::markdown::{accepted, words};
 const COLUMNS: usize = 80;
 
 /// What one-line descriptions begin with.
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "Back", "Check", "Derive", "Explain", "Find", "Judge", "Keep", "List", "Make", "Mark", "Move",
     "Preview", "Print", "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take", "Tell",
-    "Undo", "Verify",
+    "Undo", "Verify", "Watch",
 ];
 
 /// `ctx` with every parameter inherited, and 80 columns for whatever is printed.
@@ -54,6 +54,8 @@ fn the_first_screen() {
       rollback     Undo the phase in flight, or the last one
       status       Show where the migration stands, on one screen
       validate     Judge the success criteria now
+      monitor      Watch the guards outside a phase, report progress, and roll back
+                   on a breach
       report       Tell what was done, what came of it, and what is next
       history      List the runs, newest first
       show         Show everything that a run recorded, one line each

@@ -24,6 +24,7 @@ mod fastapi;
 mod flags;
 mod fuzz;
 mod gateway;
+mod guards;
 mod healing;
 mod help;
 mod in_flight;

@@ -19,7 +19,7 @@ use crate::ui::{Paint, Ui};
 /// Check a plan, preview it, or print the schema of plans
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx plan check plans/contexten.toml\n  ctx plan show plans/contexten.toml --phase 2"
+    after_help = "Examples:\n  ctx plan check plans/contexten.toml --live\n  ctx plan show plans/contexten.toml --phase 2"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -33,6 +33,9 @@ enum Command {
         /// The plan file [default: that of `--plan`]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Also ask the Prometheus servers whether they can answer its queries
+        #[arg(long)]
+        live: bool,
     },
     /// Preview what a plan would change, and how it would be undone
     Show {
@@ -56,7 +59,7 @@ enum Command {
 /// When the plan cannot be read; for `show`, also when it has faults or no such phase.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     match &args.command {
-        Command::Check { file } => check(path(file.as_deref(), context)?, &context.ui),
+        Command::Check { file, live } => check(path(file.as_deref(), context)?, *live, &context.ui),
         Command::Show { file, phase, detailed_exitcode } => {
             let loaded = plan::load(path(file.as_deref(), context)?)?;
             let only =
@@ -89,13 +92,18 @@ fn path<'a>(file: Option<&'a Path>, context: &'a Context) -> Result<&'a Path> {
     file.map_or_else(|| context.settings.plan_file(), Ok)
 }
 
-fn check(path: &Path, ui: &Ui) -> Result<Code> {
+fn check(path: &Path, live: bool, ui: &Ui) -> Result<Code> {
     let faults = match plan::check(path) {
         Ok(loaded) => {
+            let asked = if live { super::queries::check(&loaded.plan.guards)? } else { 0 };
             if ui.json {
                 ui.json(&json!([]));
             } else {
-                ui.out(format!("{}: no faults; {}", path.display(), counts(&loaded.plan)));
+                let mut found = counts(&loaded.plan);
+                if live {
+                    found = format!("{found}; {} answered", count(asked, "query"));
+                }
+                ui.out(format!("{}: no faults; {found}", path.display()));
             }
             return Ok(Code::Done);
         }

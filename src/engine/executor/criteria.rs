@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::watch::needs_health;
+use super::watch::{Breach, needs_health};
 use super::{Executor, Hands, Stop, Target};
 use crate::control::client::Client;
 use crate::control::observe::Health;
@@ -30,7 +30,13 @@ impl<H: Hands> Executor<'_, H> {
             (step.at.clone(), step.require.clone())
         };
         for criterion in required {
-            let judged = self.judge(&criterion, Some(&at.step)).await?;
+            let judged = match self.watched_judge(&criterion, Some(&at.step)).await? {
+                Ok(judged) => judged,
+                Err(Breach { guard, why }) => {
+                    self.record(&Fact::GuardBreached { guard, at, why })?;
+                    return Ok(false);
+                }
+            };
             let passed = judged.verdict.passed();
             let why = format!("requires `{}`: {}", criterion.id, judged.verdict.why());
             self.record(&Fact::CriterionJudged(Box::new(judged)))?;
@@ -49,7 +55,14 @@ impl<H: Hands> Executor<'_, H> {
             if self.state().judged.contains_key(&criterion.id) {
                 continue;
             }
-            let judged = self.judge(&criterion, None).await?;
+            let judged = match self.watched_judge(&criterion, None).await? {
+                Ok(judged) => judged,
+                Err(Breach { guard, why }) => {
+                    let Some(last) = self.state().moves.last() else { return Ok(()) };
+                    let at = last.at.clone();
+                    return self.record(&Fact::GuardBreached { guard, at, why });
+                }
+            };
             let passed = judged.verdict.passed();
             self.record(&Fact::CriterionJudged(Box::new(judged)))?;
             if !passed {
@@ -82,6 +95,22 @@ impl<H: Hands> Executor<'_, H> {
             }
         }
         Ok(())
+    }
+
+    /// Judges a criterion under the guards: a suite of a criterion may take long.
+    async fn watched_judge(
+        &mut self,
+        criterion: &Criterion,
+        required_by: Option<&StepId>,
+    ) -> std::result::Result<std::result::Result<Judged, Breach>, Stop> {
+        let mut watch = std::mem::take(&mut self.watch);
+        let (client, clock) = (self.world.client, std::sync::Arc::clone(&self.world.clock));
+        let ended = tokio::select! {
+            judged = self.judge(criterion, required_by) => judged.map(Ok),
+            breach = watch.until_breach(client, &*clock) => Ok(Err(breach)),
+        };
+        self.watch = watch;
+        ended
     }
 
     async fn judge(

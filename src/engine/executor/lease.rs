@@ -55,7 +55,7 @@ impl Stopper {
     }
 
     /// Waits for a signal; for ever, if nobody can send one any more.
-    pub(super) async fn wait(&self) -> Signal {
+    pub async fn wait(&self) -> Signal {
         let mut signals = self.0.clone();
         if let Ok(signal) = signals.wait_for(Option::is_some).await
             && let Some(signal) = *signal

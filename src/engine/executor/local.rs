@@ -34,7 +34,7 @@ impl<H: Hands> Executor<'_, H> {
                 self.run_program(command, *timeout, Some(&at)).await?
             }
             Action::Call { request, timeout, .. } => {
-                self.call(&at.to_string(), request, *timeout).await?
+                self.watched_call(&at, request, *timeout).await?
             }
             Action::Test { suites } => self.test(&at, suites).await?,
             Action::Backup => {
@@ -110,7 +110,18 @@ impl<H: Hands> Executor<'_, H> {
 
     async fn approve(&mut self, at: At, prompt: &str) -> Result<(), Stop> {
         self.record(&Fact::ApprovalAsked { at: at.clone(), prompt: prompt.to_owned() })?;
-        match self.world.hands.approve(prompt).await {
+        let watching = self.watch.until_breach(self.world.client, &*self.world.clock);
+        let answer = tokio::select! {
+            answer = self.world.hands.approve(prompt) => Ok(answer),
+            breach = watching => Err(breach),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(Breach { guard, why }) => {
+                return self.record(&Fact::GuardBreached { guard, at, why });
+            }
+        };
+        match answer {
             Approval::By(by) => self.record(&Fact::Approved { at, by })?,
             Approval::Refused => {
                 self.record(&Fact::StepFailed { at, why: "a person refused".to_owned() })?;
@@ -118,6 +129,30 @@ impl<H: Hands> Executor<'_, H> {
             Approval::Nobody => return Err(Stop::Awaiting(prompt.to_owned())),
         }
         self.milestones().await
+    }
+
+    /// The request of a step, under the guards. One that was sent when a guard is breached may
+    /// have arrived, so it is undone like any other step that was begun.
+    async fn watched_call(
+        &mut self,
+        at: &At,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Result<String, String>, Stop> {
+        let shown = format!("`{} {}`", request.method, request.url);
+        // Out of `self` for as long as both are at work.
+        let mut watch = std::mem::take(&mut self.watch);
+        let (client, clock) = (self.world.client, std::sync::Arc::clone(&self.world.clock));
+        let position = at.to_string();
+        let ended = tokio::select! {
+            done = self.call(&position, request, timeout) => Ok(done),
+            breach = watch.until_breach(client, &*clock) => Err(breach),
+        };
+        self.watch = watch;
+        match ended {
+            Ok(done) => done,
+            Err(breach) => self.breached(at, breach, &shown),
+        }
     }
 
     /// Sends the request of a `call` step; `Err` inside says why it failed.

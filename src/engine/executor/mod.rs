@@ -33,12 +33,12 @@ use super::decide::Next;
 use super::protocol::{Protocol, Want};
 use super::state::{Backup, RunState};
 use lease::Lease;
-use watch::Watch;
 
 pub use criteria::judge_now;
 pub use hands::{Approval, BackupTaken, Hands, SuiteResult, Target};
 pub use lease::{Stopper, lease_request};
 pub use stop::{Left, Signal, Stop};
+pub use watch::{Breach, Watch};
 
 /// How long to wait for somebody else's provisional revision to go, between two looks.
 const WAIT: Duration = Duration::from_millis(500);

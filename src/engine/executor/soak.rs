@@ -109,7 +109,7 @@ impl<H: Hands> Executor<'_, H> {
             }
             let stopper = self.world.stopper.clone();
             let breach = tokio::select! {
-                breach = self.watch.look(self.world.client, now) => breach,
+                breach = self.watch.look(self.world.client, &*self.world.clock) => breach,
                 signal = stopper.wait() => return Err(Stop::Interrupted(signal)),
             };
             if let Some(breach) = breach {

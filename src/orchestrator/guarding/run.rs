@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::watch::{Mark, Samples, Watch};
+use tokio::sync::oneshot::{self, Receiver};
+
+use super::watch::{Answer, Mark, Samples, Watch};
+use crate::clock::epoch_seconds;
 use crate::control::observe::{Health, Metrics};
+use crate::judge::measure::Query;
 use crate::orchestrator::control::core::Cause;
 use crate::orchestrator::control::server::Shared;
+use crate::prometheus;
 
 /// The longest time between two looks at the clock, which may be another one than the timer's.
 const LOOK: Duration = Duration::from_millis(200);
@@ -15,9 +20,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// Judges until dropped.
 pub async fn run(shared: Arc<Shared>) {
-    let mut watch = None;
+    let (mut watch, prometheus) = (None, prometheus::Client::default());
     loop {
-        match step(&shared, &mut watch) {
+        match step(&shared, &prometheus, &mut watch) {
             None => shared.desk.moved().await,
             Some(nap) => {
                 let _ = tokio::time::timeout(nap, shared.desk.moved()).await;
@@ -27,7 +32,11 @@ pub async fn run(shared: Arc<Shared>) {
 }
 
 /// Does what is due; says when to come back, or that nothing is going to be due by itself.
-fn step(shared: &Shared, watch: &mut Option<Watch>) -> Option<Duration> {
+fn step(
+    shared: &Shared,
+    prometheus: &prometheus::Client,
+    watch: &mut Option<Watch>,
+) -> Option<Duration> {
     if shared.desk.settle_breach().is_err() {
         // Already logged; the target's content is in force from memory.
         return Some(RETRY);
@@ -43,7 +52,7 @@ fn step(shared: &Shared, watch: &mut Option<Watch>) -> Option<Duration> {
         // The board goes on showing the looks that led to it.
         return None;
     }
-    let here = Here(shared);
+    let here = Here { shared, prometheus };
     match watch {
         Some(watch) if watch.is_of(&armed) => {
             if watch.rev() != rev {
@@ -71,23 +80,38 @@ fn step(shared: &Shared, watch: &mut Option<Watch>) -> Option<Duration> {
 }
 
 /// This orchestrator as the source of samples.
-struct Here<'a>(&'a Shared);
+struct Here<'a> {
+    shared: &'a Shared,
+    prometheus: &'a prometheus::Client,
+}
 
 impl Here<'_> {
     /// A boundary of the metrics, now.
     fn mark(&self) -> Mark {
         // A window that has not begun yet holds nothing, and so costs nothing.
-        let ms = self.0.plane.observe(Some(u64::MAX)).to_ms;
-        Mark { now: self.0.plane.clock.boot(), ms }
+        let ms = self.shared.plane.observe(Some(u64::MAX)).to_ms;
+        Mark { now: self.shared.plane.clock.boot(), ms }
     }
 }
 
 impl Samples for Here<'_> {
     fn metrics(&self, from_ms: u64) -> Metrics {
-        self.0.metrics(Some(from_ms))
+        self.shared.metrics(Some(from_ms))
     }
 
     fn health(&self) -> Option<Health> {
-        self.0.health().ok()
+        self.shared.health().ok()
+    }
+
+    fn ask(&self, query: &Query) -> Receiver<Answer> {
+        let (tell, answer) = oneshot::channel();
+        let (client, query) = (self.prometheus.clone(), query.clone());
+        let now = epoch_seconds(&*self.shared.plane.clock);
+        tokio::spawn(async move {
+            let number = client.ask(&query, now).await;
+            // Nobody waits for it any more when another revision has come into force.
+            let _ = tell.send(number.map_err(|error| error.to_string()));
+        });
+        answer
     }
 }

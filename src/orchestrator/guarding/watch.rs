@@ -1,7 +1,8 @@
 //! The guards of an armed phase, and when each is judged on which sample.
 //!
 //! A guard's next sample begins where its last judged one ended, so no request is judged twice and
-//! none is missed; one with too few observations is collected further. When another revision comes
+//! none is missed; one with too few observations is collected further. A guard by query waits for
+//! its answer without holding up the others. When another revision comes
 //! into force, samples begin anew, and each guard has to hold again; a streak goes on, because a
 //! fault does not end with the next step of a ramp.
 
@@ -9,13 +10,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot::Receiver;
+use tokio::sync::oneshot::error::TryRecvError;
+
 use crate::control::armed::{ArmedGuard, GuardLook, LookOutcome};
 use crate::control::observe::{Health, Metrics};
 use crate::ids::{GuardId, PhaseId, RunId};
-use crate::judge::guard::{Guard, Look, Streak, look};
+use crate::judge::guard::{Guard, Look, Streak, heed, look};
+use crate::judge::measure::{Measure, Query};
 use crate::judge::metric::Reading;
 use crate::judge::{self, Metric};
 use crate::orchestrator::control::core::Arming;
+
+/// Time between two looks whether a query was answered.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a query came to: its number, or why there is none.
+pub(super) type Answer = Result<f64, String>;
 
 /// An instant on both of the orchestrator's scales: the monotonic clock, and the boundary of the
 /// metrics that lies there.
@@ -31,6 +42,8 @@ pub(super) trait Samples {
     fn metrics(&self, from_ms: u64) -> Metrics;
     /// The newest health; `None` where it cannot be read.
     fn health(&self) -> Option<Health>;
+    /// Asks a query; the answer comes later.
+    fn ask(&self, query: &Query) -> Receiver<Answer>;
 }
 
 /// The guards of one armed phase.
@@ -52,6 +65,8 @@ struct Watched {
     from_ms: u64,
     /// When it is looked at next.
     next: Duration,
+    /// The answer that is waited for.
+    asked: Option<Receiver<Answer>>,
     last: Option<Look>,
     held: bool,
 }
@@ -78,6 +93,7 @@ impl Watch {
             guard,
             streak: Streak::default(),
             from_ms: mark.ms,
+            asked: None,
             last: None,
             held: false,
         };
@@ -113,6 +129,8 @@ impl Watch {
         for watched in &mut self.guards {
             watched.held = false;
             watched.from_ms = mark.ms;
+            // What was asked before is about the revision before.
+            watched.asked = None;
             watched.next = mark.now + watched.guard.every;
         }
     }
@@ -128,17 +146,36 @@ impl Watch {
         let mut health: Option<Option<Health>> = None;
         for watched in self.guards.iter_mut().filter(|watched| watched.next <= now) {
             watched.next = now + watched.guard.every;
-            let from_ms = watched.from_ms;
-            let metrics = taken.entry(from_ms).or_insert_with(|| samples.metrics(from_ms));
-            let reading = if needs_health(watched.guard.metric) {
-                match health.get_or_insert_with(|| samples.health()) {
-                    Some(health) => watched.guard.metric.read(metrics, health),
-                    None => Reading { value: None, samples: None },
+            match &watched.guard.measure {
+                Measure::Own(metric) => {
+                    let (metric, from_ms) = (*metric, watched.from_ms);
+                    let metrics = taken.entry(from_ms).or_insert_with(|| samples.metrics(from_ms));
+                    let reading = if needs_health(metric) {
+                        match health.get_or_insert_with(|| samples.health()) {
+                            Some(health) => metric.read(metrics, health),
+                            None => Reading { value: None, samples: None },
+                        }
+                    } else {
+                        metric.read(metrics, &Health::default())
+                    };
+                    watched.judge(reading, metrics.to_ms, now);
                 }
-            } else {
-                watched.guard.metric.read(metrics, &Health::default())
-            };
-            watched.judge(reading, metrics.to_ms, now);
+                Measure::Query(query) => {
+                    let asked = watched.asked.get_or_insert_with(|| samples.ask(query));
+                    let answer = match asked.try_recv() {
+                        Ok(answer) => answer,
+                        Err(TryRecvError::Empty) => {
+                            watched.next = now + POLL;
+                            continue;
+                        }
+                        Err(TryRecvError::Closed) => Err("it was not asked to the end".to_owned()),
+                    };
+                    let verdict = query.judge(watched.guard.limit, answer);
+                    watched.asked = None;
+                    let (streak, look) = heed(&watched.guard, watched.streak, verdict, now);
+                    watched.saw(streak, look);
+                }
+            }
             if let Some(Look::Breached(why)) = &watched.last {
                 return Some(Breach { guard: watched.guard.id.clone(), why: why.clone() });
             }
@@ -165,11 +202,15 @@ impl Watch {
 impl Watched {
     fn judge(&mut self, reading: Reading, to_ms: u64, now: Duration) {
         let (streak, look) = look(&self.guard, self.streak, reading, now);
-        self.streak = streak;
         // A judged sample is used up; a waiting one is collected further.
         if !matches!(look, Look::Waiting(_)) {
             self.from_ms = to_ms;
         }
+        self.saw(streak, look);
+    }
+
+    fn saw(&mut self, streak: Streak, look: Look) {
+        self.streak = streak;
         self.held |= matches!(look, Look::Held(_));
         self.last = Some(look);
     }
@@ -214,6 +255,7 @@ mod tests {
         ended: RefCell<Vec<(u64, bool)>>,
         now_ms: RefCell<u64>,
         health: Option<Health>,
+        asked: RefCell<Vec<tokio::sync::oneshot::Sender<Answer>>>,
     }
 
     impl Traffic {
@@ -240,12 +282,19 @@ mod tests {
         fn health(&self) -> Option<Health> {
             self.health.clone()
         }
+
+        fn ask(&self, _: &Query) -> Receiver<Answer> {
+            let (tell, answer) = tokio::sync::oneshot::channel();
+            self.asked.borrow_mut().push(tell);
+            answer
+        }
     }
 
     fn guard(id: &str, metric: &str, breaches: u32) -> ArmedGuard {
         ArmedGuard {
             id: id.parse().unwrap(),
             metric: metric.to_owned(),
+            query: None,
             limit: if metric == "healthy" { Bound::AtLeast(1.0) } else { Bound::AtMost(0.05) },
             breaches,
             min_samples: 20,
@@ -267,6 +316,48 @@ mod tests {
             asked: None,
         };
         Watch::new(&arming, 1, Mark { now: Duration::ZERO, ms: 0 })
+    }
+
+    fn by_query(breaches: u32) -> ArmedGuard {
+        let query = crate::control::armed::ArmedQuery {
+            query: "sum(up)".to_owned(),
+            url: "http://127.0.0.1:9".to_owned(),
+            token: None,
+            unit: "ratio".to_owned(),
+        };
+        ArmedGuard { query: Some(query), ..guard("by-query", "prom", breaches) }
+    }
+
+    #[test]
+    fn a_query_is_waited_for_without_holding_up_the_others() {
+        let traffic = Traffic::default();
+        let mut watch = watching(vec![by_query(1), guard("own", "error_rate", 1)]);
+        let now = traffic.second(100, 0);
+        assert_eq!(watch.look(now, &traffic), None);
+        let outcomes = |watch: &Watch| watch.looks().iter().map(|l| l.outcome).collect::<Vec<_>>();
+        assert_eq!(outcomes(&watch), [LookOutcome::Waiting, LookOutcome::Held]);
+        assert_eq!(watch.next(), Some(now + POLL));
+        // An outage is inconclusive.
+        let answer = |answer: Answer| traffic.asked.borrow_mut().pop().unwrap().send(answer);
+        answer(Err("cannot be reached".to_owned())).unwrap();
+        assert_eq!(watch.look(now + POLL, &traffic), None);
+        assert!(watch.looks()[0].why.contains("cannot be reached"), "{:?}", watch.looks());
+        let mut later = now + POLL + SECOND;
+        assert_eq!(watch.look(later, &traffic), None);
+        answer(Ok(0.01)).unwrap();
+        later += POLL;
+        assert_eq!(watch.look(later, &traffic), None);
+        assert!(watch.looks()[0].held);
+        // What was asked before another revision says nothing about it.
+        later += SECOND;
+        assert_eq!(watch.look(later, &traffic), None);
+        watch.begin(2, Mark { now: later, ms: 0 });
+        assert!(answer(Ok(0.5)).is_err());
+        later += SECOND;
+        assert_eq!(watch.look(later, &traffic), None);
+        answer(Ok(0.5)).unwrap();
+        let breach = watch.look(later + POLL, &traffic).unwrap();
+        assert_eq!(breach.why, "prom `sum(up)` 50%, limit at most 5%, breach 1 of 1");
     }
 
     #[test]

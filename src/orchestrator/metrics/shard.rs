@@ -15,7 +15,7 @@ use crate::control::observe::Counts;
 /// The longest slot. Short enough for a guard that looks each second.
 const SLOT_MS: u64 = 200;
 /// How long slots are kept.
-const KEEP_MS: u64 = 10 * 60 * 1000;
+const KEEP_MS: u64 = crate::judge::metric::KEPT.as_secs() * 1000;
 /// The most slots, should somebody ask for windows much more often than slots end by themselves.
 const MAX_SLOTS: usize = 8192;
 /// The most pairs of route and arm. Names come from the configuration, but a service may see many

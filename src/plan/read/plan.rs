@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use super::ReadFile;
 use super::criterion::{CRITERION, criterion};
-use super::guard::{GUARD, guard};
+use super::guard::{GUARD, SERVER, guard, servers};
 use super::phase::{PHASE, phase};
 use super::suite::{SUITE, suite};
 use crate::ids::PlanName;
@@ -27,6 +27,7 @@ pub(in crate::plan) static PLAN_FILE: Shape = Shape {
         need("plan", Kind::Table(&PLAN), "what the plan is called"),
         need("orchestrator", Kind::Table(&ORCHESTRATOR), "the service that the plan changes"),
         may("backup", Kind::Table(&BACKUP), "what a backup holds besides the orchestrator's state"),
+        may("metrics", Kind::Map(&Kind::Table(&SERVER)), "Prometheus servers that guards may ask"),
         may("guards", Kind::Map(&Kind::Table(&GUARD)), "what must hold while a phase is in flight"),
         need("phase", Kind::Tables(&PHASE), "the phases, in the order in which they are migrated"),
         may("criterion", Kind::Tables(&CRITERION), "success criteria of the whole migration"),
@@ -100,12 +101,13 @@ pub(in crate::plan) fn plan<'d>(
 }
 
 fn guards(table: &Table<'_>) -> Vec<Item<crate::ids::GuardId, crate::plan::model::Guard>> {
+    let servers = servers(table);
     let entries = table.map("guards").into_iter();
     let read = |(name, value)| {
         let id = scalar::name(&name, table.faults);
         let body = Table::open(value, &GUARD, table.faults);
         let id = id?;
-        let body = body.and_then(|body| guard(&id, &body));
+        let body = body.and_then(|body| guard(&id, &body, &servers));
         Some(Item { id, body })
     };
     entries.filter_map(read).collect()

@@ -75,7 +75,7 @@ impl Fault {
     /// and no more than that.
     pub(super) fn of_app(self, guards: &[Guard]) -> Option<Faults> {
         let worst = |is: fn(Metric) -> bool| {
-            let limits = guards.iter().filter(|guard| is(guard.metric));
+            let limits = guards.iter().filter(|guard| guard.measure.own().is_some_and(is));
             let bounds = limits.filter_map(|guard| match guard.limit {
                 Limit::AtMost(bound) => Some(bound),
                 Limit::AtLeast(_) => None,

@@ -202,6 +202,7 @@ pub(super) fn arm_request() -> ArmRequest {
         guards: vec![ArmedGuard {
             id: "error-rate".parse().unwrap(),
             metric: "error_rate".to_owned(),
+            query: None,
             limit: Bound::AtMost(0.05),
             breaches: 1,
             min_samples: 10,

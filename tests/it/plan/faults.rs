@@ -202,6 +202,46 @@ fn quantities_keep_their_unit_and_range() {
 }
 
 #[test]
+fn a_guard_measures_one_thing_and_its_samples_share_nothing() {
+    let with =
+        |servers: &str, guard: &str| format!("{servers}[guards.g]\n{}", guard.replace(", ", "\n"));
+    let plain = |guard: &str| with("", guard);
+    let prom = "[metrics.prom]\nurl = \"http://127.0.0.1:9090\"\n";
+    let asks = |guard: &str| with(prom, guard);
+    check(&asks("query = 'sum(rate(x[1m]))', max = \"1%\""), &[]);
+    check(&asks("query = 'x', from = \"prom\", unit = \"ms\", max = \"1s\", every = \"1s\""), &[]);
+    check(&plain("max = \"1%\""), &["14:1 guard `g` measures nothing"]);
+    check(
+        &asks("metric = \"cpu\", query = 'x', max = \"1%\""),
+        &["18:1 guard `g` measures two things"],
+    );
+    check(&plain("query = 'x', max = 1"), &["15:1 there is no server to ask"]);
+    check(&asks("query = 'x', from = \"pron\", max = 1"), &["18:8 unknown server `pron`"]);
+    check(
+        &asks("query = 'rate(x[5m])', max = 1, every = \"1m\""),
+        &["19:9 samples would overlap: the query looks back 5m"],
+    );
+    check(
+        &asks("query = 'x', max = 1, min_samples = 5"),
+        &["19:1 `min_samples` has no meaning beside `query`"],
+    );
+    check(
+        &asks("query = 'x', unit = \"ratio\", max = \"5ms\""),
+        &["19:7 `5ms` cannot bound the query, which is a ratio"],
+    );
+    check(
+        &plain("metric = \"error_rate\", max = \"1%\", every = \"11m\""),
+        &["17:9 the older part of each sample would be lost"],
+    );
+    check(&plain("metric = \"cpu\", max = \"1%\", every = \"11m\""), &[]);
+    let server = |text: &str| format!("[metrics.prom]\n{text}");
+    check(&server("url = \"https://a\""), &["15:7 a query cannot be asked over TLS"]);
+    let secret = server("url = \"http://a\"\ntoken = \"hush-hush\"");
+    check(&secret, &["16:9 the token itself stands in the plan"]);
+    assert!(!messages(&format!("{HEAD}{STEP}backup = true\n{secret}")).contains("hush-hush"));
+}
+
+#[test]
 fn a_step_does_one_thing() {
     check_step("", &["11:1 step `first` does nothing"]);
     check_step("soak = \"1h\"", &[]);

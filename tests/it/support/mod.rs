@@ -3,6 +3,7 @@
 pub(crate) mod markdown;
 pub(crate) mod peer;
 pub(crate) mod plans;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 mod running;
 pub(crate) mod scripted;

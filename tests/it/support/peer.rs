@@ -85,6 +85,15 @@ const PEERS: &[Peer] = &[
         },
         install: "apt-get install prometheus",
     },
+    Peer {
+        name: "prometheus",
+        probe: || {
+            let mut command = Command::new("prometheus");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus",
+    },
 ];
 
 /// Python, asked whether it has these modules.

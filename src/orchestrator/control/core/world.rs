@@ -62,6 +62,7 @@ pub(super) fn phase(name: &str) -> ArmRequest {
         guards: vec![ArmedGuard {
             id: "error-rate".parse().expect("a name"),
             metric: "error_rate".to_owned(),
+            query: None,
             limit: Bound::AtMost(0.05),
             breaches: 1,
             min_samples: 20,
