@@ -9,6 +9,7 @@ use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
 use super::{Context, lock, preview};
+use crate::alerts::Watching;
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
@@ -192,14 +193,20 @@ fn migrate(
             &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
         )?;
     }
-    block_on(async {
+    // A run that has begun is not held up by a fault in where it is told.
+    let desk = match admission {
+        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
+        _ => super::alerts::desk_of(context, &loaded.path),
+    };
+    let mut watching = Watching::beside(observer, desk);
+    let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
         let mut hands = Workshop::new(context, &loaded.plan, &loaded.path);
         let world = World {
             ledger: &mut ledger,
             client: &client,
-            observer: &mut *observer,
+            observer: &mut watching,
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper: stopper.clone(),
@@ -231,7 +238,7 @@ fn migrate(
                 let world = World {
                     ledger: &mut ledger,
                     client: &client,
-                    observer: &mut *observer,
+                    observer: &mut watching,
                     hands: &mut hands,
                     clock: Arc::clone(&clock),
                     stopper,
@@ -244,7 +251,9 @@ fn migrate(
             }
         }
         stop.into_result(&again, clock.wall())
-    })
+    });
+    watching.close();
+    result
 }
 
 /// Who does this, for the record.

@@ -1,5 +1,6 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod alerts;
 pub mod asks;
 pub mod backup;
 pub mod canary;
@@ -110,6 +111,7 @@ pub enum Command {
     Lock(lock::Args),
     Load(load::Args),
     Test(test::Args),
+    Alerts(alerts::Args),
     Events(events::Args),
     Extension(extension::Args),
     Flags(flags::Args),
@@ -175,6 +177,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Lock(args) => lock::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
+        Command::Alerts(args) => alerts::run(&args, context),
         Command::Events(args) => events::run(&args, context),
         Command::Extension(args) => extension::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),

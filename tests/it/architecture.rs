@@ -14,7 +14,7 @@ use crate::support::markdown::{Document, root};
 const WORDS: [&str; 7] = ["clock", "error", "failpoint", "ids", "rules", "secret", "units"];
 
 /// The modules from the bottom up, and what each may use besides [`WORDS`].
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("words", &[]),
     ("settings", &[]),
     ("ui", &[]),
@@ -27,6 +27,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("engine", &["control", "judge", "plan", "ledger", "progress"]),
     ("orchestrator", &["control", "judge"]),
     ("load", &["control", "judge", "plan"]),
+    ("alerts", &["settings", "plan", "ledger", "report", "progress", "ui"]),
     ("backup", &["control", "ledger"]),
     ("rehearsal", &["control", "plan", "load", "orchestrator"]),
     // A test of two modules with each other.
@@ -34,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("cli", &ALL),
 ];
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "settings",
     "ui",
     "control",
@@ -46,6 +47,7 @@ const ALL: [&str; 13] = [
     "engine",
     "orchestrator",
     "load",
+    "alerts",
     "backup",
     "rehearsal",
 ];
@@ -58,7 +60,11 @@ const DEBTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Folders and files that decide and never act, and the files in them that do act.
-const PURE: [(&str, &[&str]); 15] = [
+const PURE: [(&str, &[&str]); 19] = [
+    ("src/alerts/alert.rs", &[]),
+    ("src/alerts/incidents.rs", &[]),
+    ("src/alerts/routing.rs", &[]),
+    ("src/alerts/sinks", &[]),
     ("src/judge", &[]),
     // Reads the plan and the manifests that it names.
     ("src/plan", &["load.rs"]),
@@ -104,7 +110,11 @@ const KNOWN_TO: [(&str, &[&str]); 4] = [
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
     (
         "tokio::process",
-        &["src/engine/executor/program.rs", "src/orchestrator/extensions/replica.rs"],
+        &[
+            "src/alerts/command.rs",
+            "src/engine/executor/program.rs",
+            "src/orchestrator/extensions/replica.rs",
+        ],
     ),
     ("clap", &["src/cli", "src/main.rs", "src/ui", "src/backup/manifest.rs"]),
 ];
