@@ -22,6 +22,8 @@ pub struct Incidents {
     failing: Option<WallMs>,
     /// Since when it needs a person.
     waiting: Option<WallMs>,
+    /// Those of earlier runs, which the next run that ends well ends too.
+    earlier: Vec<Self>,
 }
 
 /// What an alert is about: one of the two incidents of a run, or neither.
@@ -44,14 +46,37 @@ struct News {
 }
 
 impl Incidents {
+    /// Begins where earlier runs left something open.
+    #[must_use]
+    pub fn after(earlier: Vec<Self>) -> Self {
+        Self { earlier, ..Self::default() }
+    }
+
+    /// What the facts of a whole run leave.
+    #[must_use]
+    pub fn of(facts: &[Recorded]) -> Self {
+        let mut incidents = Self::default();
+        for recorded in facts {
+            incidents.heard(recorded);
+        }
+        incidents
+    }
+
     /// Takes one more fact in, and says what there is to tell.
     pub fn heard(&mut self, recorded: &Recorded) -> Vec<Alert> {
         if let Fact::RunBegun(begun) = &recorded.fact {
-            *self = Self { about: about(recorded, begun), ..Self::default() };
+            let earlier = std::mem::take(&mut self.earlier);
+            *self = Self { about: about(recorded, begun), earlier, ..Self::default() };
         }
         let news = self.news(recorded);
         let Some(about) = &self.about else { return Vec::new() };
-        news.into_iter().map(|news| alert(about, recorded, news)).collect()
+        let own = news.into_iter().map(|news| alert(about, recorded, news));
+        let mut alerts: Vec<Alert> = own.collect();
+        if matches!(recorded.fact, Fact::RunEnded { outcome: Outcome::Done, .. }) {
+            let earlier = std::mem::take(&mut self.earlier).into_iter();
+            alerts.extend(earlier.flat_map(|mut earlier| earlier.heard(recorded)));
+        }
+        alerts
     }
 
     fn news(&mut self, recorded: &Recorded) -> Vec<News> {
@@ -63,6 +88,8 @@ impl Incidents {
                     vec![note(Event::Rollback, Severity::Warning, "rollback begun", at)]
                 }
             },
+            // Whoever heard of the breach, or of the rollback, knows.
+            Fact::TakenBack { .. } if self.failing.is_some() => Vec::new(),
             Fact::GuardBreached { .. } | Fact::TakenBack { guard: Some(_), .. } => {
                 vec![self.fails(Event::Breach, "guard breached", at)]
             }
@@ -281,6 +308,32 @@ mod tests {
             told(&facts),
             ["rollback firing failing: rolling back", "halt firing person: rollback INCOMPLETE"]
         );
+    }
+
+    #[test]
+    fn the_next_run_that_ends_well_ends_what_an_earlier_one_left_open() {
+        let held = then(vec![
+            Fact::RollbackBegun { cause: "a step failed".to_owned() },
+            ended(Outcome::Held),
+        ]);
+        let mut next = Incidents::after(vec![Incidents::of(&held)]);
+        let mut facts = then(vec![ended(Outcome::Done)]);
+        for recorded in &mut facts {
+            recorded.run = Some(run('c'));
+            recorded.seq += 100;
+        }
+        let alerts: Vec<Alert> = facts.iter().flat_map(|fact| next.heard(fact)).collect();
+        let told: Vec<_> = alerts.iter().map(|a| (a.status, a.key.clone())).collect();
+        let (own, old) = (run('c').as_str().to_owned(), run('b').as_str().to_owned());
+        assert_eq!(
+            told,
+            [
+                (Status::Note, format!("ctx/{own}/{}", facts[1].seq)),
+                (Status::Resolved, format!("ctx/{old}/failing")),
+                (Status::Resolved, format!("ctx/{old}/person")),
+            ]
+        );
+        assert_eq!(next.heard(&facts[1]).len(), 1, "once");
     }
 
     #[test]

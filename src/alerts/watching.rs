@@ -15,9 +15,9 @@ pub struct Watching<'a> {
 }
 
 impl<'a> Watching<'a> {
-    /// Watches beside `shown`.
-    pub fn beside(shown: &'a mut dyn Observer, desk: Desk) -> Self {
-        Self { shown, incidents: Incidents::default(), desk }
+    /// Watches beside `shown` a run that comes after others, which may have left something open.
+    pub fn beside(shown: &'a mut dyn Observer, desk: Desk, earlier: Vec<Incidents>) -> Self {
+        Self { shown, incidents: Incidents::after(earlier), desk }
     }
 
     /// Waits a moment for what is still to be sent.

@@ -7,10 +7,13 @@ use serde_json::json;
 use super::Context;
 use super::session::block_on;
 use crate::alerts::alert::{About, Alert, Event, Status};
-use crate::alerts::{Desk, Unsent, send};
+use crate::alerts::{Desk, Incidents, Unsent, send};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::RunId;
+use crate::ledger::Reader;
+use crate::ledger::fact::Outcome;
+use crate::ledger::view::RunRow;
 use crate::plan::alerts::{AlertSink, Destination, Severity};
 
 /// List the sinks of alerts, or send a test to them
@@ -93,6 +96,20 @@ pub(crate) fn desk_of(context: &Context, file: &Path) -> Desk {
         Vec::new()
     });
     Desk::open(sinks, context.settings.home(), &context.ui)
+}
+
+/// How many runs are looked back on for what they left open.
+const LOOKED_BACK: u32 = 20;
+
+/// What runs since the last one that ended well left open, such as a rollback that is not complete.
+pub(crate) fn left_open(ledger: &Reader) -> Vec<Incidents> {
+    // Alerts are not worth failing for.
+    let runs = ledger.runs(LOOKED_BACK).unwrap_or_default();
+    let since = runs.into_iter().take_while(|run| run.outcome != Some(Outcome::Done));
+    let open =
+        |run: &RunRow| matches!(run.outcome, Some(Outcome::Held | Outcome::RollbackIncomplete));
+    let facts = since.filter(open).filter_map(|run| ledger.facts(&run.run).ok());
+    facts.map(|facts| Incidents::of(&facts)).collect()
 }
 
 fn list(sinks: &[AlertSink], context: &Context) {

@@ -198,7 +198,8 @@ fn migrate(
         Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
         _ => super::alerts::desk_of(context, &loaded.path),
     };
-    let mut watching = Watching::beside(observer, desk);
+    let earlier = super::alerts::left_open(&ledger);
+    let mut watching = Watching::beside(observer, desk, earlier);
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;

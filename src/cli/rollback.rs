@@ -106,7 +106,8 @@ fn carry_out(
     let client = connect(context, &there)?;
     let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
     let desk = super::alerts::desk_of(context, named.unwrap_or(Path::new(&begun.plan_file)));
-    let mut watching = Watching::beside(observer, desk);
+    let earlier = super::alerts::left_open(ledger);
+    let mut watching = Watching::beside(observer, desk, earlier);
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, "ctx rollback")?;

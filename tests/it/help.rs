@@ -61,6 +61,7 @@ fn the_first_screen() {
                    gone
       load         Send load at a constant rate to a server on this machine
       test         Run a plan's test suites against its orchestrator
+      alerts       List the sinks of alerts, or send a test to them
       events       Show stored events and dead letters, and have dead letters tried
                    again
       extension    List extensions, install them, swap their versions, or take them

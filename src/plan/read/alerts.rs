@@ -75,7 +75,8 @@ fn sink(id: &SinkId, table: &Table<'_>) -> Option<AlertSink> {
             }
         };
         let hint = format!("write one of `{}`", KINDS.join("`, `"));
-        table.faults.hinted(table.span(), message, hint);
+        // A misspelt key may stand before a secret.
+        table.faults.covered(table.span(), message, hint);
         return None;
     };
     for (key, of) in [("token", "alertmanager"), ("url", "pagerduty")] {

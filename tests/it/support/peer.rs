@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 8] = [
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -52,6 +52,15 @@ const PEERS: [Peer; 7] = [
             command
         },
         install: "apt-get install prometheus",
+    },
+    Peer {
+        name: "alertmanager",
+        probe: || {
+            let mut command = Command::new("prometheus-alertmanager");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus-alertmanager",
     },
 ];
 
