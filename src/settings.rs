@@ -142,6 +142,12 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The file for the step's summary, where GitHub Actions runs this process.
+pub fn github_step() -> Option<Option<PathBuf>> {
+    let there = environment("GITHUB_ACTIONS").as_deref() == Some("true");
+    there.then(|| environment("GITHUB_STEP_SUMMARY").map(PathBuf::from))
+}
+
 /// The name of the user who runs this, for the record.
 pub fn user() -> String {
     environment("USER")

@@ -104,7 +104,7 @@ impl Alert {
         self
     }
 
-    /// The plan and the phase, as `contexten, phase 2 \`performance\``.
+    /// The plan and the phase, such as "contexten, phase 2", with the phase's id.
     pub fn place(&self) -> String {
         let About { plan, number, phase, .. } = &self.about;
         format!("{plan}, phase {number} `{phase}`")

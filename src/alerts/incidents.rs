@@ -70,7 +70,7 @@ impl Incidents {
         }
         let news = self.news(recorded);
         let Some(about) = &self.about else { return Vec::new() };
-        let own = news.into_iter().map(|news| alert(about, recorded, news));
+        let own = news.iter().map(|news| alert(about, recorded, news));
         let mut alerts: Vec<Alert> = own.collect();
         if matches!(recorded.fact, Fact::RunEnded { outcome: Outcome::Done, .. }) {
             let earlier = std::mem::take(&mut self.earlier).into_iter();
@@ -196,7 +196,7 @@ fn about(recorded: &Recorded, begun: &RunBegun) -> Option<About> {
     })
 }
 
-fn alert(about: &About, recorded: &Recorded, news: News) -> Alert {
+fn alert(about: &About, recorded: &Recorded, news: &News) -> Alert {
     let (run, seq) = (about.run.as_str(), recorded.seq);
     let slot = match news.slot {
         Slot::Failing => "failing",
@@ -243,12 +243,12 @@ mod tests {
     fn then(more: Vec<Fact>) -> Vec<Recorded> {
         let mut facts = breached();
         facts.retain(|recorded| matches!(recorded.fact, Fact::RunBegun(_)));
-        let first = facts[0].seq;
+        let (first, run_of_it) = (facts[0].seq, facts[0].run.clone());
         let more = (1..).zip(more);
         facts.extend(more.map(|(n, fact)| Recorded {
             seq: first + n,
             at_ms: NOON + i64::try_from(n).unwrap(),
-            run: Some(run('b')),
+            run: run_of_it.clone(),
             fact,
         }));
         facts
@@ -324,7 +324,8 @@ mod tests {
         }
         let alerts: Vec<Alert> = facts.iter().flat_map(|fact| next.heard(fact)).collect();
         let told: Vec<_> = alerts.iter().map(|a| (a.status, a.key.clone())).collect();
-        let (own, old) = (run('c').as_str().to_owned(), run('b').as_str().to_owned());
+        let (own, old) = (run('c'), held[0].run.clone().unwrap());
+        let (own, old) = (own.as_str(), old.as_str());
         assert_eq!(
             told,
             [

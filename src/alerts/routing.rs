@@ -6,7 +6,7 @@ use crate::plan::alerts::{AlertSink, Destination};
 /// Whether a sink gets an alert: it is severe enough, and something can be made of it there.
 ///
 /// The end of an incident has the severity of the incident, so whoever was told of it is told of
-/// its end. `PagerDuty` knows incidents only: a note there would be one that nobody ends.
+/// its end. PagerDuty knows incidents only: a note there would be one that nobody ends.
 pub fn goes_to(alert: &Alert, sink: &AlertSink) -> bool {
     let note = alert.status == Status::Note;
     let incidents_only = matches!(sink.to, Destination::Pagerduty { .. });

@@ -193,13 +193,7 @@ fn migrate(
             &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
         )?;
     }
-    // A run that has begun is not held up by a fault in where it is told.
-    let desk = match admission {
-        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
-        _ => super::alerts::desk_of(context, &loaded.path),
-    };
-    let earlier = super::alerts::left_open(&ledger);
-    let mut watching = Watching::beside(observer, desk, earlier);
+    let mut watching = watching(context, &admission, loaded, &ledger, observer)?;
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
@@ -255,6 +249,22 @@ fn migrate(
     });
     watching.close();
     result
+}
+
+/// Watches the run for those who are elsewhere, besides `observer`.
+fn watching<'a>(
+    context: &Context,
+    admission: &Admission,
+    loaded: &Loaded,
+    ledger: &Ledger,
+    observer: &'a mut dyn Observer,
+) -> Result<Watching<'a>> {
+    // A run that has begun is not held up by a fault in where it is told.
+    let desk = match admission {
+        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
+        _ => super::alerts::desk_of(context, &loaded.path),
+    };
+    Ok(Watching::beside(observer, desk, super::alerts::left_open(ledger)))
 }
 
 /// Who does this, for the record.

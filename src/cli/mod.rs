@@ -37,8 +37,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::error::{Code, Result};
-use crate::settings::{Flags, Settings};
+use crate::error::{Code, Failure, Result};
+use crate::progress::{Beside, GithubStep};
+use crate::settings::{Flags, Settings, github_step};
 use crate::ui::{Color, Ui};
 
 /// Move a live service to a new shape in phases, and back by itself when a check fails
@@ -71,6 +72,9 @@ pub struct Global {
     /// Print JSON: one document for reads, one record a line for runs
     #[arg(long, global = true)]
     pub json: bool,
+    /// Write the records of a run into a file too, as `--json` prints them
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
     /// Answer every question with yes
     #[arg(short, long, global = true)]
     pub yes: bool,
@@ -120,6 +124,13 @@ pub enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Whether it has records, one after the other.
+    const fn is_a_run(&self) -> bool {
+        matches!(self, Self::Migrate(_) | Self::Resume(_) | Self::Rollback(_) | Self::Rehearse(_))
+    }
+}
+
 /// What every command gets.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -128,6 +139,8 @@ pub struct Context {
     pub yes: bool,
     pub no_input: bool,
     pub reason: Option<String>,
+    /// Who else is told of a run.
+    pub beside: Beside,
 }
 
 impl Context {
@@ -147,6 +160,10 @@ impl Context {
             yes: global.yes,
             no_input: global.no_input || global.json,
             reason: global.reason.clone(),
+            beside: Beside {
+                json_into: global.json_into.clone(),
+                github: github_step().map(|summary| GithubStep { summary }),
+            },
         })
     }
 }
@@ -156,6 +173,11 @@ impl Context {
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
 pub fn run(command: Command, context: &Context) -> Result<Code> {
+    if context.beside.json_into.is_some() && !command.is_a_run() {
+        return Err(Failure::new(Code::Usage, "`--json-into` is for the records of a run")
+            .why("`migrate`, `resume`, `rollback` and `rehearse` have them")
+            .hint("this one prints one document: `--json > FILE`"));
+    }
     match command {
         Command::Init(args) => init::run(&args, context),
         Command::Pause(args) => asks::pause(&args, context),

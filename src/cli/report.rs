@@ -12,7 +12,7 @@ use crate::ids::PhaseId;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::report::model::PhaseEntry;
-use crate::report::{Inputs, Live, Records, Report, markdown, text};
+use crate::report::{Inputs, Live, Records, Report, junit, markdown, text};
 
 /// The columns of a report in a file, and the most on a terminal.
 const PAGE: usize = 80;
@@ -45,6 +45,8 @@ pub enum Format {
     Md,
     /// The whole model, as one document
     Json,
+    /// JUnit XML: a suite for each phase, a case for each criterion
+    Junit,
 }
 
 /// Runs the command.
@@ -91,6 +93,7 @@ fn tell(args: &Args, context: &Context, known: &Known, live: Option<&Live>) -> R
             let json = serde_json::to_string(&report).expect("a report is plain data");
             format!("{json}\n")
         }
+        Format::Junit => junit::render(&report),
     };
     match &args.output {
         None => context.ui.out_raw(text),
@@ -110,6 +113,7 @@ fn format(args: &Args, context: &Context) -> Format {
     let by_ending = match ending.and_then(|ending| ending.to_str()) {
         Some("md") => Format::Md,
         Some("json") => Format::Json,
+        Some("xml") => Format::Junit,
         _ => Format::Text,
     };
     let default = if context.ui.json { Format::Json } else { by_ending };

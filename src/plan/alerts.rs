@@ -13,7 +13,7 @@ use crate::ids::SinkId;
 /// How long one attempt may take unless the sink says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The address of `PagerDuty`'s Events API.
+/// The address of PagerDuty's Events API.
 pub const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// One place that alerts are sent to.
@@ -42,7 +42,7 @@ pub enum Destination {
         /// A reference to a bearer token.
         token: Option<String>,
     },
-    /// `PagerDuty`'s Events API v2.
+    /// PagerDuty's Events API v2.
     Pagerduty {
         /// A reference to the routing key.
         key: String,
@@ -52,7 +52,7 @@ pub enum Destination {
     Command { argv: Argv },
 }
 
-/// How much an alert matters; the words are those of `PagerDuty`.
+/// How much an alert matters; the words are those of PagerDuty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {

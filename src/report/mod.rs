@@ -11,6 +11,7 @@ pub mod build;
 mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod junit;
 pub mod live;
 pub mod markdown;
 pub mod model;

@@ -85,6 +85,8 @@ fn the_first_screen() {
                                 plan says]
           --json                Print JSON: one document for reads, one record a
                                 line for runs
+          --json-into <FILE>    Write the records of a run into a file too, as
+                                `--json` prints them
       -y, --yes                 Answer every question with yes
           --no-input            Never ask; fail with exit code 44 where a
                                 confirmation is needed

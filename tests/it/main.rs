@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod canary;
+mod ci;
 mod completions;
 mod control;
 mod cut_off;

@@ -1,4 +1,4 @@
-//! `PagerDuty`'s Events API v2: `POST /v2/enqueue`, one event of an incident.
+//! PagerDuty's Events API v2: `POST /v2/enqueue`, one event of an incident.
 //!
 //! `dedup_key` is the incident's key: a second trigger adds to the incident that is there, and a
 //! resolve ends it.
