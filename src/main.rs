@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Ui::new(false, false, Color::Never).fail(&failure);
         return ExitCode::from(failure.code.number());
     }
+    cli::candidates::answer();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_a_command(&error),

@@ -160,7 +160,8 @@ pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn user_file() -> Option<PathBuf> {
+/// The settings file of the user who runs this, whether or not it is there.
+pub fn user_file() -> Option<PathBuf> {
     let base = environment("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".config")));
     base.map(|base| base.join("ctx").join("ctx.toml"))

@@ -1,10 +1,15 @@
-//! `ctx completions`
+//! `ctx completions`: what makes a shell ask ctx itself for what fits.
+//!
+//! The scripts are short: a shell that has one calls `ctx` with `CTX_COMPLETE` set, and
+//! [`super::candidates`] answers with commands, flags, and the phases and runs that are there.
 
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
+use clap_complete::env::{self, EnvCompleter};
 
-use super::{Cli, Context};
+use super::Context;
+use super::candidates::VARIABLE;
 use crate::error::{Code, Failure, Result};
 
 /// Print a completion script for a shell
@@ -26,6 +31,8 @@ pub enum Shell {
     Bash,
     Zsh,
     Fish,
+    #[value(name = "powershell")]
+    PowerShell,
 }
 
 impl Shell {
@@ -35,18 +42,22 @@ impl Shell {
             Self::Bash => "ctx.bash",
             Self::Zsh => "_ctx",
             Self::Fish => "ctx.fish",
+            Self::PowerShell => "ctx.ps1",
         }
     }
 
     /// The completion script.
     pub fn script(self) -> String {
-        let generator = match self {
-            Self::Bash => clap_complete::Shell::Bash,
-            Self::Zsh => clap_complete::Shell::Zsh,
-            Self::Fish => clap_complete::Shell::Fish,
+        let completer: &dyn EnvCompleter = match self {
+            Self::Bash => &env::Bash,
+            Self::Zsh => &env::Zsh,
+            Self::Fish => &env::Fish,
+            Self::PowerShell => &env::Powershell,
         };
         let mut script = Vec::new();
-        clap_complete::generate(generator, &mut Cli::command(), "ctx", &mut script);
+        completer
+            .write_registration(VARIABLE, "ctx", "ctx", "ctx", &mut script)
+            .expect("writing to memory does not fail");
         String::from_utf8(script).expect("completion scripts are UTF-8")
     }
 }

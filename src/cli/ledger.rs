@@ -1,6 +1,6 @@
 //! `ctx ledger`: proves, describes, exports and mends the ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::Context;
 use crate::clock::{from_wall_ms, rfc3339};
 use crate::error::{Code, Failure, Result, count};
-use crate::ledger::Ledger;
 use crate::ledger::error::ANEW;
 use crate::ledger::verify::Verification;
 use crate::ledger::view::{Entry, Info};
+use crate::ledger::{Ledger, import};
 use crate::ui::Paint;
 
 /// How many faults are shown to a person.
@@ -20,7 +20,7 @@ const SHOWN: usize = 10;
 /// How many entries are read at a time.
 const PAGE: u32 = 1000;
 
-/// Verify, describe or export the ledger
+/// Verify, describe, export or import the ledger
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ctx ledger verify\n  ctx ledger export > ledger.jsonl")]
 pub struct Args {
@@ -39,6 +39,19 @@ enum Command {
     Info,
     /// Print the ledger as JSON lines: first the ledger itself, then each entry
     Export,
+    /// Make a ledger of an export, once every entry of it is proven
+    ///
+    /// The ledger has the uuid, the entries and the head of the one that was exported, and is made
+    /// whole or not at all. It never replaces one that is there: name a new file with `--ledger`.
+    #[command(
+        after_help = "Examples:\n  ctx ledger import ledger.jsonl --ledger .ctx/copy.sqlite3\n  \
+        ctx ledger import - --ledger /tmp/copy.sqlite3"
+    )]
+    Import {
+        /// The export; `-` reads standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Derive the tables that `status`, `history` and `report` show again from the entries
     ///
     /// With `--from-orchestrator`, make a new ledger of what the orchestrator knows, with the run
@@ -84,6 +97,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         Command::Verify => verify(context),
         Command::Info => info(context),
         Command::Export => export(context),
+        Command::Import { file } => import_from(file, context),
         Command::Rebuild(Rebuild { from_orchestrator: true, output }) => {
             super::init::anew(context, &output.clone().unwrap_or_else(|| beside(context)))
         }
@@ -162,6 +176,26 @@ fn export(context: &Context) -> Result<Code> {
             context.ui.json(&Line::Entry(entry));
         }
     }
+}
+
+fn import_from(file: &Path, context: &Context) -> Result<Code> {
+    let path = &context.settings.ledger.value;
+    let info = if file == Path::new("-") {
+        import::import(path, std::io::stdin().lock())?
+    } else {
+        let open = std::fs::File::open(file).map_err(|error| {
+            Failure::new(Code::Failure, format!("failed to read `{}`", file.display()))
+                .because(&error)
+        })?;
+        import::import(path, std::io::BufReader::new(open))?
+    };
+    if context.ui.json {
+        context.ui.json(&Document { schema: "ctx.ledger-info/1", content: &info });
+        return Ok(Code::Done);
+    }
+    let entries = number(info.entries, "entry");
+    context.ui.note(format!("`{}` made of {entries}, head {}", path.display(), info.head));
+    Ok(Code::Done)
 }
 
 /// Where a new ledger goes: `ledger-rebuilt.sqlite3` for `ledger.sqlite3`.

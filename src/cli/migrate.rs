@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 
 use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
-use super::{Context, lock, preview};
+use super::{Context, candidates, lock, preview};
 use crate::alerts::Watching;
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
 use crate::engine::moves::unroll;
-use crate::engine::state::RunState;
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::RunId;
 use crate::ledger::Ledger;
@@ -59,7 +59,7 @@ struct How {
 enum What {
     /// Run one phase, named by its number or id
     Phase {
-        #[arg(value_name = "N|ID")]
+        #[arg(value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: String,
     },
     /// Run the first phase that is not confirmed
@@ -365,10 +365,7 @@ fn edited(phase: &Phase, when: &str) -> Failure {
 
 /// The hash of the configuration that the last ended run left.
 fn left_behind(ledger: &Ledger) -> Result<Option<String>> {
-    let Some(last) = ledger.runs(1)?.into_iter().next() else { return Ok(None) };
-    let facts = ledger.facts(&last.run)?;
-    let state = RunState::fold(&last.run, facts.iter().map(|recorded| &recorded.fact));
-    Ok(Some(state?.expected().hash()))
+    Ok(super::drift::left_behind(ledger)?.map(|state| state.expected().hash()))
 }
 
 fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {

@@ -4,17 +4,23 @@ pub mod alerts;
 pub mod asks;
 pub mod backup;
 pub mod canary;
+pub mod candidates;
 pub mod completions;
+pub mod doctor;
+pub mod drift;
 pub mod events;
 pub mod extension;
 pub mod extension_host;
 pub mod flags;
+pub mod help;
 pub mod history;
 pub mod init;
 pub mod ledger;
 pub mod load;
 pub mod lock;
+pub mod man;
 pub mod migrate;
+pub mod milestone;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
@@ -46,6 +52,7 @@ use crate::ui::{Color, Ui};
 #[derive(Debug, Parser)]
 #[command(name = "ctx", version, propagate_version = true, subcommand_required = true)]
 #[command(arg_required_else_help = true, infer_subcommands = false)]
+#[command(disable_help_subcommand = true)]
 #[command(
     after_help = "Examples:\n  ctx rehearse plans/contexten.toml\n  ctx migrate phase 1\n  ctx status --live\n  ctx rollback"
 )]
@@ -110,6 +117,8 @@ pub enum Command {
     Report(report::Args),
     History(history::Args),
     Show(show::Args),
+    Milestone(milestone::Args),
+    Drift(drift::Args),
     Backup(backup::Args),
     Ledger(ledger::Args),
     Lock(lock::Args),
@@ -121,7 +130,10 @@ pub enum Command {
     Flags(flags::Args),
     Shadow(shadow::Args),
     Canary(canary::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
+    Man(man::Args),
+    Help(help::Args),
 }
 
 impl Command {
@@ -205,6 +217,11 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Canary(args) => canary::run(&args, context),
+        Command::Milestone(args) => milestone::run(&args, context),
+        Command::Drift(args) => drift::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+        Command::Help(args) => help::run(&args, context),
     }
 }

@@ -8,10 +8,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
-use super::{Context, lock};
+use super::{Context, candidates, lock};
 use crate::alerts::Watching;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Attendance, Executor, Hands, Stop, World};
@@ -32,7 +34,7 @@ use crate::report::sentence::sentence;
 )]
 pub struct Args {
     /// Keep this phase and everything before it; `start` keeps none
-    #[arg(long, value_name = "PHASE|start")]
+    #[arg(long, value_name = "PHASE|start", add = ArgValueCandidates::new(candidates::phases_and_start))]
     to: Option<String>,
 }
 

@@ -1,6 +1,8 @@
 //! `ctx show`
 
-use super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::{Context, candidates};
 use crate::error::{Code, Result};
 use crate::ledger::Ledger;
 use crate::ledger::fact::Recorded;
@@ -15,7 +17,7 @@ use crate::ui::Paint;
 #[command(after_help = "Examples:\n  ctx show 1a90\n  ctx show 1a90ac40 --json")]
 pub struct Args {
     /// The run, by the first digits of its id
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = ArgValueCandidates::new(candidates::runs))]
     pub run: String,
 }
 

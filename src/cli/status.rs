@@ -7,6 +7,7 @@ use super::Context;
 use super::known::{known, live};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result};
+use crate::report::place::Place;
 use crate::report::{Inputs, Status, screen};
 use crate::secret::shown_url;
 
@@ -17,7 +18,9 @@ const WIDEST: usize = 100;
 ///
 /// Reads the ledger and changes nothing. Never waits for a lock or for a service that hangs.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ctx status --live\n  ctx status --watch")]
+#[command(
+    after_help = "Examples:\n  ctx status --live\n  ctx status --watch\n  ctx status --prompt"
+)]
 pub struct Args {
     /// Show it again every second until no run is in flight
     #[arg(long)]
@@ -25,6 +28,9 @@ pub struct Args {
     /// Ask the orchestrator too, for at most a second
     #[arg(long)]
     pub live: bool,
+    /// Print a few words for a shell's prompt, or nothing when nothing is in flight
+    #[arg(long, conflicts_with_all = ["watch", "live"])]
+    pub prompt: bool,
 }
 
 /// Runs the command.
@@ -32,6 +38,10 @@ pub struct Args {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
+    if args.prompt {
+        prompt(context);
+        return Ok(Code::Done);
+    }
     if !args.watch {
         return show(args, context).map(|_| Code::Done);
     }
@@ -47,6 +57,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         }
         #[expect(clippy::disallowed_methods, reason = "a person watches; no test waits for this")]
         std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// One line for a prompt: no notes, no network, and no failure whatever the ledger is like.
+fn prompt(context: &Context) {
+    let reader = crate::ledger::Ledger::read(&context.settings.ledger.value).ok();
+    let open = reader.and_then(|reader| {
+        let run = reader.open_run().ok()??;
+        Place::of(&reader.facts(&run.run).ok()?)
+    });
+    if let Some(place) = open {
+        context.ui.out(place.segment());
     }
 }
 

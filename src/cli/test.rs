@@ -1,11 +1,12 @@
 //! `ctx test`: runs a plan's test suites, and shows what came of them.
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::hands::Workshop;
 use super::session::{block_on, connect, control_failure};
+use super::{Context, candidates};
 use crate::control::client::Client;
 use crate::error::{Code, Failure, Result, count, did_you_mean};
 use crate::load::suites::{CaseOutcome, LoadOutcome, SuiteOutcome, run_suite};
@@ -29,12 +30,12 @@ pub struct Args {
 enum What {
     /// Run the suites that a phase's `test` steps name
     Phase {
-        #[arg(value_name = "N|ID")]
+        #[arg(value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: String,
     },
     /// Run one suite
     Suite {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::suites))]
         suite: String,
     },
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::hands::Workshop;
 use super::session::{block_on, connect, control_failure};
+use super::{Context, candidates};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::control::wire::Fence;
@@ -22,7 +24,7 @@ use crate::ui::Paint;
 #[command(after_help = "Examples:\n  ctx validate\n  ctx validate --phase 2 --json")]
 pub struct Args {
     /// Judge the criteria of one phase only
-    #[arg(long, value_name = "N|ID")]
+    #[arg(long, value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
     phase: Option<String>,
 }
 
@@ -34,7 +36,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         None => loaded.plan.all_criteria().into_iter().cloned().collect(),
     };
     let client = connect(context, &loaded.plan.orchestrator)?;
-    let judged = block_on(judge_all(context, &loaded, &client, &criteria))?;
+    let judged = judge(context, &loaded, &client, &criteria)?;
     let passed = judged.iter().all(|judged| judged.verdict.passed());
     record(context, &loaded, &judged, passed)?;
     let code = if passed { Code::Done } else { Code::CriteriaNotMet };
@@ -57,6 +59,19 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     Err(Failure::new(code, format!("{} not met", count(missing.len(), "criterion")))
         .why(missing.join(", "))
         .hint("what cannot be known yet is not met: it may need load, or time"))
+}
+
+/// Judges criteria by what the orchestrator shows now; nothing is recorded.
+///
+/// # Errors
+/// When the orchestrator does not answer.
+pub(super) fn judge(
+    context: &Context,
+    loaded: &Loaded,
+    client: &Client,
+    criteria: &[Criterion],
+) -> Result<Vec<Judged>> {
+    block_on(judge_all(context, loaded, client, criteria))
 }
 
 async fn judge_all(

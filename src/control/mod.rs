@@ -13,4 +13,5 @@ pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod observe;
+mod problem;
 pub mod wire;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::armed::Armed;
 use super::config::Config;
+pub use super::problem::{Problem, ProblemCode};
 use crate::ids::RunId;
 
 /// Longest life of a provisional revision: a detached soak may take days.
@@ -367,126 +368,6 @@ pub struct State {
     /// The phase whose guards are armed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub armed: Option<Armed>,
-}
-
-/// An error of the control API: RFC 9457, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Problem {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub title: String,
-    pub status: u16,
-    pub detail: String,
-    pub code: ProblemCode,
-    /// Who holds the lease, where that is the problem.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<LeaseView>,
-}
-
-/// The machine-readable name of a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProblemCode {
-    /// 400: the request is malformed or its body does not fit the schema.
-    BadRequest,
-    /// 401: no token, or a wrong one.
-    Unauthorized,
-    /// 403: an `Origin` header or an unknown `Host`; a browser is not an operator.
-    Forbidden,
-    /// 404
-    NotFound,
-    /// 405
-    MethodNotAllowed,
-    /// 409: somebody else holds the lease.
-    LeaseHeld,
-    /// 409: the fence is not the current one; the lease was lost.
-    StaleFence,
-    /// 409: the caller has seen a newer state than this orchestrator has.
-    StateRegression,
-    /// 409: a provisional revision is already there.
-    ProvisionalExists,
-    /// 409: a phase of another run is in flight: its guards are armed.
-    GuardsArmed,
-    /// 409: the phase was taken back, by an armed guard or by a person; it must not go on.
-    Tripped,
-    /// 409: the inbox has events of its own; a backup's are put back only into an empty one.
-    InboxInUse,
-    /// 410: that revision is not, or no longer, the provisional one.
-    NotProvisional,
-    /// 412: the head is another revision than `If-Match` says.
-    HeadMoved,
-    /// 413: the body is larger than 1 MiB.
-    TooLarge,
-    /// 415: the body is not JSON by its content type.
-    UnsupportedMediaType,
-    /// 422: the document breaks a rule.
-    InvalidConfig,
-    /// 422: a guard cannot be judged: its metric is unknown, or a value is out of range.
-    InvalidGuards,
-    /// 422: the key was used before with another request.
-    KeyReused,
-    /// 428: `If-Match`, `Ctx-Fence` or `Idempotency-Key` is missing.
-    PreconditionRequired,
-    /// 500: the store failed; nothing was changed.
-    StoreFailed,
-    /// 503: the orchestrator cannot do its work.
-    NotReady,
-}
-
-impl ProblemCode {
-    /// The HTTP status that goes with the code.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::BadRequest => 400,
-            Self::Unauthorized => 401,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::LeaseHeld
-            | Self::StaleFence
-            | Self::StateRegression
-            | Self::ProvisionalExists
-            | Self::GuardsArmed
-            | Self::Tripped
-            | Self::InboxInUse => 409,
-            Self::NotProvisional => 410,
-            Self::HeadMoved => 412,
-            Self::TooLarge => 413,
-            Self::UnsupportedMediaType => 415,
-            Self::InvalidConfig | Self::InvalidGuards | Self::KeyReused => 422,
-            Self::PreconditionRequired => 428,
-            Self::StoreFailed => 500,
-            Self::NotReady => 503,
-        }
-    }
-
-    /// The title that goes with the code.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad request",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not found",
-            Self::MethodNotAllowed => "method not allowed",
-            Self::LeaseHeld => "the lease is held",
-            Self::StaleFence => "the fence is stale",
-            Self::StateRegression => "the orchestrator's state is older than the caller's",
-            Self::ProvisionalExists => "a provisional revision exists",
-            Self::GuardsArmed => "a phase of another run is in flight",
-            Self::Tripped => "the phase was taken back",
-            Self::InboxInUse => "the inbox is in use",
-            Self::NotProvisional => "the revision is not provisional",
-            Self::HeadMoved => "the head has moved",
-            Self::TooLarge => "the body is too large",
-            Self::UnsupportedMediaType => "the body is not JSON",
-            Self::InvalidConfig => "the configuration is invalid",
-            Self::InvalidGuards => "the guards are invalid",
-            Self::KeyReused => "the idempotency key was used for another request",
-            Self::PreconditionRequired => "a precondition is required",
-            Self::StoreFailed => "the store failed",
-            Self::NotReady => "not ready",
-        }
-    }
 }
 
 #[cfg(test)]

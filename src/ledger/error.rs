@@ -39,6 +39,9 @@ pub enum LedgerError {
     /// A write failed before; what reached the disk is unknown until the ledger is opened again.
     #[error("the ledger `{}` takes no more entries after a failed write", .0.display())]
     Stopped(PathBuf),
+    /// An export that does not prove itself; no ledger was made of it.
+    #[error("line {line} of the export: {why}")]
+    Export { line: u64, why: String },
     #[error("no run begins with `{0}`")]
     NoSuchRun(String),
     #[error("{count} runs begin with `{prefix}`")]
@@ -127,9 +130,10 @@ impl LedgerError {
             Self::NoSuchRun(_) | Self::Ambiguous { .. } => Code::Usage,
             Self::Exists(_) => Code::Refused,
             Self::Locked { .. } => Code::Locked,
-            Self::TooNew { .. } | Self::NotALedger { .. } | Self::Damaged { .. } => {
-                Code::LedgerDamaged
-            }
+            Self::TooNew { .. }
+            | Self::NotALedger { .. }
+            | Self::Damaged { .. }
+            | Self::Export { .. } => Code::LedgerDamaged,
         }
     }
 
@@ -155,6 +159,11 @@ impl LedgerError {
                 "see to the disk and the file's permissions, then run it again".to_owned()
             }
             Self::Unwritable(_) => "this is a bug in ctx; please report it".to_owned(),
+            Self::Export { .. } => {
+                "no ledger was made of it; compare it with another copy, and its \
+                                    head with one that was written down"
+                    .to_owned()
+            }
             Self::NoSuchRun(_) => "`ctx history` lists the runs".to_owned(),
             Self::Ambiguous { .. } => "give more digits of its id".to_owned(),
         }

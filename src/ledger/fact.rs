@@ -228,6 +228,9 @@ pub enum Fact {
     MilestoneReached {
         milestone: MilestoneId,
         title: String,
+        /// The person who said so; absent where its criteria were enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
     },
     /// A process stopped at a safe point; the run goes on when it is resumed.
     Interrupted {

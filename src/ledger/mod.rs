@@ -6,12 +6,14 @@
 //!   each [`fault`].
 //! - `reserve`: space for the end of a run on a full disk; `unrecorded`: a rollback on a disk that
 //!   takes no writes.
+//! - [`import`]: a ledger from its export, proven entry by entry.
 //! - [`schema`], [`lock`], [`error`]: migrations, the writer's lock, what can go wrong.
 
 pub mod chain;
 pub mod error;
 pub mod fact;
 pub mod fault;
+pub mod import;
 pub mod lock;
 pub mod projection;
 pub mod reader;

@@ -143,7 +143,7 @@ impl Tables<'_> {
                 let what = format!("revision {rev} is not the configuration from before");
                 self.issue(fact, None, &what)
             }
-            Fact::MilestoneReached { milestone, title } => self.execute(
+            Fact::MilestoneReached { milestone, title, by: _ } => self.execute(
                 "INSERT OR REPLACE INTO milestone
                  SELECT plan, ?2, ?3, run, ?4, ?5 FROM run WHERE run = ?1",
                 params![self.run, milestone.as_str(), title, self.at_ms, self.seq],

@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 
 use super::chain;
 use super::error::LedgerError;
-use crate::ids::random_hex;
 
 /// The format that this ctx writes: how many files it knows.
 pub const FORMAT: u32 = 1;
@@ -24,14 +23,13 @@ const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("../../migrations/ledg
 /// `ctxL` as a big-endian number.
 const APPLICATION_ID: i64 = 0x6374_784c;
 
-/// Makes a new ledger in an empty database.
-pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Makes a ledger with this uuid in an empty database.
+pub(super) fn create(connection: &mut Connection, uuid: &str) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     apply(&transaction)?;
-    let uuid = random_hex::<16>();
     transaction.execute(
         "INSERT INTO ledger (one, uuid, head_seq, head_hash) VALUES (1, ?1, 0, ?2)",
-        params![uuid, chain::genesis(&uuid).0],
+        params![uuid, chain::genesis(uuid).0],
     )?;
     transaction.commit()
 }

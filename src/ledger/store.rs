@@ -28,7 +28,7 @@ use super::schema;
 use super::unrecorded::Place;
 use super::verify;
 use crate::failpoint::{self, Point};
-use crate::ids::RunId;
+use crate::ids::{RunId, random_hex};
 
 /// How many entries are checked before anything is written.
 const TAIL: u64 = 1000;
@@ -73,7 +73,7 @@ impl Ledger {
                 return Err(LedgerError::NotALedger { path: path.to_path_buf(), why });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path, &[], DateTime::default())?;
+                create(path, &random_hex::<16>(), |_, _| Ok(()))?;
             }
             Err(error) => return Err(io("open the ledger")(error)),
         }
@@ -96,13 +96,27 @@ impl Ledger {
     /// # Errors
     /// When there is a file already, another process makes one, or the disk fails.
     pub fn begin(path: &Path, facts: &[Of], at: DateTime<Utc>) -> Result<(), LedgerError> {
+        let facts: Vec<_> = facts.iter().map(|(run, fact)| (run.as_ref(), fact)).collect();
+        Self::begin_with(path, &random_hex::<16>(), |connection, head| {
+            insert_all(connection, path, head, &facts, at).map(|_| ())
+        })
+    }
+
+    /// Makes a ledger at `path` with the uuid and the content that `fill` gives it, or none at all.
+    ///
+    /// # Errors
+    /// When there is a file already, another process makes one, `fill` refuses, or the disk fails.
+    pub(super) fn begin_with(
+        path: &Path,
+        uuid: &str,
+        fill: impl FnOnce(&Connection, (u64, Hash)) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
         make_folder(path)?;
         let _lock = Lock::take(path)?;
         if fs::symlink_metadata(path).is_ok() {
             return Err(LedgerError::Exists(path.to_path_buf()));
         }
-        let facts: Vec<_> = facts.iter().map(|(run, fact)| (run.as_ref(), fact)).collect();
-        create(path, &facts, at)
+        create(path, uuid, fill)
     }
 
     /// Opens the ledger at `path` for writing, if there is one.
@@ -296,7 +310,7 @@ fn insert_all(
 }
 
 /// Writes an entry, moves the head, and updates the derived tables.
-fn insert(
+pub(super) fn insert(
     transaction: &Connection,
     previous: Hash,
     recorded: &Recorded,
@@ -335,11 +349,11 @@ fn make_folder(path: &Path) -> Result<(), LedgerError> {
     made.map_err(|source| LedgerError::Io { path: path.to_path_buf(), doing, source })
 }
 
-/// Makes a ledger of these facts beside `path` and moves it there when it is whole and on the disk.
+/// Makes a ledger beside `path` and moves it there when it is whole and on the disk.
 fn create(
     path: &Path,
-    facts: &[(Option<&RunId>, &Fact)],
-    at: DateTime<Utc>,
+    uuid: &str,
+    fill: impl FnOnce(&Connection, (u64, Hash)) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
     if beside(path, "-wal").exists() {
         let detail = "its write-ahead log is there, but the ledger is not".to_owned();
@@ -347,7 +361,7 @@ fn create(
         return Err(LedgerError::Damaged { path: path.to_path_buf(), fault });
     }
     let new = beside(path, ".new");
-    let made = make(path, &new, facts, at);
+    let made = make(path, &new, uuid, fill);
     if made.is_err() {
         // What is half made is no use to anybody, and on a full disk it is in the way.
         let _ = clear(&new);
@@ -359,8 +373,8 @@ fn create(
 fn make(
     path: &Path,
     new: &Path,
-    facts: &[(Option<&RunId>, &Fact)],
-    at: DateTime<Utc>,
+    uuid: &str,
+    fill: impl FnOnce(&Connection, (u64, Hash)) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
     let doing = "make the ledger";
     let io = |source| LedgerError::Io { path: path.to_path_buf(), doing, source };
@@ -370,10 +384,10 @@ fn make(
     // Persists in the file; a database that somebody else made is never switched over.
     connection
         .execute_batch("PRAGMA journal_mode = WAL;")
-        .and_then(|()| schema::create(&mut connection))
+        .and_then(|()| schema::create(&mut connection, uuid))
         .map_err(failed(path, "make the tables"))?;
     let head = head_of(&connection).map_err(failed(path, "read the head"))?;
-    insert_all(&connection, path, head, facts, at)?;
+    fill(&connection, head)?;
     // Everything must be in the file before the file gets its name. Closing would see to that too,
     // but does not say when it fails.
     let (busy, left): (i64, i64) = connection

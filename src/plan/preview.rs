@@ -180,7 +180,7 @@ fn step_preview(step: &Step, config: &mut Config) -> Result<StepPreview, Documen
 }
 
 /// The values that differ between two configurations, by path.
-fn diff(before: &Config, after: &Config) -> Vec<Change> {
+pub fn diff(before: &Config, after: &Config) -> Vec<Change> {
     let value = |config| serde_json::to_value(config).expect("a configuration is plain data");
     let mut changes = Vec::new();
     collect("", &value(before), &value(after), &mut changes);

@@ -134,6 +134,25 @@ impl Place {
         }
     }
 
+    /// The fewest words that tell where it stands: `ctx 2/4 pool-ramp 3/4 soaking`.
+    pub fn segment(&self) -> String {
+        let word = match &self.doing {
+            Doing::Halted { .. } => "HALTED",
+            Doing::Ended { .. } => "ended",
+            Doing::RollingBack => "ROLLING BACK",
+            _ if self.rollback.is_some() => "ROLLING BACK",
+            Doing::Between => "running",
+            Doing::BackingUp => "backing up",
+            Doing::Changing => "changing",
+            Doing::Soaking { .. } => "soaking",
+            Doing::Left { .. } => "soaking, detached",
+            Doing::AwaitingApproval { .. } => "awaits approval",
+            Doing::Interrupted { .. } => "interrupted",
+        };
+        let step = self.at.as_ref().map(|at| format!(" {at}")).unwrap_or_default();
+        format!("ctx {}/{}{step} {word}", self.phase().number, self.begun.phases)
+    }
+
     /// Whether the run is over.
     pub fn is_ended(&self) -> bool {
         matches!(self.doing, Doing::Ended { .. })

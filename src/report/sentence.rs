@@ -10,7 +10,7 @@ use super::words;
 use crate::control::armed::Ask;
 use crate::error::count;
 use crate::judge::Verdict;
-use crate::ledger::fact::{Fact, HaltReason, Judged, Outcome, RunBegun, RunKind};
+use crate::ledger::fact::{By, Fact, HaltReason, Judged, Outcome, RunBegun, RunKind};
 use crate::units::duration;
 
 /// How much a fact matters to somebody who only glances.
@@ -131,8 +131,15 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::ReadBack { rev, equal: false, .. } => {
             format!("read back: revision {rev} DIFFERS from the configuration from before")
         }
-        Fact::MilestoneReached { milestone, title } => {
-            format!("milestone `{milestone}` reached: {title}")
+        Fact::MilestoneReached { milestone, title, by } => {
+            let reached = format!("milestone `{milestone}` reached: {title}");
+            match by {
+                Some(By { user, host, reason, .. }) => with_detail(
+                    &format!("{reached}, as {user}@{host} says"),
+                    reason.as_deref().unwrap_or_default(),
+                ),
+                None => reached,
+            }
         }
         Fact::Interrupted { by } => format!("interrupted by {by} at a safe point"),
         Fact::Halted { reason, detail } => {

@@ -81,7 +81,11 @@ fn what_a_run_does() {
         judged(Verdict::Pass(text(why)), None),
         judged(Verdict::Fail(text(why)), Some("cache-reads")),
         judged(Verdict::Inconclusive(text("latency_p95: no data, limit at most 100ms")), None),
-        Fact::MilestoneReached { milestone: "pooled".parse().unwrap(), title: text("Pooled") },
+        Fact::MilestoneReached {
+            milestone: "pooled".parse().unwrap(),
+            title: text("Pooled"),
+            by: None,
+        },
         Fact::RunEnded { outcome: Outcome::Done, summary: text("phase confirmed") },
         Fact::Validated { plan: "shop".parse().unwrap(), passed: true },
         Fact::Validated { plan: "shop".parse().unwrap(), passed: false },

@@ -9,9 +9,10 @@ use crate::support::markdown::{accepted, words};
 const COLUMNS: usize = 80;
 
 /// What one-line descriptions begin with.
-const VERBS: [&str; 22] = [
-    "Back", "Check", "Derive", "Find", "Judge", "Keep", "List", "Make", "Move", "Preview", "Print",
-    "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take", "Tell", "Undo", "Verify",
+const VERBS: [&str; 24] = [
+    "Back", "Check", "Derive", "Explain", "Find", "Judge", "Keep", "List", "Make", "Mark", "Move",
+    "Preview", "Print", "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take", "Tell",
+    "Undo", "Verify",
 ];
 
 /// `ctx` with every parameter inherited, and 80 columns for whatever is printed.
@@ -39,7 +40,8 @@ fn the_first_screen() {
     Usage: ctx [OPTIONS] <COMMAND>
 
     Commands:
-      init         Make a ledger from what an orchestrator is doing already
+      init         Make a first plan and settings, or adopt what an orchestrator is
+                   doing
       plan         Check a plan, preview it, or print the schema of plans
       rehearse     Run a plan on an embedded orchestrator first, with real traffic
                    and compressed time
@@ -55,8 +57,10 @@ fn the_first_screen() {
       report       Tell what was done, what came of it, and what is next
       history      List the runs, newest first
       show         Show everything that a run recorded, one line each
+      milestone    List a plan's milestones, or mark one as reached
+      drift        Show where plan, ledger and orchestrator differ
       backup       Make, list, verify or restore backups
-      ledger       Verify, describe or export the ledger
+      ledger       Verify, describe, export or import the ledger
       lock         Show who holds the locks, or break the lease of a holder who is
                    gone
       load         Send load at a constant rate to a server on this machine
@@ -70,8 +74,10 @@ fn the_first_screen() {
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
       canary       Tell whether a canary is worse than its control
+      doctor       Check that everything ctx needs is where it should be
       completions  Print a completion script for a shell
-      help         Print this message or the help of the given subcommand(s)
+      man          Print a manual page, or write all of them to a folder
+      help         Explain a command, an exit code or an error code
 
     Options:
       -h, --help     Print help

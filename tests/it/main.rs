@@ -15,6 +15,7 @@ mod control;
 mod cut_off;
 mod desk;
 mod detached;
+mod everyday;
 mod extensions;
 mod failure_model;
 mod fastapi;

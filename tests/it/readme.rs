@@ -82,7 +82,7 @@ fn every_plan_is_one_and_real() {
 
 #[test]
 fn the_exit_codes_are_those_of_the_code() {
-    let source = std::fs::read_to_string(root().join("src/error.rs")).unwrap();
+    let source = std::fs::read_to_string(root().join("src/error/code.rs")).unwrap();
     let mut codes = BTreeMap::new();
     let mut meaning = "";
     for line in source.lines().map(str::trim) {

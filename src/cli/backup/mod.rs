@@ -8,8 +8,9 @@ pub(crate) use online::{failure, service_databases};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 
-use super::Context;
+use super::{Context, candidates};
 use crate::backup::folder::all;
 use crate::backup::manifest::Kind;
 use crate::backup::{BackupError, list};
@@ -34,11 +35,13 @@ enum Command {
     /// Show what a backup holds
     Show {
         /// The backup's id, or as much of it as is unique
+        #[arg(add = ArgValueCandidates::new(candidates::backups))]
         id: String,
     },
     /// Restore backups into a scratch folder and check every part
     Verify {
         /// The backup's id, or as much of it as is unique [default: all of them]
+        #[arg(add = ArgValueCandidates::new(candidates::backups))]
         id: Option<String>,
     },
     /// Put a backup back into the running service, or its files into a folder
@@ -51,6 +54,7 @@ enum Command {
         ctx backup restore b-20300101t120000-4f1d --to /tmp/look")]
     Restore {
         /// The backup's id, or as much of it as is unique
+        #[arg(add = ArgValueCandidates::new(candidates::backups))]
         id: String,
         /// Restore into this folder, which must be empty or absent; no orchestrator is needed
         #[arg(long, value_name = "DIR")]

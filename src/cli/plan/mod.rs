@@ -4,9 +4,10 @@ mod show;
 
 use std::path::{Path, PathBuf};
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, candidates};
 use crate::error::{Code, Failure, Result, count};
 use crate::plan::preview::Preview;
 use crate::plan::{self, Fault, LoadError, Plan, render};
@@ -37,7 +38,7 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         /// One phase only, by its number or id
-        #[arg(long, value_name = "N|ID")]
+        #[arg(long, value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: Option<String>,
     },
     /// Print the JSON Schema of plans, for editors

@@ -76,7 +76,7 @@ impl<H: Hands> Executor<'_, H> {
             }
             if holds {
                 let (milestone, title) = (milestone.id, milestone.title);
-                self.record(&Fact::MilestoneReached { milestone, title })?;
+                self.record(&Fact::MilestoneReached { milestone, title, by: None })?;
             } else {
                 self.missed.insert(milestone.id);
             }

@@ -183,6 +183,7 @@ impl Story {
         facts.push(Fact::MilestoneReached {
             milestone: "pooling-everywhere".parse().unwrap(),
             title: "All traffic on pooled connections".to_owned(),
+            by: None,
         });
         facts.push(ended(Outcome::Done));
         Self { run: RunId::random(), facts }

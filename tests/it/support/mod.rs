@@ -154,20 +154,20 @@ impl Ran {
         self.code == Some(i32::from(code.number()))
     }
 
-    /// Checks that stdout has each of these texts.
+    /// Checks that stdout has each of these texts, wherever its lines are broken.
     #[track_caller]
     pub(crate) fn says(self, texts: &[&str]) -> Self {
         for text in texts {
-            assert!(self.stdout.contains(text), "`{text}` is not said by {self:#?}");
+            assert!(has(&self.stdout, text), "`{text}` is not said by {self:#?}");
         }
         self
     }
 
-    /// Checks that stderr has each of these texts.
+    /// Checks that stderr has each of these texts, wherever its lines are broken.
     #[track_caller]
     pub(crate) fn warns(self, texts: &[&str]) -> Self {
         for text in texts {
-            assert!(self.stderr.contains(text), "`{text}` is not said by {self:#?}");
+            assert!(has(&self.stderr, text), "`{text}` is not said by {self:#?}");
         }
         self
     }
@@ -186,6 +186,11 @@ impl Ran {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{}: {error} in `{}`", self.command, self.stdout))
     }
+}
+
+/// Whether `told` has `text`, as it stands or with every break of a line as one space.
+fn has(told: &str, text: &str) -> bool {
+    told.contains(text) || told.split_whitespace().collect::<Vec<_>>().join(" ").contains(text)
 }
 
 /// Asks again and again until there is an answer.

@@ -4,88 +4,11 @@
 //! [`Failure`], whose [`Code`] picks the exit code. The set of codes is fixed and documented;
 //! scripts depend on it.
 
+mod code;
+
 use std::fmt;
 
-/// What a process of ctx exits with. The numbers never change their meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    /// Done, or nothing to do.
-    Done = 0,
-    /// An unclassified failure.
-    Failure = 1,
-    /// The command line itself is wrong.
-    Usage = 2,
-    /// With `--detailed-exitcode`: changes are pending.
-    ChangesPending = 10,
-    /// With `--detailed-exitcode`: the orchestrator differs from the ledger.
-    Drift = 11,
-    /// Awaiting a confirmation or an approval, or still soaking.
-    Awaiting = 12,
-    /// The phase failed and was rolled back; the service is as it was before.
-    RolledBack = 20,
-    /// The phase failed and was not rolled back; it can be resumed.
-    Failed = 21,
-    /// The rollback is incomplete; a person is needed.
-    RollbackIncomplete = 22,
-    /// Success criteria are not met; nothing was changed.
-    CriteriaNotMet = 23,
-    /// Somebody else holds the lease or the ledger.
-    Locked = 30,
-    /// The lease was lost in the middle of a run.
-    LeaseLost = 31,
-    /// The orchestrator does not answer.
-    Unreachable = 32,
-    /// The plan file has faults.
-    PlanInvalid = 40,
-    /// A plan that was applied has been edited since.
-    PlanEdited = 41,
-    /// The ledger is damaged, edited, or written by a newer ctx.
-    LedgerDamaged = 42,
-    /// Refused: by the orchestrator, by a precondition, or because the preview is stale.
-    Refused = 43,
-    /// A confirmation is needed and there is nobody to ask.
-    NeedsConfirmation = 44,
-    /// A bug in ctx.
-    Bug = 70,
-    /// Interrupted by SIGINT; the ledger is consistent.
-    Interrupted = 130,
-    /// Terminated by SIGTERM or SIGHUP; the ledger is consistent.
-    Terminated = 143,
-}
-
-impl Code {
-    /// The number the process exits with.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The name in machine-readable output, such as `PHASE_ROLLED_BACK`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "DONE",
-            Self::Failure => "FAILURE",
-            Self::Usage => "USAGE",
-            Self::ChangesPending => "CHANGES_PENDING",
-            Self::Drift => "DRIFT",
-            Self::Awaiting => "AWAITING",
-            Self::RolledBack => "PHASE_ROLLED_BACK",
-            Self::Failed => "PHASE_FAILED",
-            Self::RollbackIncomplete => "ROLLBACK_INCOMPLETE",
-            Self::CriteriaNotMet => "CRITERIA_NOT_MET",
-            Self::Locked => "LOCKED",
-            Self::LeaseLost => "LEASE_LOST",
-            Self::Unreachable => "ORCHESTRATOR_UNREACHABLE",
-            Self::PlanInvalid => "PLAN_INVALID",
-            Self::PlanEdited => "PLAN_EDITED",
-            Self::LedgerDamaged => "LEDGER_DAMAGED",
-            Self::Refused => "REFUSED",
-            Self::NeedsConfirmation => "NEEDS_CONFIRMATION",
-            Self::Bug => "BUG",
-            Self::Interrupted => "INTERRUPTED",
-            Self::Terminated => "TERMINATED",
-        }
-    }
-}
+pub use code::Code;
 
 /// An error as an operator meets it.
 ///

@@ -1,10 +1,10 @@
-//! `ctx init`: a ledger for what is there already.
+//! `ctx init --adopt`: a ledger for what is there already.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Context;
-use super::session::{block_on, confirm, connect, control_failure};
+use crate::cli::Context;
+use crate::cli::session::{block_on, confirm, connect, control_failure};
 use crate::clock::{Clock, SystemClock};
 use crate::control::armed::Armed;
 use crate::control::client::Client;
@@ -16,21 +16,6 @@ use crate::ledger::fact::{Fact, RunBegun};
 use crate::ledger::{Ledger, LedgerError, Of, Reader};
 use crate::plan::model::Orchestrator;
 
-/// Make a ledger from what an orchestrator is doing already
-///
-/// A run in flight is taken up with everything that the orchestrator knows of it: then `ctx
-/// resume`, `ctx rollback` and the others work from here. Without one, the orchestrator is
-/// recorded as the baseline.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  ctx init --adopt\n  ctx init --adopt --orchestrator http://127.0.0.1:7700 --yes"
-)]
-pub struct Args {
-    /// Record the running orchestrator as the baseline
-    #[arg(long, required = true)]
-    adopt: bool,
-}
-
 /// What there is to adopt.
 struct Adoption {
     run: RunId,
@@ -38,14 +23,14 @@ struct Adoption {
     facts: Vec<Fact>,
 }
 
-/// Runs the command.
+/// Adopts what the orchestrator is doing.
 ///
 /// # Errors
 /// When there is a ledger with a run in it, or the orchestrator does not answer.
-pub fn run(_: &Args, context: &Context) -> Result<Code> {
+pub(super) fn run(context: &Context) -> Result<Code> {
     let path = &context.settings.ledger.value;
     let found = find(context)?;
-    let there = super::known::reader(context)?;
+    let there = crate::cli::known::reader(context)?;
     if let Some(reader) = &there {
         refuse_if_used(reader)?;
     }
@@ -70,7 +55,7 @@ pub fn run(_: &Args, context: &Context) -> Result<Code> {
 ///
 /// # Errors
 /// When there is a file at `path`, or the orchestrator does not answer.
-pub(super) fn anew(context: &Context, path: &Path) -> Result<Code> {
+pub(in crate::cli) fn anew(context: &Context, path: &Path) -> Result<Code> {
     // Before anybody is asked; it is seen to once more when the file is made.
     if path.symlink_metadata().is_ok() {
         return Err(LedgerError::Exists(path.to_path_buf()).into());
@@ -155,7 +140,7 @@ impl Found {
 
 fn orchestrator(context: &Context) -> Result<Orchestrator> {
     // The ledger is not asked: it may be the one that is damaged.
-    let plan = super::known::plan(context)?.map(|plan| plan.orchestrator);
+    let plan = crate::cli::known::plan(context)?.map(|plan| plan.orchestrator);
     let set = context.settings.orchestrator.as_ref();
     let set = set.map(|set| Orchestrator { url: set.value.clone(), token: None });
     plan.or(set).ok_or_else(|| {
