@@ -9,10 +9,11 @@ use super::known::known;
 use super::session::{block_on, confirm, connect};
 use crate::control::client::Client;
 use crate::control::failure::control_failure;
-use crate::control::inbox::{DeadLetter, DeadLetterContent};
+use crate::control::inbox::{DeadLetter, DeadLetterContent, Letters, LettersMoved};
 use crate::error::{Code, Failure, Result};
 use crate::report::page::{Cell, Field, Page};
 use crate::report::words;
+use crate::settings::{host, user};
 
 /// The widest that a table gets.
 const WIDEST: usize = 110;
@@ -40,7 +41,8 @@ enum Command {
     },
     /// Put dead letters back, so that their handlers are asked again at once
     ///
-    /// The handler may have seen such an event before; it carries the same delivery id again.
+    /// The handler may have seen such an event before; it carries the same delivery id again. Who
+    /// asked, and why (`--reason`), stands in the orchestrator's audit chain.
     Replay {
         /// Their numbers, from `ctx events dead`
         #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -134,18 +136,22 @@ async fn show(context: &Context, client: &Client, id: u64) -> Result<Code> {
         context.ui.json(&json!({ "schema": "ctx.dead-letter/1", "letter": content }));
         return Ok(Code::Done);
     }
-    let DeadLetterContent { letter, headers, body } = content;
+    let DeadLetterContent { letter, request_id, trace_id, headers, body } = content;
     let mut page = Page::new(context.ui.width.min(WIDEST));
     let delivery = letter.delivery.as_deref().unwrap_or("-");
     let tries = format!("{} tries, then: {}", letter.attempts, letter.why);
-    page.fields(vec![
+    let mut fields = vec![
         Field::new("event", format!("{} from {}", letter.id, letter.source)),
         Field::new("delivery", delivery),
         Field::new("received", letter.received.as_str()),
         Field::new("path", letter.target.as_str()),
         Field::new("why", tries),
         Field::new("body", words::bytes(letter.bytes)),
-    ]);
+    ];
+    let names = [("request id", request_id), ("trace id", trace_id)];
+    let names = names.into_iter().filter_map(|(what, id)| Some(Field::new(what, id?)));
+    fields.extend(names);
+    page.fields(fields);
     page.blank();
     context.ui.out_raw(page.render(context.ui.color_out));
     for (name, value) in headers {
@@ -157,21 +163,30 @@ async fn show(context: &Context, client: &Client, id: u64) -> Result<Code> {
 }
 
 async fn replay(context: &Context, client: &Client, ids: &[u64]) -> Result<Code> {
-    let moved = client.replay_dead(ids).await.map_err(|error| control_failure(&error))?;
-    told(context, moved, ids, "tried again")
+    let moved = client.replay_dead(&letters(context, ids)).await;
+    told(context, moved.map_err(|error| control_failure(&error))?, ids, "tried again")
 }
 
 async fn discard(context: &Context, client: &Client, ids: &[u64]) -> Result<Code> {
-    let moved = client.discard_dead(ids).await.map_err(|error| control_failure(&error))?;
-    told(context, moved, ids, "discarded")
+    let moved = client.discard_dead(&letters(context, ids)).await;
+    told(context, moved.map_err(|error| control_failure(&error))?, ids, "discarded")
 }
 
-fn told(context: &Context, moved: u64, ids: &[u64], what: &str) -> Result<Code> {
+/// Which letters, and who asks: it stands in the orchestrator's audit chain.
+fn letters(context: &Context, ids: &[u64]) -> Letters {
+    let reason = context.reason.clone().unwrap_or_default();
+    Letters { ids: ids.to_vec(), by: user(), host: host(), reason }
+}
+
+fn told(context: &Context, done: LettersMoved, ids: &[u64], what: &str) -> Result<Code> {
+    let LettersMoved { moved, audit } = done;
     if context.ui.json {
-        context.ui.json(&json!({ "schema": "ctx.dead-letters-moved/1", "moved": moved }));
+        context
+            .ui
+            .json(&json!({ "schema": "ctx.dead-letters-moved/1", "moved": moved, "audit": audit }));
     } else {
         let noun = if moved == 1 { "dead letter" } else { "dead letters" };
-        context.ui.out(format!("{moved} {noun} {what}"));
+        context.ui.out(format!("{moved} {noun} {what}; on record in row {audit} of the audit"));
     }
     if moved < ids.len() as u64 {
         let missing = ids.len() as u64 - moved;

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod canary;
 pub mod candidates;
 pub mod completions;
+pub mod config;
 pub mod doctor;
 pub mod drift;
 pub mod events;
@@ -35,6 +36,7 @@ pub mod validate;
 
 mod hands;
 mod known;
+mod log;
 mod preview;
 mod session;
 mod soaks;
@@ -130,6 +132,7 @@ pub enum Command {
     Flags(flags::Args),
     Shadow(shadow::Args),
     Canary(canary::Args),
+    Config(config::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -217,6 +220,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Flags(args) => flags::run(&args, context),
         Command::Shadow(args) => shadow::run(&args, context),
         Command::Canary(args) => canary::run(&args, context),
+        Command::Config(args) => config::run(&args, context),
         Command::Milestone(args) => milestone::run(&args, context),
         Command::Drift(args) => drift::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),

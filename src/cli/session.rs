@@ -11,12 +11,14 @@ use super::Context;
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 pub(crate) use crate::control::failure::control_failure;
+use crate::control::wire::{Fence, LeaseRequest};
 use crate::engine::executor::{Signal, Stopper};
 use crate::error::{Code, Failure, Result};
+use crate::ids::RunId;
 use crate::plan::model::Orchestrator;
 use crate::progress::{self, Observer};
 use crate::secret::{SecretRef, TOKEN_VARIABLE, shown_url};
-use crate::settings::Sourced;
+use crate::settings::{self, Sourced};
 
 /// Prepares a client for the orchestrator that the settings, or else the plan, name.
 ///
@@ -144,6 +146,36 @@ pub(crate) fn confirm(context: &Context, question: &str) -> Result<()> {
         (Ok(_), "y" | "yes") => Ok(()),
         _ => Err(Failure::new(Code::Refused, "not confirmed; nothing was changed")),
     }
+}
+
+/// How long the lease of a command outlives it without a sign of it.
+const TTL_MS: u64 = 30_000;
+
+/// Does work under a lease of its own, which ends with the work: what was not kept by then lives
+/// and dies with the lease.
+///
+/// # Errors
+/// When somebody else holds the lease, or with whatever the work fails with.
+pub(crate) async fn under_lease<T>(
+    client: &Client,
+    work: impl AsyncFnOnce(&LeaseRequest, &Fence) -> Result<T>,
+) -> Result<T> {
+    let lease = LeaseRequest {
+        run: RunId::random(),
+        holder: settings::user(),
+        host: settings::host(),
+        pid: std::process::id(),
+        ttl_ms: TTL_MS,
+        min_token: 0,
+        last_anchor: None,
+    };
+    let granted = client.acquire(&lease).await.map_err(|error| control_failure(&error))?;
+    let fence = granted.body.fence;
+    let done = work(&lease, &fence).await;
+    let released = client.release(&fence).await;
+    let value = done?;
+    released.map_err(|error| control_failure(&error))?;
+    Ok(value)
 }
 
 /// Does work that a run's observer watches, and tells the observer how it ended.

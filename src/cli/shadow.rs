@@ -7,7 +7,7 @@ use super::asks::there;
 use super::known::known;
 use super::session::{block_on, connect};
 use crate::control::failure::control_failure;
-use crate::control::observe::ShadowRoute;
+use crate::control::observe::{Noise, ShadowRoute};
 use crate::error::{Code, Result};
 use crate::report::page::{Cell, Page};
 
@@ -16,8 +16,9 @@ const WIDEST: usize = 110;
 
 /// Show whether shadow copies of reads got the same answers, and where they differ
 ///
-/// Copies are sent on routes with `shadow = true`. What differs between two answers of the legacy
-/// app itself, such as a time, is left out.
+/// Copies of reads are sent on routes with `shadow = true`: to the legacy app where the cache or a
+/// canary answered, to the canary where the legacy app did. What differs between two answers of the
+/// legacy app itself, such as a time, is left out, and listed as noise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ctx shadow\n  ctx shadow --json")]
 pub struct Args {}
@@ -61,14 +62,26 @@ pub fn run(_: &Args, context: &Context) -> Result<Code> {
                 difference.at.as_str().into(),
                 difference.target.as_str().into(),
                 difference.place.as_str().into(),
-                difference.given.as_str().into(),
+                difference.enhanced.as_str().into(),
                 difference.legacy.as_str().into(),
             ]
         })
         .collect();
+    let noise: Vec<Vec<Cell>> = shadow
+        .routes
+        .iter()
+        .flat_map(|(name, route)| route.noise.iter().map(move |noise| (name, noise)))
+        .map(|(name, Noise { place, seen })| {
+            vec![name.as_str().into(), place.as_str().into(), seen.to_string().into()]
+        })
+        .collect();
+    if !noise.is_empty() {
+        page.blank();
+        page.table(&["route", "left out as noise", "seen"], &noise);
+    }
     if !differences.is_empty() {
         page.blank();
-        page.table(&["when", "path", "where", "given", "legacy"], &differences);
+        page.table(&["when", "path", "differs in", "enhanced", "legacy"], &differences);
     }
     context.ui.out_raw(page.render(context.ui.color_out));
     Ok(Code::Done)

@@ -341,18 +341,18 @@ impl Client {
     }
 
     /// Has dead letters tried again, all of them where none is named. Returns how many those were.
-    pub async fn replay_dead(&self, ids: &[u64]) -> Result<u64, ControlError> {
-        self.move_dead("/v1/inbox/dead/replay", ids).await
+    pub async fn replay_dead(&self, letters: &Letters) -> Result<LettersMoved, ControlError> {
+        self.move_dead("/v1/inbox/dead/replay", letters).await
     }
 
     /// Deletes dead letters. Returns how many those were.
-    pub async fn discard_dead(&self, ids: &[u64]) -> Result<u64, ControlError> {
-        self.move_dead("/v1/inbox/dead/discard", ids).await
+    pub async fn discard_dead(&self, letters: &Letters) -> Result<LettersMoved, ControlError> {
+        self.move_dead("/v1/inbox/dead/discard", letters).await
     }
 
-    async fn move_dead(&self, path: &str, ids: &[u64]) -> Result<u64, ControlError> {
-        let call = self.request(Method::POST, path).json(&Letters { ids: ids.to_vec() });
-        self.json::<LettersMoved>(call).await.map(|reply| reply.body.moved)
+    async fn move_dead(&self, path: &str, letters: &Letters) -> Result<LettersMoved, ControlError> {
+        let call = self.request(Method::POST, path).json(letters);
+        self.json::<LettersMoved>(call).await.map(|reply| reply.body)
     }
 
     /// Reads what the cache holds.

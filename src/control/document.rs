@@ -177,6 +177,10 @@ pub fn check(config: &Config) -> Result<(), DocumentError> {
     if config.health.interval.is_zero() {
         return broken("health.interval must be longer than zero".to_owned());
     }
+    let tracing = &config.tracing;
+    if !tracing.request_id && (tracing.trust_request_id || tracing.answer_request_id) {
+        return broken("tracing: without `request_id` there is none to trust or answer".to_owned());
+    }
     Ok(())
 }
 

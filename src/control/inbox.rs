@@ -38,6 +38,11 @@ pub struct DeadLetter {
 pub struct DeadLetterContent {
     #[serde(flatten)]
     pub letter: DeadLetter,
+    /// What the log and other services call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Names and values, without signatures.
     pub headers: Vec<(String, String)>,
     /// Hex, because a body need not be text.
@@ -95,10 +100,22 @@ pub struct Letters {
     /// At most 1,000; for a replay, none is all of them.
     #[schemars(length(max = 1000))]
     pub ids: Vec<u64>,
+    /// Who asks: user name, machine, and why; for the audit chain.
+    #[serde(default)]
+    #[schemars(length(max = 255))]
+    pub by: String,
+    #[serde(default)]
+    #[schemars(length(max = 255))]
+    pub host: String,
+    #[serde(default)]
+    #[schemars(length(max = 2000))]
+    pub reason: String,
 }
 
 /// How many dead letters that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LettersMoved {
     pub moved: u64,
+    /// The row of the audit chain that says so.
+    pub audit: u64,
 }

@@ -13,5 +13,6 @@ pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod observe;
+pub mod origin;
 mod problem;
 pub mod wire;

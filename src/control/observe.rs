@@ -117,7 +117,7 @@ pub struct Shadow {
 }
 
 /// What shadow copies showed on one route.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShadowRoute {
     pub compared: u64,
     /// Equal but for what the legacy app does not agree with itself about.
@@ -126,11 +126,23 @@ pub struct ShadowRoute {
     pub noisy: u64,
     /// Equal ones per compared one; absent when nothing was compared.
     pub parity: Option<f64>,
+    /// Where the legacy app does not agree with itself; at most 50 places.
+    pub noise: Vec<Noise>,
     /// Newest first, at most 20.
     pub differences: Vec<Difference>,
 }
 
-/// A place where two answers to the same request differ.
+/// A place where two answers of the legacy app to the same request differ. It is left out of the
+/// comparison, and so is what lies within.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Noise {
+    /// A JSON pointer, `status`, or `body` for what is not JSON.
+    pub place: String,
+    /// In how many comparisons.
+    pub seen: u64,
+}
+
+/// A place where the answers of both paths to the same request differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// RFC 3339, for display.
@@ -139,8 +151,9 @@ pub struct Difference {
     pub target: String,
     /// A JSON pointer, `status`, or `body` for what is not JSON.
     pub place: String,
-    /// What the client was given there, shortened.
-    pub given: String,
+    /// What the enhanced path said there, shortened: the cache, the canary, whoever stands beside
+    /// the legacy app.
+    pub enhanced: String,
     /// What the legacy app said there.
     pub legacy: String,
 }

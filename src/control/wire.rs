@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::armed::Armed;
 use super::config::Config;
+use super::origin::Origin;
 pub use super::problem::{Problem, ProblemCode};
 use crate::ids::RunId;
 
@@ -290,6 +291,10 @@ pub enum AuditKind {
     Abort,
     /// A person asked the run to pause, or to keep what is provisional.
     Ask,
+    /// A person had dead letters tried again.
+    Replay,
+    /// A person deleted dead letters.
+    Discard,
 }
 
 impl AuditKind {
@@ -315,6 +320,8 @@ impl AuditKind {
             Self::Breach => "breach",
             Self::Abort => "abort",
             Self::Ask => "ask",
+            Self::Replay => "replay",
+            Self::Discard => "discard",
         }
     }
 }
@@ -368,6 +375,9 @@ pub struct State {
     /// The phase whose guards are armed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub armed: Option<Armed>,
+    /// The variables and flags that the orchestrator was started with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ impl Model {
             up_ms: 0,
             life: 1,
             armed: self.armed.clone(),
+            origins: Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ use super::guarding::{self, Board};
 use super::health::{self, Vitals};
 use super::inbox::Inbox;
 use super::plane::Plane;
+use crate::control::origin::Origin;
 use crate::secret::Secret;
 
 /// What an office is opened with, again and again.
@@ -31,6 +32,8 @@ pub(super) struct Furniture {
     /// Where events are received.
     pub(super) data_addr: SocketAddr,
     pub(super) judge_cpu: bool,
+    /// The variables and flags that the process was started with.
+    pub(super) origins: Vec<Origin>,
 }
 
 /// An open office. Dropping it ends it at once.
@@ -47,13 +50,13 @@ impl Office {
         desk: Desk,
         control: TcpListener,
     ) -> Result<Self, StartError> {
-        let Furniture { plane, inbox, token, flags_token, data_addr, judge_cpu } =
+        let Furniture { plane, inbox, token, flags_token, data_addr, judge_cpu, origins } =
             furniture.clone();
         let (stop, stopped) = watch::channel(None);
         let handing = gateway::dispatch::start(Arc::clone(&plane), inbox, stopped.clone())
             .map_err(StartError::Thread)?;
         let (vitals, guards) = (Vitals::default(), Board::default());
-        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr });
+        let shared = Arc::new(Shared { desk, plane, vitals, guards, data_addr, origins });
         let mut office = Self { shared: Arc::clone(&shared), stop, threads: vec![handing] };
         office.spawn("ctx-control", {
             let (shared, stopped) = (Arc::clone(&shared), stopped.clone());

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::control::observe::{Difference, ShadowRoute};
+use crate::control::observe::{Difference, Noise, ShadowRoute};
 
 /// How many differences are kept for each route.
 const KEPT: usize = 20;
@@ -34,24 +34,30 @@ pub struct Said<'a> {
     pub body: &'a [u8],
 }
 
-/// What a comparison showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parity {
-    Equal,
-    /// All that differs differs between two answers of the legacy app, too.
-    Noise,
-    /// The places that differ, as JSON pointers; with what each side said there.
-    Different(Vec<(String, [String; 2])>),
+/// What a comparison showed. Places are JSON pointers, `status`, or `body`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parity {
+    /// Where the two paths differ, with what the enhanced one said there and the legacy app.
+    pub differences: Vec<(String, [String; 2])>,
+    /// Where two answers of the legacy app differ, and so nothing can be said about the paths.
+    pub noise: Vec<String>,
 }
 
-/// Compares the answer that a client was given with two of the legacy app; the second one need
-/// only be there when the first differs.
-pub fn judge(given: &Said<'_>, legacy: [&Said<'_>; 2]) -> Parity {
-    let found = differences(given, legacy[0]);
-    if found.is_empty() {
-        return Parity::Equal;
+impl Parity {
+    /// Whether both paths say the same, as far as the legacy app agrees with itself.
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty()
     }
-    let noise: BTreeSet<String> =
+}
+
+/// Compares the enhanced path's answer with two of the legacy app; the second one need only be
+/// there when the first differs.
+pub fn judge(enhanced: &Said<'_>, legacy: [&Said<'_>; 2]) -> Parity {
+    let found = differences(enhanced, legacy[0]);
+    if found.is_empty() {
+        return Parity::default();
+    }
+    let noise: Vec<String> =
         differences(legacy[0], legacy[1]).into_iter().map(|(place, _)| place).collect();
     // What lies within a noisy place is noise.
     let noisy = |place: &str| {
@@ -59,8 +65,8 @@ pub fn judge(given: &Said<'_>, legacy: [&Said<'_>; 2]) -> Parity {
             place == noise || place.strip_prefix(noise.as_str()).is_some_and(|r| r.starts_with('/'))
         })
     };
-    let real: Vec<_> = found.into_iter().filter(|(place, _)| !noisy(place)).collect();
-    if real.is_empty() { Parity::Noise } else { Parity::Different(real) }
+    let differences = found.into_iter().filter(|(place, _)| !noisy(place)).collect();
+    Parity { differences, noise }
 }
 
 /// The places where two answers differ, with what each says there.
@@ -138,6 +144,8 @@ struct Tally {
     noisy: u64,
     different: u64,
     last: VecDeque<Difference>,
+    /// The places of noise, with how often each was seen.
+    noise: BTreeMap<String, u64>,
 }
 
 impl Board {
@@ -148,21 +156,26 @@ impl Board {
             return;
         }
         let tally = routes.entry(route.to_owned()).or_default();
-        match parity {
-            Parity::Equal => tally.equal += 1,
-            Parity::Noise => tally.noisy += 1,
-            Parity::Different(places) => {
-                tally.different += 1;
-                for (place, [given, legacy]) in places {
-                    let (given, legacy) = (given.clone(), legacy.clone());
-                    let (at, target) = (at.to_owned(), shown(target));
-                    let place = place.clone();
-                    tally.last.push_back(Difference { at, target, place, given, legacy });
-                }
-                while tally.last.len() > KEPT {
-                    tally.last.pop_front();
-                }
+        let Parity { differences, noise } = parity;
+        match (differences.is_empty(), noise.is_empty()) {
+            (true, true) => tally.equal += 1,
+            (true, false) => tally.noisy += 1,
+            (false, _) => tally.different += 1,
+        }
+        for place in noise {
+            let place = shown(place);
+            if tally.noise.len() < PLACES || tally.noise.contains_key(&place) {
+                *tally.noise.entry(place).or_default() += 1;
             }
+        }
+        for (place, [enhanced, legacy]) in differences {
+            let (enhanced, legacy) = (enhanced.clone(), legacy.clone());
+            let (at, target) = (at.to_owned(), shown(target));
+            let place = shown(place);
+            tally.last.push_back(Difference { at, target, place, enhanced, legacy });
+        }
+        while tally.last.len() > KEPT {
+            tally.last.pop_front();
         }
     }
 
@@ -176,7 +189,10 @@ impl Board {
             let parity = (compared > 0).then(|| same as f64 / compared as f64);
             let differences = tally.last.iter().rev().cloned().collect();
             let noisy = tally.noisy;
-            (route.clone(), ShadowRoute { compared, equal: same, noisy, parity, differences })
+            let noise = tally.noise.iter();
+            let noise = noise.map(|(place, &seen)| Noise { place: place.clone(), seen }).collect();
+            let view = ShadowRoute { compared, equal: same, noisy, parity, noise, differences };
+            (route.clone(), view)
         };
         routes.iter().map(view).collect()
     }
@@ -190,19 +206,20 @@ mod tests {
         Said { status, body: body.as_bytes() }
     }
 
+    fn noise(place: &str) -> Parity {
+        Parity { noise: vec![place.to_owned()], ..Parity::default() }
+    }
+
     fn places(parity: Parity) -> Vec<String> {
-        match parity {
-            Parity::Different(places) => places.into_iter().map(|(place, _)| place).collect(),
-            other => panic!("{other:?}"),
-        }
+        parity.differences.into_iter().map(|(place, _)| place).collect()
     }
 
     #[test]
     fn what_the_legacy_app_does_not_agree_with_itself_about_is_noise() {
         let legacy = [said(200, r#"{"n":1,"at":"10:00"}"#), said(200, r#"{"n":1,"at":"10:01"}"#)];
         let both = [&legacy[0], &legacy[1]];
-        assert_eq!(judge(&said(200, r#"{"at":"09:59","n":1}"#), both), Parity::Noise);
-        assert_eq!(judge(&legacy[0], both), Parity::Equal);
+        assert_eq!(judge(&said(200, r#"{"at":"09:59","n":1}"#), both), noise("/at"));
+        assert_eq!(judge(&legacy[0], both), Parity::default());
         let found = judge(&said(200, r#"{"n":2,"at":"09:59"}"#), both);
         assert_eq!(places(found), ["/n"]);
     }
@@ -219,16 +236,14 @@ mod tests {
         let legacy = said(200, "hello");
         assert_eq!(places(judge(&said(500, "hello"), [&legacy, &legacy])), ["status"]);
         assert_eq!(places(judge(&said(200, "hullo"), [&legacy, &legacy])), ["body"]);
-        assert_eq!(judge(&said(200, "hullo"), [&legacy, &said(200, "hallo")]), Parity::Noise);
+        assert_eq!(judge(&said(200, "hullo"), [&legacy, &said(200, "hallo")]), noise("body"));
     }
 
     #[test]
     fn a_place_is_a_json_pointer_and_shows_no_secret() {
         let legacy = said(200, r#"{"a/b":{"~":[1,2]},"api_token":"x","gone":1}"#);
         let given = said(200, r#"{"a/b":{"~":[1,3]},"api_token":"y","new":1}"#);
-        let Parity::Different(found) = judge(&given, [&legacy, &legacy]) else {
-            panic!("they differ")
-        };
+        let found = judge(&given, [&legacy, &legacy]).differences;
         let said: Vec<_> = found.iter().map(|(place, [a, b])| (&**place, &**a, &**b)).collect();
         assert_eq!(
             said,
@@ -244,16 +259,19 @@ mod tests {
     #[test]
     fn the_board_keeps_the_last_differences_of_each_route() {
         let board = Board::default();
-        let different =
-            |n: usize| Parity::Different(vec![(format!("/{n}"), ["a".to_owned(), "b".to_owned()])]);
-        board.note("home", "/", "now", &Parity::Equal);
-        board.note("home", "/", "now", &Parity::Noise);
+        let different = |n: usize| Parity {
+            differences: vec![(format!("/{n}"), ["a".to_owned(), "b".to_owned()])],
+            ..noise("/at")
+        };
+        board.note("home", "/", "now", &Parity::default());
+        board.note("home", "/", "now", &noise("/at"));
         for n in 0..30 {
             board.note("home", "/", "now", &different(n));
         }
         let view = &board.view()["home"];
         assert_eq!((view.compared, view.equal, view.noisy), (32, 2, 1));
         assert_eq!(view.parity, Some(2.0 / 32.0));
+        assert_eq!(view.noise, [Noise { place: "/at".to_owned(), seen: 31 }]);
         assert_eq!((view.differences.len(), view.differences[0].place.as_str()), (KEPT, "/29"));
     }
 }

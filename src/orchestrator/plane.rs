@@ -22,7 +22,7 @@ use super::inbox::Inbox;
 use super::metrics::Registry;
 use super::parity;
 use super::pool::Address;
-use crate::clock::{Clock, Tempo};
+use crate::clock::{Clock, Tempo, WallMs};
 use crate::control::config::{Canary, Config, flag};
 use crate::control::observe::{Connections, Metrics, Overrides, PoolView};
 use crate::units::Percent;
@@ -48,6 +48,8 @@ pub struct Plane {
     pub tempo: Tempo,
     /// [`Clock::boot`] when the orchestrator started.
     pub started: Duration,
+    /// The wall clock at that time.
+    pub started_ms: WallMs,
     pub metrics: Registry,
     pub cache: Cache,
     pub breakers: Breakers,
@@ -97,6 +99,7 @@ impl Plane {
             switching: Mutex::new(switching),
             tempo,
             started,
+            started_ms: clock.wall().timestamp_millis(),
             metrics: Registry::default(),
             cache: Cache::new(Arc::clone(&clock), config.cache.capacity, config.longest_ttl()),
             breakers,
@@ -210,6 +213,13 @@ impl Plane {
     pub fn now_ms(&self) -> u64 {
         let up = self.clock.boot().saturating_sub(self.started);
         u64::try_from(up.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The wall clock's milliseconds at a time of [`Clock::boot`], as if nobody had set it since
+    /// the start.
+    pub fn wall_ms_at(&self, boot: Duration) -> WallMs {
+        let up = i64::try_from(boot.saturating_sub(self.started).as_millis()).unwrap_or(i64::MAX);
+        self.started_ms.saturating_add(up)
     }
 
     /// What was measured from `from_ms` until now, with the number of workers and of cached

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::gateway::gate::EVENTS_PER_WORKER;
 use super::plane::Plane;
-use crate::control::config::{Config, Scaling, flag};
+use crate::control::config::{Config, Replicas, Scaling, flag};
 use crate::control::observe::ExtensionView;
 
 /// How far from the target, as a part of it, nothing is changed. Twice that of Kubernetes, because
@@ -154,8 +154,7 @@ impl Scaler {
 
     fn scale(&mut self, view: &ExtensionView, config: &Config, plane: &Plane, now: Duration) {
         let Some(signals) = replicas(view) else { return };
-        // Its own limits are kept by whoever runs it.
-        let scaling = Scaling { min: 1, max: u32::MAX, ..config.scaling.clone() };
+        let scaling = within_its_limits(config, &view.id);
         let trail = self.replicas.entry(view.id.clone()).or_default();
         let next = decide(now, signals, view.wanted, &scaling, trail);
         if next != view.wanted {
@@ -169,6 +168,15 @@ impl Scaler {
         (self.samples, self.in_flight) = (0, 0);
         mean / (f64::from(workers) * f64::from(EVENTS_PER_WORKER))
     }
+}
+
+/// How an extension is scaled: as workers are, between its own limits. One that is not configured
+/// any more keeps what it has until it is gone.
+fn within_its_limits(config: &Config, id: &str) -> Scaling {
+    let extension = config.extensions.iter().find(|(known, _)| known.as_str() == id);
+    let process = extension.and_then(|(_, extension)| extension.process());
+    let Replicas { min, max } = process.map_or_else(Replicas::default, |it| it.replicas);
+    Scaling { min, max, ..config.scaling.clone() }
 }
 
 /// How busy an extension's replicas are, as if all that there should be were there; `None` when

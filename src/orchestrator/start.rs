@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::control::core::{Core, Now, Rebase, Transition};
@@ -28,6 +29,7 @@ use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
+use crate::control::origin::Origin;
 use crate::control::wire::LeaseView;
 use crate::failpoint::{self, Point};
 use crate::ids::random_hex;
@@ -77,9 +79,8 @@ pub struct Initial {
     pub legacy_fallback: Option<bool>,
     /// Where the secrets of webhooks are.
     pub secrets: BTreeMap<Platform, SecretRef>,
-    /// Where these values come from, for the log and the audit chain; such as
-    /// `mode enhanced from CONTEXTEN_ENHANCED_MODE`.
-    pub origins: Vec<String>,
+    /// Where these values come from, for the log, the audit chain and `GET /v1/state`.
+    pub origins: Vec<Origin>,
 }
 
 /// Why an orchestrator does not start.
@@ -146,8 +147,8 @@ impl Orchestrator {
         let control_addr = address(&control)?;
         let in_folder = |source| StartError::Store { folder: state_dir.clone(), source };
         let store = open_store(&state_dir, patience).map_err(in_folder)?;
-        let (core, store) =
-            settle(store, &legacy, &initial, Now::of(&*clock)).map_err(in_folder)?;
+        let (core, store, origins) =
+            settle(store, &legacy, initial, Now::of(&*clock)).map_err(in_folder)?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         let plane = Arc::new(Plane::new(active, clock, tempo));
@@ -174,6 +175,7 @@ impl Orchestrator {
             flags_token,
             data_addr: gateway.addr,
             judge_cpu,
+            origins,
             plane,
         };
         let mut orchestrator = Self {
@@ -282,8 +284,8 @@ impl Orchestrator {
         let failed = |source| StartError::Store { folder: self.state_dir.clone(), source };
         let now = Now::of(&*self.plane().clock);
         let store = open_store(&self.state_dir, HANDED_OVER).map_err(failed)?;
-        let (core, store) =
-            settle(store, &self.legacy, &Initial::default(), now).map_err(failed)?;
+        let (core, store, _) =
+            settle(store, &self.legacy, Initial::default(), now).map_err(failed)?;
         let head = core.head();
         let active = Active { rev: head.rev, config: Config::clone(&head.config) };
         self.plane().activate(active);
@@ -394,9 +396,9 @@ fn open_store(folder: &Path, patience: Duration) -> Result<Store, StoreError> {
 fn settle(
     mut store: Store,
     legacy: &str,
-    initial: &Initial,
+    mut initial: Initial,
     now: Now,
-) -> Result<(Core, Store), StoreError> {
+) -> Result<(Core, Store, Vec<Origin>), StoreError> {
     let take = |store: &mut Store, transition: Transition<()>| {
         failpoint::hit(Point::BootSettles);
         store.commit(&transition.writes)?;
@@ -406,18 +408,17 @@ fn settle(
     let core = match store.load()? {
         None => {
             let mut reason = "first start".to_owned();
-            for origin in &initial.origins {
-                tracing::info!(%origin, "initial configuration");
-                reason = format!("{reason}; {origin}");
+            for Origin { name, path, value, .. } in initial.origins.iter().filter(|o| o.used) {
+                if let (Some(path), Some(value)) = (path, value) {
+                    reason = format!("{reason}; {path} is {value} by {name}");
+                }
             }
-            let config = first_config(legacy, initial);
+            let config = first_config(legacy, &initial);
             take(&mut store, Core::birth(now, &random_hex::<16>(), config, &reason))?
         }
         Some(durable) => {
             let core = take(&mut store, Core::boot(now, durable))?;
-            for origin in &initial.origins {
-                tracing::info!(%origin, "ignored: the stored configuration is in force");
-            }
+            stored_first(&mut initial.origins, &core.head().config);
             let head = moved(&core.head().config, legacy);
             let target = core.armed().and_then(|armed| moved(&armed.target.config, legacy));
             let from = head.as_ref().or(target.as_ref()).map(|(_, from)| from.clone());
@@ -436,7 +437,38 @@ fn settle(
             }
         }
     };
-    Ok((core, store))
+    for origin in &initial.origins {
+        let Origin { name, path, value, note, used } = origin;
+        let what = if *used { "first configuration" } else { "ignored" };
+        let note = Some(note.as_str()).filter(|note| !note.is_empty());
+        if *used && note.is_some() {
+            tracing::warn!(name, path, value, note, "{what}");
+        } else {
+            tracing::info!(name, path, value, note, "{what}");
+        }
+    }
+    Ok((core, store, initial.origins))
+}
+
+/// Marks as not used what is only for a first configuration: `stored` is in force.
+fn stored_first(origins: &mut [Origin], stored: &Config) {
+    let document = serde_json::to_value(stored).expect("a configuration is plain data");
+    for origin in origins.iter_mut().filter(|origin| origin.used) {
+        let path = origin.path.as_deref().unwrap_or_default();
+        let found = document.pointer(&format!("/{}", path.replace('.', "/")));
+        let there = match found {
+            None | Some(Value::Null) => "nothing".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let same = origin.value.as_ref() == Some(&there);
+        let note = if same {
+            "the stored configuration is in force, and has the same".to_owned()
+        } else {
+            format!("the stored configuration is in force, and has {there}; a plan changes it")
+        };
+        *origin = origin.clone().but(note);
+    }
 }
 
 fn first_config(legacy: &str, initial: &Initial) -> Config {

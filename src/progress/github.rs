@@ -194,7 +194,8 @@ impl<W: Sink> Observer for Github<W> {
             Ok(code) => (code.name().to_owned(), &[][..]),
             Err(failure) => {
                 let title = failure.code.name();
-                let text = [&[failure.what.clone()], &failure.why[..], &failure.hints[..]].concat();
+                let what = std::slice::from_ref(&failure.what);
+                let text = [what, &failure.why[..], &failure.hints[..]].concat();
                 let place =
                     self.plan.as_ref().map(|(file, line, _)| (&**file, *line as usize, None));
                 let line = annotation(Kind::Error, place, title, &text.join("\n"));

@@ -54,6 +54,7 @@ fn live() -> Live {
             up_ms: 86_400_000,
             life: 1,
             armed: None,
+            origins: Vec::new(),
         }),
         metrics: Some(Metrics {
             to_ms: 5000,

@@ -424,6 +424,7 @@ impl Server {
             up_ms: here.now - self.started,
             life: core.life(),
             armed: core.armed().map(|armed| armed.view()),
+            origins: Vec::new(),
         })
     }
 }

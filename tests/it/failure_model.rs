@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::support::markdown::{Document, root};
 
-/// The rows of the failure model: F1 to F30.
-const ROWS: usize = 30;
+/// The rows of the failure model: F1 to F32.
+const ROWS: usize = 32;
 
 /// Every test that an ordinary run executes, as `module::test`.
 fn tests() -> BTreeSet<String> {

@@ -74,6 +74,7 @@ fn the_first_screen() {
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
       canary       Tell whether a canary is worse than its control
+      config       Show the settings in effect, or the orchestrator's configuration
       doctor       Check that everything ctx needs is where it should be
       completions  Print a completion script for a shell
       man          Print a manual page, or write all of them to a folder

@@ -167,7 +167,13 @@ fn say(context: &Context, restoration: &Restoration) {
         match &change.effect {
             Effect::Same => context.ui.note(format!("{part}: stays; it is what was backed up")),
             Effect::Kept(why) => context.ui.note(format!("{part}: stays; {why}")),
-            Effect::Created => context.ui.note(format!("{part}: is not there, and comes back")),
+            Effect::Created => {
+                context.ui.note(format!("{part}: is not there, and comes back"));
+                if part == "inbox" {
+                    let told_apart = "an event without a delivery id may be handled a second time";
+                    context.ui.note(format!("  {told_apart}"));
+                }
+            }
             Effect::Offline => context.ui.note(format!("{part}: stays; it needs `--to DIR`")),
             Effect::Replaced(lost) => {
                 context.ui.note(format!("{part}: is replaced; lost would be:"));

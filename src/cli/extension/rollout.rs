@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::cli::session::under_lease;
 use crate::control::client::{Client, Write};
 use crate::control::config::{Config, Extension};
 use crate::control::failure::control_failure;
 use crate::control::observe::{ExtensionState, ExtensionView};
 use crate::control::wire::{Fence, LeaseRequest, RevisionRequest, State};
 use crate::error::{Code, Failure, Result};
-use crate::ids::{ExtensionId, RunId, random_hex};
-use crate::settings;
+use crate::ids::{ExtensionId, random_hex};
 use crate::units::duration;
 
-/// How long the change may outlive this process without a sign of it.
-const TTL_MS: u64 = 30_000;
 /// Time between two looks at the extensions, and between two renewals of the lease.
 const LOOK: Duration = Duration::from_millis(100);
 const RENEW: Duration = Duration::from_secs(10);
@@ -44,23 +42,8 @@ enum Seen {
 impl Rollout {
     /// Puts the change in force, watches, and keeps it or takes it back; returns its revision.
     pub(super) async fn run(&self, client: &Client, reason: String) -> Result<u64> {
-        let lease = LeaseRequest {
-            run: RunId::random(),
-            holder: settings::user(),
-            host: settings::host(),
-            pid: std::process::id(),
-            ttl_ms: TTL_MS,
-            min_token: 0,
-            last_anchor: None,
-        };
-        let granted = client.acquire(&lease).await.map_err(|error| control_failure(&error))?;
-        let fence = granted.body.fence;
-        let done = self.under(client, &lease, &fence, reason).await;
-        // What was not kept lives and dies with the lease.
-        let released = client.release(&fence).await;
-        let rev = done?;
-        released.map_err(|error| control_failure(&error))?;
-        Ok(rev)
+        under_lease(client, async |lease, fence| self.under(client, lease, fence, reason).await)
+            .await
     }
 
     async fn under(

@@ -1,20 +1,16 @@
 //! Changes to the flags in force: under a lease, as one revision, kept at once.
 
 use crate::cli::Context;
-use crate::cli::session::{block_on, confirm};
+use crate::cli::session::{block_on, confirm, under_lease};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::{Client, ControlError, Write};
 use crate::control::config::Config;
 use crate::control::document::check;
 use crate::control::failure::control_failure;
-use crate::control::wire::{Fence, LeaseRequest, RevisionRequest, State};
+use crate::control::wire::{Fence, RevisionRequest, State};
 use crate::engine::executor::Stop;
 use crate::error::{Code, Failure, Result};
-use crate::ids::{RunId, random_hex};
-use crate::settings;
-
-/// How long a change may take before it lapses by itself.
-const TTL_MS: u64 = 30_000;
+use crate::ids::random_hex;
 
 /// Puts a document in force once a person has confirmed; returns its revision.
 ///
@@ -54,23 +50,10 @@ pub(in crate::cli) fn free(state: &State) -> Result<()> {
 
 /// Puts a document in force and keeps it; returns its revision.
 async fn apply(client: &Client, head: u64, request: &RevisionRequest) -> Result<u64> {
-    let lease = LeaseRequest {
-        run: RunId::random(),
-        holder: settings::user(),
-        host: settings::host(),
-        pid: std::process::id(),
-        ttl_ms: TTL_MS,
-        min_token: 0,
-        last_anchor: None,
-    };
-    let granted = client.acquire(&lease).await.map_err(|error| control_failure(&error))?;
-    let fence = granted.body.fence;
-    let kept = keep(client, &fence, head, request).await;
-    // What was not kept lives and dies with the lease.
-    let released = client.release(&fence).await;
-    let rev = kept.map_err(|error| control_failure(&error))?;
-    released.map_err(|error| control_failure(&error))?;
-    Ok(rev)
+    under_lease(client, async |_, fence| {
+        keep(client, fence, head, request).await.map_err(|error| control_failure(&error))
+    })
+    .await
 }
 
 async fn keep(

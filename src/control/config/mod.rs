@@ -14,6 +14,7 @@ mod limits;
 pub mod process;
 mod route;
 mod scaling;
+mod tracing;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -30,9 +31,10 @@ pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
 pub use self::inbox::{Inbox, InboxMode};
 pub use self::limits::{Limits, Network, NoNetwork};
-pub use self::process::Process;
+pub use self::process::{Process, Replicas};
 pub use self::route::{Platform, Route, RouteKind};
 pub use self::scaling::{Canary, Scaling};
+pub use self::tracing::Tracing;
 pub use self::upstream::{Pool, Upstream, UpstreamPool};
 use crate::ids::ExtensionId;
 use crate::units::Percent;
@@ -66,6 +68,7 @@ pub struct Config {
     /// A second upstream that takes a share of the traffic.
     pub canary: Option<Canary>,
     pub scaling: Scaling,
+    pub tracing: Tracing,
 }
 
 /// Who processes events.
@@ -130,6 +133,7 @@ impl Config {
             extensions: BTreeMap::new(),
             canary: None,
             scaling: Scaling::default(),
+            tracing: Tracing::default(),
         }
     }
 

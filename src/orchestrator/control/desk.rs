@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::core::{
-    Acquire, Arming, Caller, Cause, Content, Core, KnownOperation, Now, Proposal, Refusal,
+    Acquire, Arming, Caller, Cause, Content, Core, Fate, KnownOperation, Now, Proposal, Refusal,
     Transition,
 };
 use crate::control::armed::{ArmRequest, Armed, AskRequest, AskResult};
 use crate::control::config::Config;
+use crate::control::inbox::Letters;
 use crate::control::observe::{HealingAction, Incident};
 use crate::control::wire::{
     Anchor, AuditRow, Fence, LeaseBreak, LeaseBroken, LeaseGrant, LeaseRequest, LeaseView,
@@ -156,6 +157,14 @@ impl Desk {
         self.transact(|core, _, now| core.inbox_restored(now, fence, events))
     }
 
+    /// Records what is about to be done with dead letters; returns the number of the row.
+    ///
+    /// # Errors
+    /// As [`Core::letters`].
+    pub fn letters(&self, letters: &Letters, fate: Fate, found: u64) -> Result<u64, Refusal> {
+        self.transact(|core, _, now| core.letters(now, letters, fate, found))
+    }
+
     /// Arms the guards of a phase.
     ///
     /// # Errors
@@ -242,6 +251,7 @@ impl Desk {
                 up_ms: self.plane.now_ms(),
                 life: core.life(),
                 armed: core.armed().map(|armed| armed.view()),
+                origins: Vec::new(),
             })
         })
     }
@@ -301,6 +311,23 @@ impl Desk {
             let store = &inner.store;
             Ok((store.incidents()?, store.healing()?, store.observed()?))
         })
+    }
+
+    /// How many incidents began, and how many actions of self-healing there were.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn sums(&self) -> Result<(u64, u64), Refusal> {
+        self.read(None, |inner, _| {
+            Ok((inner.store.observed()?.failures, inner.store.healing_total()?))
+        })
+    }
+
+    /// Whether the revision in force is provisional, and whether somebody holds the lease; from
+    /// memory alone.
+    pub fn standing(&self) -> (bool, bool) {
+        let (core, now) = (&self.lock().core, Now::of(&*self.plane.clock));
+        (core.provisional(now).is_some(), core.lease(now).is_some())
     }
 
     /// The end of the audit chain.

@@ -179,12 +179,7 @@ impl<'a> Scope<'a> {
         let hash = match split.key.as_deref() {
             None => self.own_hash()?,
             // The usual form: flag and an attribute, joined. Nothing is joined for it.
-            Some(Rule::Call(Op::Cat, parts)) => {
-                parts.iter().fold(Murmur::default(), |hash, part| match self.text(part) {
-                    Some(text) => hash.then(text.as_bytes()),
-                    None => hash.then(self.value(part).text().as_bytes()),
-                })
-            }
+            Some(Rule::Call(Op::Cat, parts)) => self.hash_of_all(parts),
             Some(rule) => match self.value(rule) {
                 Val::Text(text) => Murmur::of(text.as_bytes()),
                 Val::Null => self.own_hash()?,
@@ -192,6 +187,33 @@ impl<'a> Scope<'a> {
             },
         };
         Some(hash.finish())
+    }
+
+    /// That of what [`Op::Cat`] makes of these parts.
+    fn hash_of_all(&self, parts: &'a [Rule]) -> Murmur {
+        let (mut hash, mut first, mut last) = (Murmur::default(), None, None);
+        for part in parts {
+            let text = match self.text(part) {
+                Some(text) => Cow::Borrowed(text),
+                None => Cow::Owned(self.value(part).text().into_owned()),
+            };
+            first = first.or_else(|| text.chars().next());
+            last = text.chars().next_back().or(last);
+            hash = hash.then(text.as_bytes());
+        }
+        // There is white space to trim only where there is some at an end.
+        if first.is_some_and(char::is_whitespace) || last.is_some_and(char::is_whitespace) {
+            return Murmur::of(self.cat(parts).as_bytes());
+        }
+        hash
+    }
+
+    /// Its parts as one text. Like flagd's, it has no white space at its ends unless it is a
+    /// single part that stood in no list, which stays what it is.
+    fn cat(&self, parts: &'a [Rule]) -> String {
+        let joined: String =
+            parts.iter().map(|part| self.value(part).text().into_owned()).collect();
+        if parts.len() == 1 { joined } else { joined.trim().to_owned() }
     }
 
     /// That of the flag's name and the targeting key.
@@ -235,13 +257,7 @@ impl<'a> Scope<'a> {
             Op::Greater => holds(arg(0).order(&arg(1)).is_some_and(Ordering::is_gt)),
             Op::GreaterOrEqual => holds(arg(0).order(&arg(1)).is_some_and(Ordering::is_ge)),
             Op::In => holds(self.is_in(&args[0], &args[1])),
-            Op::Cat => {
-                let mut joined = String::new();
-                for part in args {
-                    joined.push_str(&self.value(part).text());
-                }
-                Val::Text(Cow::Owned(joined))
-            }
+            Op::Cat => Val::Text(Cow::Owned(self.cat(args))),
             Op::StartsWith | Op::EndsWith => match (arg(0), arg(1)) {
                 (Val::Text(text), Val::Text(part)) if op == Op::StartsWith => {
                     holds(text.starts_with(part.as_ref()))
@@ -396,6 +412,9 @@ mod tests {
             (json!({ "in": [36, [35, { "var": "age" }]] }), json!(true)),
             (json!({ "in": ["36", [35, 36]] }), json!(false)),
             (json!({ "cat": ["a", 1, 1.5, null, true, { "var": "tags" }] }), json!("a11.5truea,b")),
+            (json!({ "cat": [" a", " b\n"] }), json!("a b")),
+            (json!({ "cat": [" a "] }), json!("a")),
+            (json!({ "cat": " a " }), json!(" a ")),
             (json!({ "starts_with": [{ "var": "email" }, "ada@"] }), json!(true)),
             (json!({ "ends_with": [{ "var": "email" }, "@example.org"] }), json!(false)),
             (json!({ "ends_with": [{ "var": "age" }, "6"] }), json!(null)),
@@ -413,6 +432,21 @@ mod tests {
         for (rule, expect) in table {
             assert_eq!(asked(&rule, &context), expect, "{rule}");
         }
+    }
+
+    #[test]
+    fn a_split_by_joined_texts_goes_by_what_they_are_joined_to() {
+        let parts: Vec<_> = (0..100).map(|n| json!([n, 1])).collect();
+        let by = |key: Value| {
+            let split: Vec<_> = std::iter::once(key).chain(parts.clone()).collect();
+            asked(&json!({ "fractional": split }), &json!({ "who": " ada\t", "none": "" }))
+        };
+        let plain = by(json!({ "cat": ["salt", "ada"] }));
+        assert_eq!(by(json!({ "cat": [" salt", "ada"] })), plain);
+        assert_eq!(by(json!({ "cat": ["sal", "tada", "\n", { "var": "none" }] })), plain);
+        assert_eq!(by(json!({ "cat": ["", { "var": "who" }] })), by(json!("ada")));
+        assert_eq!(by(json!({ "cat": [{ "var": "who" }] })), by(json!("ada")));
+        assert_eq!(by(json!({ "cat": { "var": "who" } })), by(json!(" ada\t")));
     }
 
     #[test]

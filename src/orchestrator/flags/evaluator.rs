@@ -124,6 +124,13 @@ impl Evaluator {
         })
     }
 
+    /// What the percentage goes by. Under a name of its own, flagd joins that name and the key with
+    /// `cat`, which leaves no white space at the end.
+    pub(super) fn sticky<'a>(&self, key: &'a str) -> &'a str {
+        let splits = self.targeting.as_ref().is_some_and(|targeting| targeting.splits);
+        if splits { key.trim_end() } else { key }
+    }
+
     pub(super) fn scope<'a>(&'a self, context: &'a Context<'a>, now: u64) -> Scope<'a> {
         Scope { flag: &self.name, begun: self.begun, context, now }
     }
@@ -150,7 +157,7 @@ impl Evaluator {
             Percent::ALL => Reason::Static,
             _ => {
                 let key = scope.context.key().ok_or(KeyMissing)?;
-                if !self.share.includes(Key::Sticky(key.as_bytes())) {
+                if !self.share.includes(Key::Sticky(self.sticky(key).as_bytes())) {
                     return Ok(by_default(Reason::Split));
                 }
                 Reason::Split

@@ -83,7 +83,7 @@ impl Evaluator {
 
     /// Where the percentage puts a key.
     fn bucketed(&self, context: &Context<'_>) -> Option<Bucketed> {
-        let (key, name) = (context.key()?, self.share.name());
+        let (key, name) = (self.sticky(context.key()?), self.share.name());
         let hash = self.share.hash(key.as_bytes());
         Some(Bucketed {
             text: format!("{name}{key}"),

@@ -75,12 +75,13 @@ impl Answer {
 
     /// An answer that is known as a whole, and of which a copy is taken.
     pub(super) fn given(
-        head: Parts,
+        mut head: Parts,
         body: Bytes,
         mut trip: Trip,
         capture: Option<Capture>,
     ) -> Response<Self> {
         trip.answer(head.status);
+        trip.ids.answer(&mut head.headers);
         let kind = Kind::Whole(Some(body).filter(|body| !body.is_empty()));
         Response::from_parts(head, Self { kind, capture, trip: Some(trip) })
     }
@@ -112,12 +113,13 @@ impl Answer {
 
     /// An answer as the upstream gives it.
     pub(super) fn stream(
-        head: Parts,
+        mut head: Parts,
         stream: Stream,
         mut trip: Trip,
         capture: Option<Capture>,
     ) -> Response<Self> {
         trip.answer(head.status);
+        trip.ids.answer(&mut head.headers);
         let kind = Kind::Stream(stream);
         Response::from_parts(head, Self { kind, capture, trip: Some(trip) })
     }

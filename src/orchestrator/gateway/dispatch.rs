@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::event;
+use super::ids::Ids;
 use super::patience::Patience;
 use super::proxy::Course;
 use super::table::Signing;
@@ -167,6 +168,8 @@ async fn attempt(worker: Rc<Worker>, inbox: &Inbox, mut kept: Kept) {
     let attempt = match prepare(&kept, &body, table, inbox, &plane) {
         Err(why) => Attempt::Unanswered(why),
         Ok(parts) => {
+            // The names that it came with: every attempt belongs to the same request and trace.
+            trip.ids = Ids::kept(&parts.headers);
             let route = Arc::clone(table.route(parts.uri.path()));
             trip.on(&route);
             let sticky = route.sticky_value(&parts.headers);
@@ -198,13 +201,30 @@ async fn attempt(worker: Rc<Worker>, inbox: &Inbox, mut kept: Kept) {
         Mark::Handled => trip.counts.delivered += 1,
         Mark::Retry { why, .. } => {
             trip.counts.retried += 1;
-            tracing::debug!(id = kept.id, attempt = kept.attempts + 1, why, "tried again later");
+            tracing::debug!(
+                id = kept.id,
+                attempt = kept.attempts + 1,
+                why,
+                request_id = trip.ids.request(),
+                trace_id = trip.ids.trace(),
+                "tried again later"
+            );
         }
         Mark::Dead { why, .. } => {
             trip.counts.dead += 1;
             let Kept { id, event, attempts, .. } = &kept;
             let (source, delivery, attempts) = (&event.source, &event.delivery, attempts + 1);
-            tracing::warn!(id, source, delivery, attempts, why, "an event is in the dead letters");
+            let (request_id, trace_id) = (trip.ids.request(), trip.ids.trace());
+            tracing::warn!(
+                id,
+                source,
+                delivery,
+                attempts,
+                why,
+                request_id,
+                trace_id,
+                "an event is in the dead letters"
+            );
         }
     }
     drop(trip);

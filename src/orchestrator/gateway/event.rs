@@ -165,7 +165,13 @@ async fn store(
                 Put::StoredBesides => {
                     trip.counts.stored += 1;
                     let (source, delivery) = named;
-                    tracing::warn!(source, delivery, "a delivery came again with another body");
+                    tracing::warn!(
+                        source,
+                        delivery,
+                        request_id = trip.ids.request(),
+                        trace_id = trip.ids.trace(),
+                        "a delivery came again with another body"
+                    );
                 }
             }
             failpoint::hit(Point::InboxAcknowledges);
@@ -251,7 +257,10 @@ pub(super) async fn handle(
             | Failure::Full(mut request)
             | Failure::Broken(mut request),
         ) if table.legacy_fallback && !Arc::ptr_eq(upstream, &table.legacy) => {
-            tracing::debug!(%upstream, "an event goes to the legacy app instead");
+            let (request_id, trace_id) = (trip.ids.request(), trip.ids.trace());
+            tracing::debug!(
+                %upstream, request_id, trace_id, "an event goes to the legacy app instead"
+            );
             *request.uri_mut() = uri;
             fall_back(worker, course, *request, trip).await
         }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Answer, Capture, Stream};
 use super::body::{Outgoing, Owed};
 use super::headers;
+use super::ids::Ids;
 use super::moments;
 use super::refusal::Refusal;
 use super::table::Upstream;
@@ -80,6 +81,7 @@ pub(super) async fn forward(
     pooled: bool,
     request: Request<Outgoing>,
     owed: &Owed,
+    ids: &Ids,
 ) -> Result<Exchange, Failure> {
     let Some(target) = upstream.target() else {
         return Err(Failure::Unsent(io::ErrorKind::NotFound, Box::new(request)));
@@ -104,7 +106,8 @@ pub(super) async fn forward(
             Ok(Exchange { head, rest: Rest::Stream { body, lease, deadline, asked: None } })
         }
         Ok(Err(SendError::Unreached(error, request))) => {
-            tracing::debug!(%upstream, %error, "failed to reach it");
+            let (request_id, trace_id) = (ids.request(), ids.trace());
+            tracing::debug!(%upstream, %error, request_id, trace_id, "failed to reach it");
             Err(Failure::Unsent(error.kind(), request))
         }
         Ok(Err(SendError::Full(request))) => {
@@ -112,7 +115,8 @@ pub(super) async fn forward(
             Err(Failure::Full(request))
         }
         Ok(Err(SendError::Lost(error))) => {
-            tracing::debug!(%upstream, %error, "the exchange broke off");
+            let (request_id, trace_id) = (ids.request(), ids.trace());
+            tracing::debug!(%upstream, %error, request_id, trace_id, "the exchange broke off");
             // An error of the body is the client's, who stopped sending it.
             let stalled = error.is_user() && owed.get();
             Err(Failure::Lost(if stalled { Refusal::Stalled } else { Refusal::Upstream }))

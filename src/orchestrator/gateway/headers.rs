@@ -32,7 +32,7 @@ pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: HeaderValue, host: Op
 
 /// Takes out the headers that `drops` names, and those that `Connection` does. The others keep
 /// their order, which removing one by one would not.
-fn strip(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {
+pub(super) fn strip(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {
     if !headers.keys().any(&drops) {
         return;
     }

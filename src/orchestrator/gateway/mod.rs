@@ -13,6 +13,7 @@
 //!
 //! The shape is that of nginx's worker processes.
 
+mod access;
 mod admit;
 mod answer;
 pub(crate) mod body;
@@ -25,6 +26,7 @@ mod forward;
 pub mod gate;
 pub(crate) mod guests;
 pub mod headers;
+pub(crate) mod ids;
 mod intake;
 pub(crate) mod keyring;
 mod moments;

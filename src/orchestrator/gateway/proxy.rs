@@ -9,6 +9,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+use super::access::Entry;
 use super::admit::{admit, is_bodiless};
 use super::answer::{Answer, Capture};
 use super::body::{Outgoing, Owed};
@@ -24,6 +25,7 @@ use crate::control::config::{CacheMode, Mode, RouteKind};
 use crate::orchestrator::breaker::{Asked, Verdict};
 use crate::orchestrator::cache::{Flight, Keep, Lead, Stored, Use};
 use crate::orchestrator::flags::Key;
+use crate::orchestrator::split::Split;
 
 /// How long a read waits for the answer that another one fetches.
 const FETCHED: Duration = Duration::from_secs(1);
@@ -46,10 +48,16 @@ pub(super) async fn serve(
     let table = &worker.plane.table();
     worker.rebuild();
     let mut trip = Trip::begin(&worker, table, patience);
-    let (parts, body) = match admit(request, peer) {
+    trip.asked = {
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        Entry::note(method, path, peer.as_bytes(), &worker.sampler)
+    };
+    let (mut parts, body) = match admit(request, peer) {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.answer(trip),
     };
+    trip.ids.read(table.tracing, &parts.headers, &worker.namer);
+    trip.ids.mark(&mut parts.headers);
     moments::admitted();
     let route = Arc::clone(table.route(parts.uri.path()));
     trip.on(&route);
@@ -114,9 +122,9 @@ async fn read(
     let Course { table, route, key } = *course;
     let cached = route.cache && table.cache_mode != CacheMode::Off && table.caching.includes(key);
     let ask = if cached { reads::ask(&parts, &route.policy) } else { None };
-    let sample = || {
+    let sample = |other| {
         let shadowed = route.shadow && parts.method == Method::GET;
-        if shadowed { shadow::Copy::sample(worker, table, &parts) } else { None }
+        if shadowed { shadow::Copy::sample(worker, table, other, &parts) } else { None }
     };
     let upstream = stable_or_canary(course);
     let stable = Arc::ptr_eq(upstream, &table.legacy);
@@ -136,7 +144,7 @@ async fn read(
         if let Some(stored) = found {
             trip.counts.cache_hits += 1;
             trip.ask(&table.cache_arm);
-            if let Some(copy) = sample() {
+            if let Some(copy) = sample(&table.legacy) {
                 copy.compare(Arc::clone(&route.name), stored.status, stored.body.clone());
             }
             let age = stored.age(worker.plane.clock.boot());
@@ -148,7 +156,8 @@ async fn read(
         }
         trip.counts.cache_misses += 1;
     }
-    let copy = if stable { None } else { sample() };
+    let beside = table.canary.as_ref().map(Split::to);
+    let copy = if stable { beside.and_then(sample) } else { sample(&table.legacy) };
     let (body, owed) = Outgoing::stream(body);
     let asked = worker.plane.clock.boot();
     let request = Request::from_parts(parts, body);
@@ -238,7 +247,7 @@ pub(super) async fn send(
     let pooled = table.pooling.includes(course.key);
     let counter = if pooled { &mut trip.counts.pooled } else { &mut trip.counts.unpooled };
     *counter += 1;
-    match forward(worker, upstream, pooled, request, owed).await {
+    match forward(worker, upstream, pooled, request, owed, &trip.ids).await {
         Ok(exchange) => Ok(exchange.told_to(asked)),
         Err(failure) => {
             // A client that stops sending says nothing about the upstream, nor does a limit of ours.

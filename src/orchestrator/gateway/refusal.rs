@@ -7,6 +7,8 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::answer::Answer;
+use super::fastpath::push;
+use super::ids::{ID_LEN, Ids, X_REQUEST_ID};
 use super::trip::Trip;
 
 /// Why the gateway answers by itself.
@@ -107,8 +109,9 @@ impl Refusal {
         self.status_and_text().1.trim_end()
     }
 
-    /// Writes the same answer as bytes. Returns whether the connection ends with it.
-    pub(super) fn write(self, out: &mut Vec<u8>) -> bool {
+    /// Writes the same answer to the request of these names as bytes. Returns whether the
+    /// connection ends with it.
+    pub(super) fn write(self, ids: &Ids, out: &mut Vec<u8>) -> bool {
         let (status, text) = self.status_and_text();
         let reason = status.canonical_reason().unwrap_or_default();
         let retry = match status {
@@ -118,11 +121,14 @@ impl Refusal {
         let close = if self.leaves_body() { "connection: close\r\n" } else { "" };
         let written = write!(
             out,
-            "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\n{retry}{close}\
-             content-length: {}\r\n\r\n{text}",
+            "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\n{retry}{close}",
             status.as_u16(),
-            text.len()
         );
+        written.expect("a vector takes what it is given");
+        if let Some(id) = ids.told(&mut [0; ID_LEN]) {
+            push(out, X_REQUEST_ID.as_str().as_bytes(), id);
+        }
+        let written = write!(out, "content-length: {}\r\n\r\n{text}", text.len());
         written.expect("a vector takes what it is given");
         self.leaves_body()
     }
@@ -140,6 +146,7 @@ impl Refusal {
         if self.leaves_body() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        trip.ids.refuse(response.headers_mut());
         let (head, ()) = response.into_parts();
         Answer::whole(head, Bytes::from_static(text.as_bytes()), trip)
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use super::access::{Ended, Entry};
 use super::gate::Pass;
+use super::ids::Ids;
 use super::intake::Held;
 use super::patience::Patience;
 use super::table::{Route, Table};
@@ -30,6 +32,9 @@ pub(super) struct Trip {
     status: Option<StatusCode>,
     /// Whether the upstream broke off in the middle of the answer.
     cut: bool,
+    pub(super) ids: Ids,
+    /// Where the access log wants to know of it.
+    pub(super) asked: Option<Box<Entry>>,
     pub(super) counts: Counts,
     /// An event's place among those in flight.
     pub(super) pass: Option<Pass>,
@@ -41,9 +46,13 @@ impl Trip {
     /// Begins at the route for everything else, with the gateway itself as its arm.
     pub(super) fn begin(worker: &Rc<Worker>, table: &Table, patience: Patience) -> Self {
         patience.answering();
+        let began = worker.plane.clock.boot();
+        worker.shard.begun();
         Self {
             patience,
-            began: worker.plane.clock.boot(),
+            ids: Ids::new(table.tracing, &worker.namer, worker.plane.wall_ms_at(began)),
+            asked: None,
+            began,
             worker: Rc::clone(worker),
             route: Arc::clone(&table.other().name),
             arm: Arc::clone(&table.gateway_arm),
@@ -76,15 +85,21 @@ impl Trip {
 impl Drop for Trip {
     fn drop(&mut self) {
         let plane = &self.worker.plane;
+        let took = plane.clock.boot().saturating_sub(self.began);
         let outcome = Outcome {
             route: &self.route,
             arm: &self.arm,
             status: self.status.map(|status| status.as_u16()),
             error: self.cut || self.status.is_some_and(|status| status.is_server_error()),
-            latency: plane.clock.boot().saturating_sub(self.began),
+            latency: took,
             counts: self.counts,
         };
         self.worker.shard.record(&outcome, plane.now_ms());
+        self.worker.shard.ended();
+        if let Some(asked) = &self.asked {
+            let Self { ids, route, arm, status, cut, .. } = &*self;
+            asked.log(&Ended { ids, route, arm, status: *status, cut: *cut, took });
+        }
         self.patience.rest();
     }
 }

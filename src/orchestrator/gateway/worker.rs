@@ -17,11 +17,13 @@ use tokio::runtime::{self, LocalOptions};
 use tokio::sync::watch;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+use super::access::Sampler;
 use super::admit::MAX_HEAD;
 use super::doors::{Doors, Entry};
 use super::fastpath::{self, Left, Links, Scratch};
 use super::gate::Gate;
 use super::guests::{Guests, Place};
+use super::ids::Namer;
 use super::intake::Intake;
 use super::patience::{Patience, Wire};
 use super::shadow::Shadow;
@@ -63,6 +65,8 @@ pub(super) struct Worker {
     /// Of the short way.
     pub(super) links: RefCell<Links>,
     pub(super) scratch: RefCell<Scratch>,
+    pub(super) namer: Namer,
+    pub(super) sampler: Sampler,
     guests: Guests,
     /// Whether every answer is its connection's last.
     draining: Cell<bool>,
@@ -103,6 +107,8 @@ impl Worker {
             shadow: Shadow::default(),
             links: RefCell::default(),
             scratch: RefCell::default(),
+            namer: Namer::new(),
+            sampler: Sampler::default(),
             guests: Guests::default(),
             draining: Cell::new(false),
             plane,

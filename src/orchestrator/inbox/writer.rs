@@ -101,8 +101,15 @@ impl Writer {
         match self.attempt(&batch) {
             Ok(done) => {
                 failpoint::hit(Point::InboxWritten);
+                let mut recounts = false;
                 for (command, done) in batch.into_iter().zip(done) {
+                    recounts |= matches!(command, Command::Recount);
                     self.tell(command, &done);
+                }
+                // What is found holds the whole batch: all of it must be known by then, or it
+                // would be counted twice.
+                if recounts {
+                    self.recount();
                 }
                 Vec::new()
             }
@@ -151,7 +158,6 @@ impl Writer {
             (Command::Discard(_, told), _) => {
                 let _ = told.send(Ok(count));
             }
-            (Command::Recount, _) => self.recount(),
             (Command::Restore { done: told, .. }, Done::Restored(restored, waiting)) => {
                 let more = waiting.cast_signed();
                 self.pending.fetch_add(more, Ordering::Relaxed);
@@ -162,7 +168,11 @@ impl Writer {
                 let _ = told.send(Err(NotRestored::InUse(*events)));
             }
             (
-                Command::Put(..) | Command::Restore { .. } | Command::Tidy { .. } | Command::Close,
+                Command::Put(..)
+                | Command::Restore { .. }
+                | Command::Tidy { .. }
+                | Command::Recount
+                | Command::Close,
                 _,
             ) => {}
         }
@@ -232,4 +242,43 @@ fn restore(
         }
     }
     Ok(Done::Restored(restored, waiting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(delivery: &str) -> Box<Event> {
+        Box::new(Event {
+            source: "github".to_owned(),
+            delivery: Some(delivery.to_owned()),
+            body_hash: "h".to_owned(),
+            target: "/github/events".to_owned(),
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+            received_ms: 1000,
+        })
+    }
+
+    #[test]
+    fn what_is_written_with_a_recount_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Inbox::open(folder.path()).unwrap();
+        let pending = Arc::new(AtomicI64::new(0));
+        let mut writer = Writer::new(folder.path(), database, 0, Arc::clone(&pending));
+        let mut put = |first: Command, delivery| {
+            // As whoever asks for it counts it, see `Inbox::put`.
+            pending.fetch_add(1, Ordering::Relaxed);
+            let batch = vec![first, Command::Put(event(delivery), oneshot::channel().0)];
+            assert!(writer.write(batch).is_empty());
+            (pending.load(Ordering::Relaxed), writer.stored)
+        };
+        assert_eq!(put(Command::Recount, "1"), (1, 1));
+        let id = Inbox::open(folder.path()).unwrap().due(1000, 1).unwrap()[0];
+        assert_eq!(put(Command::Recount, "2"), (2, 2));
+        assert_eq!(put(Command::Mark(id, Mark::Handled, oneshot::channel().0), "3"), (2, 2));
+        let handled = Command::Mark(id + 1, Mark::Handled, oneshot::channel().0);
+        assert!(writer.write(vec![Command::Recount, handled]).is_empty());
+        assert_eq!((pending.load(Ordering::Relaxed), writer.stored), (1, 1));
+    }
 }

@@ -12,12 +12,14 @@
 //! one a bounded amount.
 
 mod histogram;
+mod process;
 mod prometheus;
 mod shard;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use process::Process;
 pub use shard::{Outcome, Shard};
 
 use crate::control::observe::Metrics;

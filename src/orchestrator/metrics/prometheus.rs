@@ -60,9 +60,14 @@ pub(super) struct Totals {
     /// Of the cache, by route.
     lookups: BTreeMap<Arc<str>, Lookups>,
     counts: Counts,
+    in_flight: u64,
 }
 
 impl Totals {
+    pub(super) fn add_in_flight(&mut self, requests: u64) {
+        self.in_flight += requests;
+    }
+
     pub(super) fn add_counts(&mut self, counts: &Counts) {
         add_counts(&mut self.counts, counts);
     }
@@ -90,11 +95,14 @@ impl Totals {
     }
 
     pub(super) fn render(&self) -> String {
+        const NAME: &str = "ctx_requests_in_flight";
         let mut text = String::new();
         self.requests(&mut text);
         self.durations(&mut text);
         self.counters(&mut text);
         self.cache(&mut text);
+        head(&mut text, NAME, "gauge", "Requests that have begun and not ended.");
+        let _ = writeln!(text, "{NAME} {}", self.in_flight);
         text
     }
 
@@ -142,7 +150,7 @@ impl Totals {
 
     fn counters(&self, text: &mut String) {
         let c = &self.counts;
-        let families: [Family<'_>; 8] = [
+        let families: [Family<'_>; 6] = [
             (
                 "ctx_upstream_requests_total",
                 "Requests sent to upstreams, by the kind of connection.",
@@ -162,16 +170,6 @@ impl Totals {
                 "ctx_duplicate_deliveries_total",
                 "Repeated deliveries answered with the first answer.",
                 &[("", c.duplicates)],
-            ),
-            (
-                "ctx_shadow_compared_total",
-                "Shadow copies whose answers were compared.",
-                &[("", c.shadow_compared)],
-            ),
-            (
-                "ctx_shadow_equal_total",
-                "Shadow copies whose answers were equal.",
-                &[("", c.shadow_equal)],
             ),
             (
                 "ctx_inbox_events_total",

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +37,11 @@ pub struct Outcome<'a> {
 
 /// What one gateway worker recorded, behind a mutex that is contended only while a window is read.
 #[derive(Debug, Default)]
-pub struct Shard(Mutex<State>);
+pub struct Shard {
+    state: Mutex<State>,
+    /// Requests that have begun and not ended. Only the worker writes it.
+    in_flight: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -73,6 +78,17 @@ impl Shard {
         state.series(outcome.route, outcome.arm).add(outcome);
     }
 
+    /// Counts a request as under way, until [`Shard::ended`].
+    pub fn begun(&self) {
+        // One thread writes: no other can come between reading and writing.
+        self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts a request as under way no longer.
+    pub fn ended(&self) {
+        self.in_flight.store(self.in_flight.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
     /// Records something that happened at `now_ms` outside of any request's own time.
     pub fn count(&self, counts: Counts, now_ms: u64) {
         let mut state = self.state();
@@ -100,6 +116,7 @@ impl Shard {
     pub(super) fn add_to(&self, totals: &mut Totals) {
         let state = self.state();
         totals.add_counts(&state.total_counts);
+        totals.add_in_flight(self.in_flight.load(Relaxed));
         for series in &state.series {
             totals.add_series(&series.route, &series.arm, &series.classes, &series.bounds);
             totals.add_lookups(&series.route, series.total_lookups);
@@ -107,7 +124,7 @@ impl Shard {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

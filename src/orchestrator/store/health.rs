@@ -161,6 +161,16 @@ impl Store {
         rows.collect()
     }
 
+    /// How many actions of self-healing there ever were, also of those not kept any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn healing_total(&self) -> Result<u64, StoreError> {
+        // Rows are numbered, and only the oldest go.
+        let sql = "SELECT coalesce(max(id), 0) FROM healing";
+        unsigned("id", self.connection.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// The sums that reliability is computed from.
     ///
     /// # Errors

@@ -233,6 +233,23 @@ impl Inbox {
         Ok(dead)
     }
 
+    /// How many of these are dead letters; of all, when none are named.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn dead_among(&self, ids: &[u64]) -> Result<u64, StoreError> {
+        if ids.is_empty() {
+            return Ok(self.census()?.dead);
+        }
+        let sql = "SELECT count(*) FROM events WHERE state = 'dead' AND id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = 0;
+        for id in ids.iter().filter_map(|id| i64::try_from(*id).ok()) {
+            found += unsigned("count", statement.query_row([id], |row| row.get(0))?)?;
+        }
+        Ok(found)
+    }
+
     /// A dead letter with its content, and why it is one.
     ///
     /// # Errors

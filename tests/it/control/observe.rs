@@ -30,7 +30,7 @@ async fn prometheus_gets_one_text() {
     let reply = served.call("get", "/metrics").send().await.unwrap();
     assert_eq!(reply.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = reply.text().await.unwrap();
-    assert!(text.contains("\nctx_revision 1\n"), "{text}");
+    assert!(text.contains("\nctx_config_revision 1\n"), "{text}");
     assert!(text.contains("\nctx_event_workers 2\n"), "{text}");
     // Every sample belongs to a family that was announced, once.
     let mut families = std::collections::BTreeSet::new();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ctx::clock::ManualClock;
 use ctx::control::config::{LEGACY, Mode, Platform};
+use ctx::control::origin::Origin;
 use ctx::control::wire::{AuditKind, AuditRow};
 use ctx::orchestrator::store::StoreError;
 use ctx::orchestrator::{Initial, Options, Orchestrator, StartError};
@@ -56,7 +57,7 @@ async fn what_the_environment_says_counts_for_the_first_start_only() {
         mode: Some(Mode::Enhanced),
         legacy_fallback: Some(false),
         secrets: BTreeMap::from([(Platform::Slack, SecretRef::Env("HOOK".to_owned()))]),
-        origins: vec!["CONTEXTEN_ENHANCED_MODE is true".to_owned()],
+        origins: vec![Origin::of("CONTEXTEN_ENHANCED_MODE", "mode", "enhanced")],
     };
     let start = |folder: &std::path::Path| {
         let clock = Arc::new(ManualClock::default());

@@ -12,11 +12,13 @@ def say(line):
 
 
 config = {}
+sick = False
 for line in sys.stdin:
     message = json.loads(line)
     kind = message["type"]
     if kind == "start":
         config = message["config"]
+        sick = config.get("start") == "sick"
         start = config.get("start", "ready")
         if start == "exit":
             sys.exit("no reason to live")
@@ -24,7 +26,7 @@ for line in sys.stdin:
             say({"type": "failed", "detail": "the moon is not full"})
         if start == "nonsense":
             say("hello, world")
-        if start in ("ready", "mute", "stubborn"):
+        if start in ("ready", "mute", "stubborn", "sick"):
             say({"type": "ready"})
     elif kind == "ping":
         if config.get("start") != "mute":
@@ -37,6 +39,8 @@ for line in sys.stdin:
         if do == "spin":
             while True:
                 pass
+        if do == "sicken":
+            sick = True
         if do == "sleep":
             time.sleep(wish["seconds"])
         if do == "hog":
@@ -54,7 +58,7 @@ for line in sys.stdin:
         if do == "tell":
             body.update({"env": dict(os.environ), "cwd": os.getcwd(), "event": message})
             body["limits"] = open("/proc/self/limits").read()
-        say({"type": "answer", "id": message["id"], "status": wish.get("status", 200),
+        say({"type": "answer", "id": message["id"], "status": 500 if sick else wish.get("status", 200),
              "headers": {"x-says": config.get("say", "")}, "body": json.dumps(body)})
     elif kind == "stop" and config.get("start") != "stubborn":
         break

@@ -7,7 +7,7 @@ use ctx::control::config::{Canary, Mode};
 use ctx::units::Percent;
 use hyper::StatusCode;
 
-use super::harness::{RawUpstream, Upstream, World, connect, flag_on};
+use super::harness::{PATIENCE, RawUpstream, Upstream, World, connect, flag_on};
 
 #[tokio::test]
 async fn the_share_of_pooled_connections_is_what_the_flag_says() {
@@ -141,7 +141,9 @@ async fn a_stop_lets_requests_in_flight_end_and_takes_no_more() {
     // A client that is connected and says nothing must not hold up the stop.
     let idle = connect(world.addr);
     let request = tokio::spawn(world.client.get(world.url("/")).send());
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while upstream.seen().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the request never arrived");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::task::block_in_place(|| world.stop(Duration::from_secs(20)));

@@ -7,10 +7,11 @@ use hyper::{Response, StatusCode};
 
 use super::harness::{RawUpstream, Upstream, World, nowhere, upstream_at};
 
-/// The lines of a head, without the three that the gateway adds.
+/// The lines of a head, without the four that the gateway adds.
 fn head_of(request: &str) -> Vec<&str> {
     let (head, _) = request.split_once("\r\n\r\n").unwrap();
-    head.lines().filter(|line| !line.starts_with("x-forwarded-")).collect()
+    let added = |line: &&str| ["x-forwarded-", "x-request-id"].iter().any(|a| line.starts_with(a));
+    head.lines().filter(|line| !added(line)).collect()
 }
 
 #[tokio::test]
@@ -45,6 +46,8 @@ async fn a_request_and_its_answer_pass_byte_for_byte() {
         assert!(seen.lines().any(|l| l == line), "{seen}");
     }
     assert!(seen.contains("\r\nx-forwarded-host: app.example:8080\r\n"), "{seen}");
+    let id = seen.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+    assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{seen}");
     let expected = b"HTTP/1.1 207 Quite Fine\r\nX-OdD-cAsE: 1\r\nServer: uvicorn\r\n\
         Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 5\r\nconnection: close\r\n\r\n\
         \x00\xffa\r\n";

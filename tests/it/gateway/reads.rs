@@ -6,7 +6,7 @@ use ctx::units::Percent;
 use http_body_util::Full;
 use hyper::Response;
 
-use super::harness::{RawUpstream, Upstream, World, flag_on};
+use super::harness::{PATIENCE, RawUpstream, Upstream, World, flag_on};
 
 fn cached(config: &mut Config) {
     flag_on(config, "caching_layer", 100);
@@ -82,7 +82,9 @@ async fn a_shadow_copy_tells_whether_legacy_would_have_said_the_same() {
     let world = World::new(&upstream, cached);
     world.get("/").await;
     // The first of ten reads is copied, in whichever worker it is.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while world.metrics().counts.shadow_compared < 2 {
+        assert!(tokio::time::Instant::now() < deadline, "two were never compared");
         assert_eq!(world.get("/").await.1, "answer 0");
         tokio::task::yield_now().await;
     }
@@ -121,7 +123,9 @@ async fn a_copy_is_compared_by_what_means_something() {
         config.upstreams.insert("next".to_owned(), same.config());
         config.canary = Some(Canary { upstream: "next".to_owned(), weight: Percent::ALL });
     });
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while world.metrics().counts.shadow_compared < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "three were never compared");
         world.get("/").await;
         tokio::task::yield_now().await;
     }
@@ -130,13 +134,15 @@ async fn a_copy_is_compared_by_what_means_something() {
     world.set(|config| {
         config.upstreams.insert("next".to_owned(), other.config());
     });
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while world.plane.parity.view()["home"].differences.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "no difference was found");
         world.get("/").await;
         tokio::task::yield_now().await;
     }
     let view = &world.plane.parity.view()["home"];
     let difference = &view.differences[0];
     assert_eq!(difference.place, "/price", "and the time is not spoken of");
-    assert_eq!((difference.given.as_str(), difference.legacy.as_str()), ("200", "100"));
+    assert_eq!((difference.enhanced.as_str(), difference.legacy.as_str()), ("200", "100"));
     assert!(view.parity.unwrap() < 1.0);
 }

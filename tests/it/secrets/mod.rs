@@ -72,6 +72,8 @@ fn whole_life(token: Token) {
         &["backup", "list"],
         &["backup", "verify"],
         &["completions", "bash"],
+        &["config", "show", "--origin"],
+        &["config", "show", "--live", "--origin"],
     ] {
         world.ctx(args);
     }
@@ -89,7 +91,7 @@ fn whole_life(token: Token) {
     assert!(seen.bytes > 500_000, "only {} bytes were searched", seen.bytes);
     assert_eq!(seen.found, Vec::<String>::new());
     let log = String::from_utf8_lossy(&world.serve_log()).into_owned();
-    assert!(log.contains("the secret of github is in env:HUSH_GITHUB"), "{log}");
+    assert!(log.contains("path=routes.github.secret value=env:HUSH_GITHUB"), "{log}");
     world.once(&["rollback", "--yes"], Code::Done);
     assert_eq!(world.search().found, Vec::<String>::new());
 }

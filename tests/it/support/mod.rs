@@ -5,6 +5,7 @@ pub(crate) mod peer;
 pub(crate) mod plans;
 pub(crate) mod proxy;
 mod running;
+pub(crate) mod scripted;
 pub(crate) mod serve;
 pub(crate) mod traffic;
 pub(crate) mod uvicorn;

@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 9] = [
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -43,6 +43,15 @@ const PEERS: [Peer; 8] = [
         name: "mmh3",
         probe: || imports("mmh3"),
         install: "pip install -r tests/openfeature/requirements.txt",
+    },
+    Peer {
+        name: "prometheus",
+        probe: || {
+            let mut command = Command::new("prometheus");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus",
     },
     Peer {
         name: "promtool",

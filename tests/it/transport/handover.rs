@@ -225,6 +225,7 @@ fn take_over_starts_as_ever_where_nobody_serves() {
     let test = project();
     let legacy = Legacy::start().unwrap();
     let mut serve = Serve::with(&test, &legacy.url(), &["--take-over"]);
+    assert!(log(&test).contains("there is nobody to take over from\n"), "{}", log(&test));
     serve.kill();
     // The socket of a dead process is no obstacle.
     let again = Serve::with(&test, &legacy.url(), &["--take-over"]);

@@ -22,6 +22,7 @@ mod draft;
 #[cfg(test)]
 mod laws;
 mod lease;
+mod letters;
 mod life;
 mod revision;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use std::time::Duration;
 pub use self::armed::{Arming, Cause};
 use self::draft::Draft;
 pub use self::lease::Acquire;
+pub use self::letters::Fate;
 pub use self::life::{Durable, Interrupted, Rebase};
 pub use self::revision::{Proposal, fingerprint};
 use crate::clock::{Clock, WallMs};

@@ -28,6 +28,7 @@ use super::core::Refusal;
 use super::desk::Desk;
 use crate::control::config::{Extension, Kind};
 use crate::control::observe::{ExtensionState, ExtensionView, Health, Metrics, Status};
+use crate::control::origin::Origin;
 use crate::control::wire::ProblemCode;
 use crate::ids::ExtensionId;
 use crate::orchestrator::guarding::Board;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub guards: Board,
     /// Where events are received.
     pub data_addr: SocketAddr,
+    /// The variables and flags that this process was started with.
+    pub origins: Vec<Origin>,
 }
 
 /// What operators must present; it may be replaced while the API is served.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::reply::{self, Read, Reply};
 use super::{Lane, Scratch, Sent, tell};
+use crate::orchestrator::gateway::ids::ID_LEN;
 use crate::orchestrator::gateway::moments;
 use crate::orchestrator::gateway::refusal::Refusal;
 
@@ -104,8 +105,10 @@ impl Lane<'_> {
             bytes = early;
         }
         head.clear();
+        let mut room = [0; ID_LEN];
+        let id = sent.trip.as_ref().and_then(|trip| trip.ids.answered(&mut room));
         let reply = loop {
-            match reply::read(bytes, sent.to_head, head) {
+            match reply::read(bytes, sent.to_head, id, head) {
                 Read::Interim(length) => bytes = &bytes[length..],
                 Read::Partial => {
                     *early = bytes.to_vec();

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Status};
 
 use super::super::admit::{MAX_HEAD, MAX_TARGET, is_normal};
+use super::super::ids::Marks;
 use super::super::verify::Lines;
 
 /// The most header lines of a request.
@@ -49,6 +50,9 @@ enum Line {
     Host,
     Length,
     Connection,
+    RequestId,
+    TraceParent,
+    TraceState,
     Odd,
 }
 
@@ -89,7 +93,7 @@ fn plain<'h, 'b>(
     let (mut host, mut length) = (None, None);
     for line in lines {
         match kind(line.name) {
-            Line::Pass | Line::Drop => {}
+            Line::Pass | Line::Drop | Line::RequestId | Line::TraceParent | Line::TraceState => {}
             Line::Host if host.is_none() && !line.value.is_empty() => host = Some(line.value),
             Line::Length if length.is_none() => length = Some(number(line.value)?),
             Line::Connection if line.value.eq_ignore_ascii_case(b"keep-alive") => {}
@@ -136,6 +140,9 @@ fn kind(name: &str) -> Line {
         Some(b'c') if is("connection") => Line::Connection,
         Some(b'c') if begins("ctx-") => Line::Drop,
         Some(b'x') if begins("x-forwarded-") || begins("x-ctx-") => Line::Drop,
+        Some(b'x') if is("x-request-id") => Line::RequestId,
+        Some(b't') if is("traceparent") => Line::TraceParent,
+        Some(b't') if is("tracestate") => Line::TraceState,
         Some(b'f') if is("forwarded") => Line::Drop,
         Some(b'k') if is("keep-alive") => Line::Drop,
         Some(b'e') if is("expect") => Line::Odd,
@@ -161,18 +168,43 @@ impl<'b> Plain<'_, 'b> {
         self.lines.iter().filter(named).map(|line| line.value)
     }
 
-    /// Writes the head that the upstream is sent, for a client at `peer`.
-    pub(super) fn write(&self, peer: &[u8], out: &mut Vec<u8>) {
+    /// Writes the head that the upstream is sent, for a client at `peer`, and with these marks in
+    /// the place of what the client said instead; as `Ids::mark` has it.
+    pub(super) fn write(&self, peer: &[u8], marks: &Marks, out: &mut Vec<u8>) {
         let written = write!(out, "{} {} HTTP/1.1\r\n", self.method, self.target);
         written.expect("a vector takes what it is given");
+        let mut request_id = marks.request_id.as_ref();
+        let mut traceparent = marks.traceparent.as_ref();
         for line in self.lines {
-            if matches!(kind(line.name), Line::Pass | Line::Host | Line::Length) {
-                push(out, line.name.as_bytes(), line.value);
+            let name = line.name.as_bytes();
+            match kind(line.name) {
+                Line::RequestId if marks.request_id.is_some() => {
+                    if let Some(id) = request_id.take() {
+                        push(out, name, id);
+                    }
+                }
+                Line::TraceParent if marks.traceparent.is_some() => {
+                    if let Some(line) = traceparent.take() {
+                        push(out, name, line);
+                    }
+                }
+                Line::TraceState if marks.traceparent.is_some() => {}
+                Line::Pass | Line::Host | Line::Length => push(out, name, line.value),
+                Line::RequestId | Line::TraceParent | Line::TraceState => {
+                    push(out, name, line.value);
+                }
+                Line::Drop | Line::Connection | Line::Odd => {}
             }
         }
         push(out, b"x-forwarded-for", peer);
         push(out, b"x-forwarded-proto", b"http");
         push(out, b"x-forwarded-host", self.host);
+        if let Some(id) = request_id {
+            push(out, b"x-request-id", id);
+        }
+        if let Some(line) = traceparent {
+            push(out, b"traceparent", line);
+        }
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -189,7 +221,7 @@ impl Lines for Plain<'_, '_> {
 }
 
 /// Writes one line of a head.
-pub(super) fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(in super::super) fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -199,6 +231,7 @@ pub(super) fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orchestrator::gateway::ids::{ID_LEN, TRACEPARENT_LEN};
 
     /// What a client's bytes are, and what would be sent on.
     fn check(bytes: &str) -> Result<String, &'static str> {
@@ -208,7 +241,7 @@ mod tests {
             Read::Odd => Err("odd"),
             Read::Whole(plain) => {
                 let mut out = Vec::new();
-                plain.write(b"10.0.0.1", &mut out);
+                plain.write(b"10.0.0.1", &Marks::default(), &mut out);
                 out.extend_from_slice(plain.body);
                 Ok(String::from_utf8(out).unwrap())
             }
@@ -227,6 +260,36 @@ mod tests {
              x-forwarded-for: 10.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\n\r\nhi"
         );
         assert!(check("GET / HTTP/1.1\r\nhost: a\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn marks_stand_where_the_client_said_something_else_and_otherwise_last() {
+        let marks =
+            Marks { request_id: Some([b'i'; ID_LEN]), traceparent: Some([b't'; TRACEPARENT_LEN]) };
+        let (id, line) = ("i".repeat(ID_LEN), "t".repeat(TRACEPARENT_LEN));
+        let sent = |lines: &str, marks| {
+            let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            let mut room = [const { MaybeUninit::uninit() }; MAX_LINES];
+            let Read::Whole(plain) = read(bytes.as_bytes(), &mut room) else { panic!("plain") };
+            let mut out = Vec::new();
+            plain.write(b"p", &marks, &mut out);
+            let sent = String::from_utf8(out).unwrap().replace("\r\n", "|");
+            sent.replace("x-forwarded-for: p|x-forwarded-proto: http|x-forwarded-host: a|", "F|")
+        };
+        let said =
+            "X-Request-ID: 1\r\nA: b\r\nx-request-id: 2\r\nTraceParent: x\r\ntracestate: y\r\n";
+        assert_eq!(
+            sent(said, marks),
+            format!("GET / HTTP/1.1|Host: a|X-Request-ID: {id}|A: b|TraceParent: {line}|F||")
+        );
+        assert_eq!(
+            sent("", marks),
+            format!("GET / HTTP/1.1|Host: a|F|x-request-id: {id}|traceparent: {line}||")
+        );
+        assert_eq!(
+            sent(said, Marks::default()),
+            format!("GET / HTTP/1.1|Host: a|{}F||", said.replace("\r\n", "|"))
+        );
     }
 
     #[test]

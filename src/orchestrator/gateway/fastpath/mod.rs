@@ -41,9 +41,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use self::answer::After;
+pub(super) use self::head::push;
 use self::head::{MAX_LINES, Plain, Read};
 pub(super) use self::links::Links;
 use self::way::Way;
+use super::access::Entry;
 use super::moments;
 use super::patience::Patience;
 use super::proxy;
@@ -255,6 +257,8 @@ impl Lane<'_> {
         };
         self.resting.set(false);
         let mut trip = Trip::begin(worker, table, self.patience.clone());
+        trip.asked = Entry::note(plain.method, plain.path(), self.peer, &worker.sampler);
+        trip.ids.read(table.tracing, &plain, &worker.namer);
         trip.on(route);
         moments::admitted();
         match decided {
@@ -271,7 +275,7 @@ impl Lane<'_> {
                 }
                 worker.links.borrow_mut().configure(worker.plane.pool_generation());
                 head.clear();
-                plain.write(self.peer, head);
+                plain.write(self.peer, &trip.ids.marks(), head);
                 let asked = proxy::asked(worker, table, &way.upstream, Verdict::Go);
                 send_now(worker, cx, (head, &plain), way, trip, asked)
             }
@@ -295,7 +299,9 @@ impl Lane<'_> {
                 }
                 Ok(Err(Undelivered::Unreached(error))) if !begun => {
                     tell(&mut asked, true);
-                    tracing::debug!(upstream = %way.upstream, %error, "failed to reach it");
+                    let (request_id, trace_id) = (trip.ids.request(), trip.ids.trace());
+                    let upstream = &way.upstream;
+                    tracing::debug!(%upstream, %error, request_id, trace_id, "failed to reach it");
                     let Some(instead) = way.instead.take() else {
                         let refusal = match error {
                             OpenError::Full(_) => Refusal::Crowded,
@@ -306,7 +312,9 @@ impl Lane<'_> {
                         };
                         return Err((refusal, Box::new(trip)));
                     };
-                    tracing::debug!(upstream = %way.upstream, "an event goes to the legacy app instead");
+                    tracing::debug!(
+                        %upstream, request_id, trace_id, "an event goes to the legacy app instead"
+                    );
                     trip.counts.fallback += 1;
                     trip.counts.pooled += 1;
                     trip.ask(&instead.name);
@@ -333,7 +341,7 @@ impl Lane<'_> {
     /// Gives the gateway's own answer.
     async fn refuse(&mut self, refusal: Refusal, mut trip: Trip) -> io::Result<After> {
         let mut out = Vec::with_capacity(256);
-        let ends = refusal.write(&mut out);
+        let ends = refusal.write(&trip.ids, &mut out);
         trip.answer(refusal.status());
         drop(trip);
         self.write_all(&out).await?;

@@ -7,6 +7,7 @@ use httparse::{Header, Status};
 
 use super::framing::Framing;
 use super::head::push;
+use crate::orchestrator::gateway::ids::X_REQUEST_ID;
 
 /// The most header lines of an answer; as in the pool for everything else.
 const MAX_LINES: usize = 128;
@@ -38,8 +39,9 @@ pub(super) struct Reply {
     pub(super) keeps: bool,
 }
 
-/// Reads the head of an answer, to a HEAD or not, and writes what the client is told to `out`.
-pub(super) fn read(bytes: &[u8], to_head: bool, out: &mut Vec<u8>) -> Read {
+/// Reads the head of an answer, to a HEAD or not, and writes what the client is told to `out`,
+/// with the request's id if there is one to tell.
+pub(super) fn read(bytes: &[u8], to_head: bool, id: Option<&[u8]>, out: &mut Vec<u8>) -> Read {
     let mut room = [const { MaybeUninit::uninit() }; MAX_LINES];
     let mut answer = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -57,18 +59,17 @@ pub(super) fn read(bytes: &[u8], to_head: bool, out: &mut Vec<u8>) -> Read {
         _ => {}
     }
     let lines: &[Header<'_>] = answer.headers;
-    whole(version, status, answer.reason.unwrap_or_default(), lines, length, to_head, out)
-        .map_or(Read::Bad, Read::Whole)
+    let reason = answer.reason.unwrap_or_default();
+    let start = (version, status, reason, length);
+    whole(start, lines, to_head, id, out).map_or(Read::Bad, Read::Whole)
 }
 
 /// `None` when the answer's end is in doubt.
 fn whole(
-    version: u8,
-    status: u16,
-    reason: &str,
+    (version, status, reason, length): (u8, u16, &str, usize),
     lines: &[Header<'_>],
-    length: usize,
     to_head: bool,
+    id: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Option<Reply> {
     let (mut announced, mut chunked) = (None, false);
@@ -117,13 +118,24 @@ fn whole(
     let written = write!(out, "HTTP/1.1 {status} {reason}\r\n");
     written.expect("a vector takes what it is given");
     let dropped = |name: &str| named && is_named(lines, name);
+    let mut untold = id;
     for line in lines {
         let pass = matches!(kind(line.name), Line::Pass | Line::Length);
         if pass && !dropped(line.name) {
+            let own = id.is_some() && line.name.eq_ignore_ascii_case(X_REQUEST_ID.as_str());
+            if own {
+                if let Some(id) = untold.take() {
+                    push(out, line.name.as_bytes(), id);
+                }
+                continue;
+            }
             push(out, line.name.as_bytes(), line.value);
         } else if chunks && kind(line.name) == Line::Encoding {
             push(out, line.name.as_bytes(), b"chunked");
         }
+    }
+    if let Some(id) = untold {
+        push(out, X_REQUEST_ID.as_str().as_bytes(), id);
     }
     if framing == Framing::UntilClose {
         push(out, b"transfer-encoding", b"chunked");
@@ -172,7 +184,7 @@ mod tests {
 
     fn check(head: &str) -> (Read, String) {
         let mut out = Vec::new();
-        let read = read(head.as_bytes(), false, &mut out);
+        let read = read(head.as_bytes(), false, None, &mut out);
         (read, String::from_utf8(out).unwrap())
     }
 

@@ -11,13 +11,13 @@ use crate::control::inbox::{
     LettersMoved,
 };
 use crate::control::wire::ProblemCode;
-use crate::orchestrator::control::core::Refusal;
+use crate::orchestrator::control::core::{Fate, Refusal};
 use crate::orchestrator::control::server::access::Operator;
 use crate::orchestrator::control::server::file;
 use crate::orchestrator::control::server::input::{
     After, Body, CACHE_BODY, Fenced, Letter, Params,
 };
-use crate::orchestrator::gateway::delivery;
+use crate::orchestrator::gateway::{delivery, ids};
 use crate::orchestrator::inbox::{Event, Inbox, Kept, Line, NotRestored, Refused, Returned};
 use crate::orchestrator::store::StoreError;
 use crate::orchestrator::store::inbox::Inbox as Stored;
@@ -52,6 +52,7 @@ pub(in super::super) async fn dead_letter(
     let found = found.map_err(|error| failed(&error))?;
     let unknown = || Refusal::new(ProblemCode::NotFound, format!("there is no dead letter {id}"));
     let (Kept { id, event, attempts, .. }, why) = found.ok_or_else(unknown)?;
+    let (request_id, trace_id) = ids::of_lines(&event.headers);
     let mut headers = event.headers;
     // Who reads the log of a dead letter need not be able to send it again in the sender's name.
     headers.retain(|(name, _)| !name.contains("signature") && name != "authorization");
@@ -66,29 +67,52 @@ pub(in super::super) async fn dead_letter(
         bytes: event.body.len() as u64,
     };
     let body = hex::encode(event.body);
-    Ok(Json(DeadLetterContent { letter: letter(line), headers, body }))
+    let letter = letter(line);
+    Ok(Json(DeadLetterContent { letter, request_id, trace_id, headers, body }))
 }
 
 pub(in super::super) async fn replay(
     operator: Operator,
-    Body(Letters { ids }): Body<Letters>,
+    Body(letters): Body<Letters>,
 ) -> Result<Json<LettersMoved>, Refusal> {
     let inbox = inbox(&operator)?;
+    let audit = record(&operator, &inbox, &letters, Fate::Replayed)?;
     let now_ms = operator.plane.clock.wall().timestamp_millis();
+    let Letters { ids, by, .. } = letters;
     let all = ids.is_empty();
-    let moved = inbox.replay((!all).then(|| few(ids)).transpose()?, now_ms).await;
-    let moved = moved.map_err(refused)?;
-    tracing::info!(moved, all, "dead letters are tried again");
-    Ok(Json(LettersMoved { moved }))
+    let moved = inbox.replay((!all).then_some(ids), now_ms).await.map_err(refused)?;
+    tracing::info!(moved, all, by, audit, "dead letters are tried again");
+    Ok(Json(LettersMoved { moved, audit }))
 }
 
 pub(in super::super) async fn discard(
     operator: Operator,
-    Body(Letters { ids }): Body<Letters>,
+    Body(letters): Body<Letters>,
 ) -> Result<Json<LettersMoved>, Refusal> {
-    let moved = inbox(&operator)?.discard(few(ids)?).await.map_err(refused)?;
-    tracing::warn!(moved, "dead letters are discarded");
-    Ok(Json(LettersMoved { moved }))
+    let inbox = inbox(&operator)?;
+    let audit = record(&operator, &inbox, &letters, Fate::Discarded)?;
+    let Letters { ids, by, .. } = letters;
+    let moved = inbox.discard(ids).await.map_err(refused)?;
+    tracing::warn!(moved, by, audit, "dead letters are discarded");
+    Ok(Json(LettersMoved { moved, audit }))
+}
+
+/// Puts on record what is about to be done: what is done is never without its row.
+fn record(
+    operator: &Operator,
+    inbox: &Inbox,
+    letters: &Letters,
+    fate: Fate,
+) -> Result<u64, Refusal> {
+    if letters.ids.len() > MOST {
+        return Err(Refusal::new(ProblemCode::BadRequest, format!("at most {MOST} ids")));
+    }
+    let found = match fate {
+        // To discard none is to discard none: only a replay may be of all.
+        Fate::Discarded if letters.ids.is_empty() => Ok(0),
+        Fate::Replayed | Fate::Discarded => inbox.read(|store| store.dead_among(&letters.ids)),
+    };
+    operator.desk.letters(letters, fate, found.map_err(|error| failed(&error))?)
 }
 
 pub(in super::super) async fn database(operator: Operator) -> Result<Response, Refusal> {
@@ -152,14 +176,6 @@ fn returned(event: InboxEvent, now_ms: i64) -> Result<Returned, Refusal> {
 fn inbox(operator: &Operator) -> Result<Arc<Inbox>, Refusal> {
     let inbox = operator.plane.inbox.get().cloned();
     inbox.ok_or_else(|| Refusal::new(ProblemCode::StoreFailed, "there is no inbox"))
-}
-
-fn few(ids: Vec<u64>) -> Result<Vec<u64>, Refusal> {
-    if ids.len() > MOST {
-        let why = format!("at most {MOST} ids");
-        return Err(Refusal::new(ProblemCode::BadRequest, why));
-    }
-    Ok(ids)
 }
 
 fn letter(line: Line) -> DeadLetter {

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderName;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::control::observe::{ExtensionList, Health, Metrics, Shadow};
 use crate::control::wire::{AuditRow, ProblemCode};
@@ -42,8 +42,12 @@ pub(in super::super) async fn health(operator: Operator) -> Result<Json<Health>,
 
 pub(in super::super) async fn prometheus(
     operator: Operator,
-) -> ([(HeaderName, &'static str); 1], String) {
-    ([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], prometheus::text(&operator))
+    headers: HeaderMap,
+) -> ([(HeaderName, &'static str); 2], String) {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = prometheus::Format::accepted(accept);
+    let heads = [(CONTENT_TYPE, format.content_type()), (VARY, "accept")];
+    (heads, prometheus::text(&operator, format))
 }
 
 pub(in super::super) async fn audit(

@@ -23,7 +23,8 @@ pub(in super::super) async fn state(
     operator: Operator,
     MaybeFenced(fence): MaybeFenced,
 ) -> Result<Json<State>, Refusal> {
-    operator.desk.state(fence.as_ref(), operator.data_addr.to_string()).map(Json)
+    let state = operator.desk.state(fence.as_ref(), operator.data_addr.to_string())?;
+    Ok(Json(State { origins: operator.origins.clone(), ..state }))
 }
 
 pub(in super::super) async fn list(operator: Operator) -> Result<Json<Vec<Revision>>, Refusal> {
