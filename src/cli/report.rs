@@ -5,14 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::known::{Known, known, live};
+use super::known::{Known, known, live, reader};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::PhaseId;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Reader};
 use crate::plan::Plan;
 use crate::report::model::PhaseEntry;
-use crate::report::{Inputs, Live, Records, Report, junit, markdown, text};
+use crate::report::{Inputs, Live, Records, Report, Timeline, html, junit, markdown, text};
 
 /// The columns of a report in a file, and the most on a terminal.
 const PAGE: usize = 80;
@@ -23,7 +23,9 @@ const WIDEST: usize = 120;
 /// Works from the ledger; the plan adds phases that never ran, milestones to come, and risks.
 /// Changes nothing but the file that `-o` names.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ctx report\n  ctx report --phase 2 -o report.md")]
+#[command(
+    after_help = "Examples:\n  ctx report\n  ctx report -o report.html\n  ctx report --phase 2 --format junit -o phase-2.xml"
+)]
 pub struct Args {
     /// The form [default: by the ending of FILE, else text]
     #[arg(long, value_enum, value_name = "FORM")]
@@ -43,9 +45,11 @@ pub enum Format {
     Text,
     /// GitHub Markdown
     Md,
+    /// One page for a browser, with charts; needs nothing else
+    Html,
     /// The whole model, as one document
     Json,
-    /// JUnit XML: a suite for each phase, a case for each criterion
+    /// For a pipeline: a suite is a phase, a case is a criterion
     Junit,
 }
 
@@ -56,7 +60,11 @@ pub enum Format {
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let known = known(context)?;
     let live = if known.ledger { live(context, &known) } else { None };
-    tell(args, context, &known, live.as_ref())
+    let timeline = match reader(context)? {
+        Some(reader) => timeline(&reader, &known.records)?,
+        None => Timeline::default(),
+    };
+    tell(args, context, &known, live.as_ref(), timeline)
 }
 
 /// Reports on a rehearsal, whose ledger and orchestrator are its own.
@@ -68,18 +76,33 @@ pub(super) fn of_rehearsal(
 ) -> Result<Code> {
     let reader = Ledger::read(ledger)?;
     let records = Records::read(&reader, Some(&plan.name))?;
+    let timeline = timeline(&reader, &records)?;
     let known = Known { plan: Some(plan), records, ledger: true };
     let args = Args { format: None, output: None, phase: None };
-    tell(&args, context, &known, live)
+    tell(&args, context, &known, live, timeline)
 }
 
-fn tell(args: &Args, context: &Context, known: &Known, live: Option<&Live>) -> Result<Code> {
+/// What happened when, of the runs that the report names.
+fn timeline(reader: &Reader, records: &Records) -> Result<Timeline> {
+    let facts = records.runs.iter().rev().map(|row| reader.facts(&row.run));
+    let facts = facts.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(Timeline::of(facts.iter().map(Vec::as_slice)))
+}
+
+fn tell(
+    args: &Args,
+    context: &Context,
+    known: &Known,
+    live: Option<&Live>,
+    timeline: Timeline,
+) -> Result<Code> {
     let mut report = Report::build(&Inputs {
         now_ms: SystemClock.wall().timestamp_millis(),
         records: &known.records,
         plan: known.plan.as_ref(),
         live,
     });
+    report.timeline = timeline;
     if let Some(phase) = &args.phase {
         let unknown = no_such_phase(phase, &report.phases);
         report = report.only(phase).ok_or(unknown)?;
@@ -89,11 +112,12 @@ fn tell(args: &Args, context: &Context, known: &Known, live: Option<&Live>) -> R
     let text = match format {
         Format::Text => text::render(&report, width, context.ui.color_out && args.output.is_none()),
         Format::Md => markdown::render(&report),
+        Format::Html => html::render(&report),
+        Format::Junit => junit::render(&report),
         Format::Json => {
             let json = serde_json::to_string(&report).expect("a report is plain data");
             format!("{json}\n")
         }
-        Format::Junit => junit::render(&report),
     };
     match &args.output {
         None => context.ui.out_raw(text),
@@ -112,8 +136,9 @@ fn format(args: &Args, context: &Context) -> Format {
     let ending = args.output.as_ref().and_then(|path| path.extension());
     let by_ending = match ending.and_then(|ending| ending.to_str()) {
         Some("md") => Format::Md,
-        Some("json") => Format::Json,
+        Some("html" | "htm") => Format::Html,
         Some("xml") => Format::Junit,
+        Some("json") => Format::Json,
         _ => Format::Text,
     };
     let default = if context.ui.json { Format::Json } else { by_ending };

@@ -298,6 +298,7 @@ impl RunState {
             | Fact::Baseline { .. }
             | Fact::RunBegun(_)
             | Fact::SoakBegun { .. }
+            | Fact::GuardsSampled { .. }
             | Fact::CriterionJudged(_)
             | Fact::ApprovalAsked { .. }
             | Fact::UndoIntended { .. }

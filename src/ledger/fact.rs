@@ -114,6 +114,11 @@ pub enum Fact {
         at: At,
         looks: u64,
     },
+    /// What the guards read in a soak, for whoever looks back; thinned out in long soaks.
+    GuardsSampled {
+        at: At,
+        samples: Vec<Sample>,
+    },
     /// From here on, soaks are left to the orchestrator, which keeps what is provisional for
     /// `grace_ms` after the end of its soak; or, without it, they are watched by this process.
     Detach {
@@ -276,6 +281,16 @@ impl std::fmt::Display for At {
     }
 }
 
+/// One reading of a guard's metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    pub guard: GuardId,
+    /// In the metric's own unit; finite.
+    pub value: f64,
+    /// How many observations it rests on; `None` where that has no meaning, as for cpu.
+    pub samples: Option<u64>,
+}
+
 /// Everything a run needs to know, so that it needs neither the plan file nor anything else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunBegun {
@@ -436,6 +451,7 @@ impl Fact {
             Self::StepFailed { .. } => "step_failed",
             Self::SoakBegun { .. } => "soak_begun",
             Self::SoakEnded { .. } => "soak_ended",
+            Self::GuardsSampled { .. } => "guards_sampled",
             Self::Detach { .. } => "detach",
             Self::SoakLeft { .. } => "soak_left",
             Self::GuardsArmed { .. } => "guards_armed",

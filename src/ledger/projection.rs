@@ -168,6 +168,7 @@ impl Tables<'_> {
             | Fact::Adopted { .. }
             | Fact::Baseline { .. }
             | Fact::RunPlanned { .. }
+            | Fact::GuardsSampled { .. }
             | Fact::ProgramStarted { .. }
             | Fact::SoakLeft { .. }
             | Fact::GuardsDisarmed

@@ -15,6 +15,7 @@ use super::model::{
 use super::next;
 use super::records::Records;
 use super::sentence;
+use super::timeline::Timeline;
 use super::words;
 use crate::clock::WallMs;
 use crate::ids::{MilestoneId, RunId};
@@ -58,6 +59,7 @@ impl Report {
             backups: records.backups.iter().cloned().map(backup).collect(),
             runs: records.runs.iter().cloned().map(|row| run(row, now_ms)).collect(),
             ledger: records.head.clone(),
+            timeline: Timeline::default(),
             notes: notes(inputs, &phases),
             phases,
         }
@@ -72,6 +74,9 @@ impl Report {
         };
         self.phases.retain(named);
         let id = self.phases.first()?.id.clone();
+        if let Some(id) = &id {
+            self.timeline.only(id);
+        }
         self.progress = progress(&self.phases);
         self.milestones.retain(|entry| entry.phase == id);
         self.issues.retain(|entry| Some(&entry.phase) == id.as_ref());

@@ -10,7 +10,7 @@ use crate::control::config::Config;
 use crate::control::wire::{Anchor, Fence};
 use crate::ids::RunId;
 use crate::judge::{Limit, Metric, Verdict};
-use crate::ledger::fact::{At, Base, By, Fact, Outcome, Recorded, RunBegun, RunKind};
+use crate::ledger::fact::{At, Base, By, Fact, Outcome, Recorded, RunBegun, RunKind, Sample};
 use crate::ledger::view::{
     BackupRow, CriterionRow, IssueRow, MilestoneRow, PhaseRow, PhaseStatus, RunRow, StepRow,
     StepStatus,
@@ -228,6 +228,13 @@ pub(crate) fn story(facts: impl IntoIterator<Item = (i64, Fact)>) -> Vec<Recorde
     (40..).zip(facts).map(recorded).collect()
 }
 
+fn sampled(error_rate: f64, p95_ms: f64) -> Fact {
+    let sample =
+        |guard: &str, value| Sample { guard: guard.parse().unwrap(), value, samples: Some(400) };
+    let samples = vec![sample("error-rate", error_rate), sample("latency", p95_ms)];
+    Fact::GuardsSampled { at: at("pool-ramp", 1, 4), samples }
+}
+
 /// Phase 2 until the second part of its ramp soaks.
 pub(crate) fn soaking() -> Vec<Recorded> {
     let fence = Fence { counter: 7, id: "00ff".repeat(4) };
@@ -263,7 +270,9 @@ pub(crate) fn soaking() -> Vec<Recorded> {
         (1, intended(1, 41)),
         (0, applied(1, 42)),
         (0, soaks(1)),
-        (1800, Fact::SoakEnded { at: at("pool-ramp", 1, 4), looks: 1800 }),
+        (900, sampled(0.012, 18.0)),
+        (600, sampled(0.031, 22.5)),
+        (300, Fact::SoakEnded { at: at("pool-ramp", 1, 4), looks: 1800 }),
         (0, Fact::ConfirmIntended { at: at("pool-ramp", 1, 4), rev: 42, key: "key".to_owned() }),
         (0, Fact::ChangeConfirmed { at: at("pool-ramp", 1, 4), rev: 42, anchor: Some(anchor()) }),
         (1, intended(2, 42)),

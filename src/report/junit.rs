@@ -1,118 +1,157 @@
-//! The report as JUnit XML, which GitLab and most other CI systems show as tests.
+//! The report as JUnit XML, as GitLab, Jenkins and GitHub's reporters read it: a suite is a phase,
+//! a case is a criterion, and the first case of a suite is whether the phase is in force.
 //!
-//! A suite is a phase, a case one of its criteria; the first case of a suite is the phase itself.
-//! `failure` says that it is not so, `error` that it could not be found out, `skipped` that it was
-//! not looked at yet. Criteria that no phase needs are a suite of the whole migration.
+//! A criterion that cannot be judged is a failure of type `inconclusive`: a pipeline must not go on
+//! because nobody looked. What was never judged, and a phase that never ran, is skipped.
 
 use std::fmt::Write;
 
+use super::html::escape;
 use super::model::{CriterionEntry, CriterionState, PhaseEntry, PhaseState, Report};
-use super::page::clean;
+use crate::clock::{from_wall_ms, rfc3339};
 
-/// One case.
-struct Case<'a> {
-    name: &'a str,
-    seconds: Option<f64>,
-    result: Result<(), Not>,
+/// One test case.
+struct Case {
+    name: String,
+    class: String,
+    outcome: Outcome,
 }
 
-/// Why a case has not passed.
-struct Not {
-    element: &'static str,
-    message: String,
+/// What came of a case.
+enum Outcome {
+    Passed(String),
+    Skipped(&'static str),
+    Failed { kind: &'static str, message: String, text: String },
 }
 
 /// Renders the report.
 pub fn render(report: &Report) -> String {
-    let plan = report.plan.as_ref().map_or("migration", |plan| plan.as_str());
+    let name = report.plan.as_ref().map_or("migration", |plan| plan.as_str());
+    let suites: Vec<(String, Option<&PhaseEntry>, Vec<Case>)> = suites(report, name);
+    let all = || suites.iter().flat_map(|(.., cases)| cases);
+    let (tests, failures, skipped) = counted(all());
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<testsuites name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" \
+         skipped=\"{skipped}\">",
+        escape(name)
+    );
+    for (name, phase, cases) in &suites {
+        suite(&mut out, name, *phase, cases);
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+fn suites<'a>(report: &'a Report, plan: &str) -> Vec<(String, Option<&'a PhaseEntry>, Vec<Case>)> {
     let criteria = || report.criteria.iter().flat_map(|category| &category.criteria);
-    let mut suites = String::new();
-    let (mut tests, mut failures, mut errors) = (0, 0, 0);
-    let mut add = |name: &str, begun: Option<String>, cases: &[Case<'_>]| {
-        let count = |element: &str| {
-            cases.iter().filter(|c| c.result.as_ref().is_err_and(|n| n.element == element)).count()
-        };
-        let (all, failed, unknown) = (cases.len(), count("failure"), count("error"));
-        tests += all;
-        failures += failed;
-        errors += unknown;
-        let skipped = count("skipped");
-        let begun = begun.map(|at| format!(" timestamp=\"{at}\"")).unwrap_or_default();
-        let _ = writeln!(
-            suites,
-            "  <testsuite name=\"{}\" tests=\"{all}\" failures=\"{failed}\" errors=\"{unknown}\" \
-             skipped=\"{skipped}\"{begun}>",
-            text(name)
-        );
-        for case in cases {
-            suites.push_str(&element(case, plan, name));
-        }
-        suites.push_str("  </testsuite>\n");
+    let phase = |phase: &'a PhaseEntry| {
+        let id = phase.id.as_ref().map_or_else(|| phase.number.to_string(), ToString::to_string);
+        let class = format!("{plan}.{id}");
+        let own = criteria()
+            .filter(|entry| phase.id.as_ref().is_some_and(|id| entry.required_by.contains(id)));
+        let cases = std::iter::once(in_force(phase, report, &class))
+            .chain(own.map(|entry| case(entry, &class)))
+            .collect();
+        (format!("phase {} {id}: {}", phase.number, phase.title), Some(phase), cases)
     };
-    for phase in &report.phases {
-        let id = phase.id.as_ref();
-        let own = criteria().filter(|c| id.is_some_and(|id| c.required_by.contains(id)));
-        let mut cases = vec![of_phase(phase)];
-        cases.extend(own.map(of_criterion));
-        let begun = phase.begun.map(|at| crate::clock::rfc3339(crate::clock::from_wall_ms(at.0)));
-        let name = id.map_or(phase.title.as_str(), |id| id.as_str());
-        add(&format!("{} {name}", phase.number), begun, &cases);
-    }
-    let whole: Vec<_> = criteria().filter(|c| c.required_by.is_empty()).map(of_criterion).collect();
+    let mut suites: Vec<_> = report.phases.iter().map(phase).collect();
+    // Those that no phase requires stand for the migration as a whole.
+    let class = format!("{plan}.migration");
+    let whole: Vec<Case> =
+        criteria().filter(|entry| entry.required_by.is_empty()).map(|c| case(c, &class)).collect();
     if !whole.is_empty() {
-        add("the whole migration", None, &whole);
+        suites.push(("the migration as a whole".to_owned(), None, whole));
     }
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"{errors}\">\n{suites}</testsuites>\n",
-        text(plan)
-    )
+    suites
 }
 
-fn of_phase(phase: &PhaseEntry) -> Case<'_> {
-    let not = |element, message: &str| Err(Not { element, message: message.to_owned() });
-    let result = match phase.status {
-        PhaseState::Confirmed => Ok(()),
-        PhaseState::Pending => not("skipped", "it was not run yet"),
-        PhaseState::Running => not("skipped", "it is running"),
-        PhaseState::RollingBack => not("failure", "it is being rolled back"),
-        PhaseState::RolledBack => not("failure", "it was rolled back"),
-        PhaseState::Failed => not("failure", "it failed, and stays where it is"),
-        PhaseState::RollbackIncomplete => not("failure", "its rollback is NOT complete"),
-        PhaseState::Halted => not("error", "it waits for a person"),
+/// Whether the phase is in force, as a case of its own: a phase that was rolled back before its
+/// criteria were judged must not look as if nothing had happened.
+fn in_force(phase: &PhaseEntry, report: &Report, class: &str) -> Case {
+    let why = || {
+        let mut issues = report.issues.iter();
+        let issue = issues.find(|issue| Some(&issue.phase) == phase.id.as_ref());
+        issue.map(|issue| issue.what.clone()).unwrap_or_default()
     };
-    #[expect(clippy::cast_precision_loss, reason = "seconds with milliseconds, for display")]
-    let seconds = phase.lasted_ms.map(|ms| ms as f64 / 1000.0);
-    Case { name: &phase.title, seconds, result }
-}
-
-fn of_criterion(criterion: &CriterionEntry) -> Case<'_> {
-    let found = criterion.evidence.as_deref().or(criterion.actual.as_deref()).unwrap_or_default();
-    let message = format!("{}: {found}", criterion.target);
-    let element = match criterion.verdict {
-        CriterionState::Pass => None,
-        CriterionState::Fail => Some("failure"),
-        CriterionState::Inconclusive => Some("error"),
-        CriterionState::NotJudged => Some("skipped"),
-    };
-    let result = element.map_or(Ok(()), |element| Err(Not { element, message }));
-    Case { name: criterion.id.as_str(), seconds: None, result }
-}
-
-fn element(case: &Case<'_>, plan: &str, suite: &str) -> String {
-    let seconds = case.seconds.map(|s| format!(" time=\"{s:.3}\"")).unwrap_or_default();
-    let (name, class) = (text(case.name), text(&format!("{plan}.{suite}")));
-    let head = format!("    <testcase name=\"{name}\" classname=\"{class}\"{seconds}");
-    match &case.result {
-        Ok(()) => format!("{head}/>\n"),
-        Err(Not { element, message }) => {
-            format!("{head}>\n      <{element} message=\"{}\"/>\n    </testcase>\n", text(message))
+    let outcome = match phase.status {
+        PhaseState::Confirmed => Outcome::Passed("confirmed".to_owned()),
+        PhaseState::Pending => Outcome::Skipped("the phase was not run yet"),
+        PhaseState::Running => Outcome::Skipped("the phase is in flight"),
+        state @ (PhaseState::RollingBack
+        | PhaseState::RolledBack
+        | PhaseState::Failed
+        | PhaseState::RollbackIncomplete
+        | PhaseState::Halted) => {
+            Outcome::Failed { kind: "phase", message: state.words().to_owned(), text: why() }
         }
-    }
+    };
+    Case { name: "the phase is confirmed".to_owned(), class: class.to_owned(), outcome }
 }
 
-/// A text as the value of an attribute.
-fn text(text: &str) -> String {
-    let text = clean(text).replace('\n', " ");
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+fn case(entry: &CriterionEntry, class: &str) -> Case {
+    let told = || {
+        let actual = entry.actual.as_deref().unwrap_or("not known");
+        let evidence = entry.evidence.as_deref().unwrap_or_default();
+        format!("target: {}\nactual: {actual}\n{evidence}", entry.target)
+    };
+    let failed = |kind| {
+        let actual = entry.actual.as_deref().unwrap_or("not known");
+        let message = format!("{}, actual {actual}", entry.target);
+        Outcome::Failed { kind, message, text: told() }
+    };
+    let outcome = match entry.verdict {
+        CriterionState::Pass => Outcome::Passed(told()),
+        CriterionState::NotJudged => Outcome::Skipped("not judged"),
+        CriterionState::Fail => failed("criterion"),
+        CriterionState::Inconclusive => failed("inconclusive"),
+    };
+    let name = format!("{}: {}", entry.id, entry.title);
+    Case { name, class: class.to_owned(), outcome }
+}
+
+fn counted<'a>(cases: impl Iterator<Item = &'a Case>) -> (usize, usize, usize) {
+    cases.fold((0, 0, 0), |(tests, failures, skipped), case| match case.outcome {
+        Outcome::Passed(_) => (tests + 1, failures, skipped),
+        Outcome::Skipped(_) => (tests + 1, failures, skipped + 1),
+        Outcome::Failed { .. } => (tests + 1, failures + 1, skipped),
+    })
+}
+
+fn suite(out: &mut String, name: &str, phase: Option<&PhaseEntry>, cases: &[Case]) {
+    let (tests, failures, skipped) = counted(cases.iter());
+    let begun = phase.and_then(|phase| phase.begun);
+    let at = begun.map(|at| format!(" timestamp=\"{}\"", rfc3339(from_wall_ms(at.0))));
+    #[expect(clippy::cast_precision_loss, reason = "shown with three decimals")]
+    let seconds = phase.and_then(|phase| phase.lasted_ms).unwrap_or(0) as f64 / 1000.0;
+    let _ = writeln!(
+        out,
+        "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" \
+         skipped=\"{skipped}\" time=\"{seconds:.3}\"{}>",
+        escape(name),
+        at.unwrap_or_default()
+    );
+    for Case { name, class, outcome } in cases {
+        let (name, class) = (escape(name), escape(class));
+        let _ = write!(out, "    <testcase name=\"{name}\" classname=\"{class}\" time=\"0\"");
+        let _ = match outcome {
+            Outcome::Passed(told) => {
+                writeln!(out, "><system-out>{}</system-out></testcase>", lines(told))
+            }
+            Outcome::Skipped(why) => writeln!(out, "><skipped message=\"{why}\"/></testcase>"),
+            Outcome::Failed { kind, message, text } => writeln!(
+                out,
+                "><failure type=\"{kind}\" message=\"{}\">{}</failure></testcase>",
+                escape(message),
+                lines(text)
+            ),
+        };
+    }
+    out.push_str("  </testsuite>\n");
+}
+
+/// Text of several lines; what XML cannot hold is gone.
+fn lines(text: &str) -> String {
+    text.lines().map(escape).collect::<Vec<_>>().join("\n")
 }

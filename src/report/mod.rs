@@ -5,12 +5,16 @@
 //! - [`records`], [`live`]: what the ledger knows, and what the orchestrator answered.
 //! - [`model`]: the report, built by [`build`] with `criteria` and `next`; [`text`] and
 //!   [`markdown`] render it, JSON is the model itself.
+//! - [`timeline`]: metrics and rollout over time; [`chart`] draws it, [`html`] is the page around it,
+//!   [`junit`] what a pipeline reads.
 //! - [`status`]: one screen, rendered by [`screen`]. [`record`]: one fact for machines.
 
 pub mod build;
+pub mod chart;
 mod criteria;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod html;
 pub mod junit;
 pub mod live;
 pub mod markdown;
@@ -28,6 +32,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod timeline;
 pub mod words;
 
 pub use build::Inputs;
@@ -36,3 +41,4 @@ pub use model::Report;
 pub use place::Place;
 pub use records::Records;
 pub use status::Status;
+pub use timeline::Timeline;

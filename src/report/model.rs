@@ -5,6 +5,8 @@
 
 use serde::{Serialize, Serializer};
 
+use super::timeline::Timeline;
+
 use crate::clock::{WallMs, from_wall_ms, rfc3339};
 use crate::ids::{BackupId, CriterionId, MilestoneId, PhaseId, PlanName, RunId, StepId};
 use crate::ledger::fact::Outcome;
@@ -37,6 +39,8 @@ pub struct Report {
     pub backups: Vec<BackupEntry>,
     pub runs: Vec<RunEntry>,
     pub ledger: Option<LedgerHead>,
+    /// Metrics and rollout over time; empty where the caller did not read it.
+    pub timeline: Timeline,
     /// What this report cannot know, in sentences.
     pub notes: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::words;
 use crate::control::armed::Ask;
 use crate::error::count;
 use crate::judge::Verdict;
-use crate::ledger::fact::{By, Fact, HaltReason, Judged, Outcome, RunBegun, RunKind};
+use crate::ledger::fact::{By, Fact, HaltReason, Judged, Outcome, RunBegun, RunKind, Sample};
 use crate::units::duration;
 
 /// How much a fact matters to somebody who only glances.
@@ -67,6 +67,11 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::SoakEnded { at, looks } => {
             let looks = count(usize::try_from(*looks).unwrap_or(usize::MAX), "look");
             format!("step {at} soaked, the guards held in {looks}")
+        }
+        Fact::GuardsSampled { at, samples } => {
+            let read = |sample: &Sample| format!("{} {}", sample.guard, sample.value);
+            let read: Vec<String> = samples.iter().map(read).collect();
+            format!("step {at} soaks, the guards read {}", read.join(", "))
         }
         Fact::Detach { grace_ms: Some(grace_ms) } => {
             let grace = words::span(Duration::from_millis(*grace_ms));
@@ -174,6 +179,7 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::GuardsDisarmed
         | Fact::RunPlanned { .. }
         | Fact::ProgramStarted { .. }
+        | Fact::GuardsSampled { .. }
         | Fact::LeaseTaken { .. } => Level::Debug,
         Fact::RunBegun(_)
         // What these begin may take minutes.

@@ -54,7 +54,10 @@ fn a_phase_that_fails_is_annotated_summed_up_and_recorded() {
     let mut python = Command::new(peer::python());
     let read = python.args(["-c", read]).current_dir(scene.test.path("")).output().unwrap();
     let read = String::from_utf8(read.stdout).unwrap();
-    assert_eq!(read.trim(), "[('Health checks', ['failure']), ('impossible', ['failure'])]");
+    assert_eq!(
+        read.trim(),
+        "[('the phase is confirmed', ['failure']), ('impossible: impossible', ['failure'])]"
+    );
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn the_scripts_of_the_document_work() {
         assert!(ran.status.success(), "{script}\n{}", String::from_utf8_lossy(&ran.stderr));
     }
     let report = std::fs::read_to_string(shop.test.path("reports/report.xml")).unwrap();
-    assert!(report.contains("<testsuite name=\"1 caching\""), "{report}");
+    assert!(report.contains("<testsuite name=\"phase 1 caching: Cached reads\""), "{report}");
     let records = std::fs::read_to_string(shop.test.path("run.jsonl")).unwrap();
     assert!(records.lines().last().unwrap().contains("\"run_end\""), "{records}");
 }

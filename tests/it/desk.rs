@@ -8,9 +8,9 @@ use ctx::control::config::Config;
 use ctx::control::wire::{Anchor, Fence};
 use ctx::ids::RunId;
 use ctx::ledger::Ledger;
-use ctx::ledger::fact::{At, Base, By, Fact, Outcome, RunBegun, RunKind};
+use ctx::ledger::fact::{At, Base, By, Fact, Outcome, RunBegun, RunKind, Sample};
 use ctx::plan;
-use ctx::plan::model::Phase;
+use ctx::plan::model::{Guard, Phase};
 
 /// The file that holds [`PLAN`].
 pub(crate) const PLAN_FILE: &str = "plans/shop.toml";
@@ -86,6 +86,16 @@ impl Desk {
         let desk = Self::new();
         let (first, second) = (desk.phase("1"), desk.phase("2"));
         desk.record('1', 5, &confirmed(&first)).record('2', 6, &rolled_back(&second))
+    }
+
+    /// As [`Desk::with_history`], with what the guards read.
+    pub(crate) fn with_readings() -> Self {
+        let desk = Self::new();
+        let plan = plan::load(&desk.path().join(PLAN_FILE)).unwrap().plan;
+        let read = |facts: Vec<Fact>, rate| guarded(facts, &plan.guards, rate);
+        let first = read(confirmed(&plan.phases[0]), 0.004);
+        let second = read(rolled_back(&plan.phases[1]), 0.062);
+        desk.record('1', 5, &first).record('2', 6, &second)
     }
 
     /// The first phase on its way: the first part of its ramp soaks.
@@ -194,6 +204,24 @@ fn change(at: &At, rev: u64) -> Vec<Fact> {
         Fact::ChangeApplied { at: at.clone(), rev, anchor: None },
         Fact::SoakBegun { at: at.clone(), plan_ms: 1_800_000, real_ms: 1_800_000 },
     ]
+}
+
+/// The same run under guards, which read `rate` in each soak.
+fn guarded(facts: Vec<Fact>, guards: &[Guard], rate: f64) -> Vec<Fact> {
+    let mut told = Vec::new();
+    for mut fact in facts {
+        if let Fact::RunBegun(begun) = &mut fact {
+            begun.guards = guards.to_vec();
+        }
+        let soaks = if let Fact::SoakBegun { at, .. } = &fact { Some(at.clone()) } else { None };
+        told.push(fact);
+        for (at, value) in soaks.into_iter().flat_map(|at| [(at.clone(), rate / 2.0), (at, rate)]) {
+            let guard = guards[0].id.clone();
+            let samples = vec![Sample { guard, value, samples: Some(124) }];
+            told.push(Fact::GuardsSampled { at, samples });
+        }
+    }
+    told
 }
 
 fn confirmed(phase: &Phase) -> Vec<Fact> {

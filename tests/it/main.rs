@@ -35,6 +35,7 @@ mod lock;
 mod migration;
 mod observability;
 mod openapi;
+mod pages;
 mod plan;
 mod prometheus;
 mod readme;

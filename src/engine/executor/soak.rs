@@ -19,6 +19,10 @@ use crate::units::Percent;
 const STRIDE: Duration = Duration::from_millis(200);
 /// Time between two questions what the orchestrator holds by itself, and what people asked.
 const ASKING: Duration = Duration::from_secs(1);
+/// How many samples of a soak are recorded at most, and the least time between two of them: enough
+/// for a curve, and a ledger that a soak of days does not fill.
+const SAMPLES: u32 = 60;
+const SAMPLING: Duration = Duration::from_millis(500);
 /// How much longer than its soak a canary may take to get enough traffic.
 const CANARY_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -78,6 +82,7 @@ impl<H: Hands> Executor<'_, H> {
             None => now,
         };
         let (mut looks, mut told, mut asked) = (0, now, now);
+        let (mut sampled, sampling) = (now, (*total / SAMPLES).max(SAMPLING));
         loop {
             let now = self.world.clock.boot();
             if let Some(signal) = self.world.stopper.asked() {
@@ -93,9 +98,15 @@ impl<H: Hands> Executor<'_, H> {
             };
             if let Some(breach) = breach {
                 let (guard, why) = (breach.guard, breach.why);
+                // The curve must end where it went wrong.
+                self.sample(at)?;
                 return self.record(&Fact::GuardBreached { guard, at: at.clone(), why });
             }
             looks += 1;
+            if now.saturating_sub(sampled) >= sampling {
+                sampled = now;
+                self.sample(at)?;
+            }
             let mut early = false;
             if now.saturating_sub(asked) >= ASKING.min(*total) {
                 asked = now;
@@ -131,6 +142,15 @@ impl<H: Hands> Executor<'_, H> {
             tokio::time::sleep(sleep.max(Duration::from_millis(5))).await;
         }
         self.soaked(at.clone(), *change, looks).await
+    }
+
+    /// Records what the guards read, for whoever looks back.
+    fn sample(&mut self, at: &At) -> Result<(), Stop> {
+        let samples = self.watch.samples();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        self.record(&Fact::GuardsSampled { at: at.clone(), samples })
     }
 
     async fn soaked(&mut self, at: At, change: bool, looks: u64) -> Result<(), Stop> {

@@ -15,6 +15,7 @@ use crate::control::observe::{Health, Metrics};
 use crate::ids::GuardId;
 use crate::judge::guard::{Look, Streak, look};
 use crate::judge::metric::{Metric, Reading};
+use crate::ledger::fact::Sample;
 use crate::plan::model::{Guard, OnNoData};
 use crate::progress::Glance;
 
@@ -36,6 +37,8 @@ struct Watched {
     /// When to look again, on our monotonic clock.
     next: Duration,
     last: Option<Look>,
+    /// What was read and judged since somebody last took it.
+    read: Option<Sample>,
     /// It held on a sample from after the last change.
     held: bool,
 }
@@ -57,6 +60,7 @@ impl Watch {
                 from_ms: None,
                 next: Duration::ZERO,
                 last: None,
+                read: None,
                 held: false,
             }
         };
@@ -119,6 +123,11 @@ impl Watch {
         })
     }
 
+    /// What was read and judged since the last time that this was asked, each guard once.
+    pub(super) fn samples(&mut self) -> Vec<Sample> {
+        self.guards.iter_mut().filter_map(|watched| watched.read.take()).collect()
+    }
+
     /// When the next look is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.guards.iter().map(|watched| watched.next).min()
@@ -146,6 +155,10 @@ impl Watched {
         };
         let (streak, look) = look(&self.guard, self.streak, reading, now);
         self.streak = streak;
+        self.read = reading.value.filter(|value| value.is_finite()).map(|value| {
+            let guard = self.guard.id.clone();
+            Sample { guard, value, samples: reading.samples }
+        });
         // A judged sample is used up; a waiting one is collected further.
         if !matches!(look, Look::Waiting(_)) {
             self.from_ms = metrics.map(|metrics| metrics.to_ms).or(self.from_ms);

@@ -17,7 +17,7 @@ struct Peer {
     install: &'static str,
 }
 
-const PEERS: [Peer; 9] = [
+const PEERS: &[Peer] = &[
     Peer { name: "python", probe: || imports("json"), install: "apt-get install python3" },
     Peer {
         name: "uvicorn",
@@ -43,6 +43,29 @@ const PEERS: [Peer; 9] = [
         name: "mmh3",
         probe: || imports("mmh3"),
         install: "pip install -r tests/openfeature/requirements.txt",
+    },
+    Peer {
+        name: "junitparser",
+        probe: || imports("junitparser"),
+        install: "pip install -r tests/junit/requirements.txt",
+    },
+    Peer {
+        name: "chromium",
+        probe: || {
+            let mut command = Command::new("chromium");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install chromium",
+    },
+    Peer {
+        name: "axe-core",
+        probe: || {
+            let mut command = Command::new("test");
+            command.args(["-f", &axe()]);
+            command
+        },
+        install: "npm install --prefix target/axe tests/axe, and CTX_AXE=.../axe.min.js",
     },
     Peer {
         name: "prometheus",
@@ -83,6 +106,11 @@ fn imports(modules: &str) -> Command {
 /// The Python to use: `CTX_PYTHON`, or `python3`.
 pub(crate) fn python() -> String {
     environment("CTX_PYTHON").unwrap_or_else(|| "python3".to_owned())
+}
+
+/// The script of axe-core: `CTX_AXE`.
+pub(crate) fn axe() -> String {
+    environment("CTX_AXE").unwrap_or_default()
 }
 
 /// `None` when the peer is not there, after a line that says so.
