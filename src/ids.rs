@@ -84,6 +84,8 @@ names! {
     SuiteId;
     /// The id of an extension.
     ExtensionId;
+    /// The name of a place that alerts are sent to.
+    SinkId;
     /// The id of a backup: `b-` and a time and four random hex digits.
     BackupId;
 }

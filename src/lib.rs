@@ -15,9 +15,11 @@
 //! - [`load`]: the open-loop load generator, signed webhooks, test suites.
 //! - [`rehearsal`]: a whole plan against an embedded orchestrator, in compressed time.
 //! - [`progress`], [`report`]: how a run is shown while it happens, and afterwards.
+//! - [`alerts`]: what people elsewhere are told of a run, and how it gets there.
 //! - [`backup`]: configuration, databases and cache at one instant, verified by restoring them.
 //! - [`settings`], [`secret`], [`ui`], [`cli`]: the edge that joins them.
 
+pub mod alerts;
 pub mod backup;
 pub mod cli;
 pub mod clock;

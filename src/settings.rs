@@ -52,6 +52,8 @@ pub struct Settings {
     pub ledger: Sourced<PathBuf>,
     /// Overrides the plan's `[orchestrator] url`.
     pub orchestrator: Option<Sourced<String>>,
+    /// A file that names sinks of alerts, besides those of the plan.
+    pub alerts: Option<Sourced<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,6 +62,7 @@ struct File {
     plan: Option<PathBuf>,
     ledger: Option<PathBuf>,
     orchestrator: Option<String>,
+    alerts: Option<PathBuf>,
 }
 
 /// Where the ledger is unless told otherwise.
@@ -89,7 +92,9 @@ impl Settings {
             &files,
             |f| f.orchestrator.clone(),
         );
-        Ok(Self { plan, ledger, orchestrator })
+        let no_flag = None;
+        let alerts = layered(no_flag, "", "CTX_ALERTS", &files, |f| f.alerts.clone());
+        Ok(Self { plan, ledger, orchestrator, alerts })
     }
 
     /// The plan file.
@@ -135,6 +140,12 @@ fn layered<T: From<String>>(
 pub fn environment(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "this is the place")]
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The file for the step's summary, where GitHub Actions runs this process.
+pub fn github_step() -> Option<Option<PathBuf>> {
+    let there = environment("GITHUB_ACTIONS").as_deref() == Some("true");
+    there.then(|| environment("GITHUB_STEP_SUMMARY").map(PathBuf::from))
 }
 
 /// The name of the user who runs this, for the record.

@@ -117,16 +117,14 @@ fn drafts(
             }
             Admission::Begin { expected } => expected.filter(|_| !accept_drift),
         };
-        let (client, state) = match there.take() {
-            Some(before) => before,
-            None => {
-                let client = connect(context, &loaded.plan.orchestrator)?;
-                let state = block_on(async {
-                    client.state().await.map_err(|error| control_failure(&error))
-                })?;
-                check_drift(expected.as_deref(), &state.body)?;
-                (client, state.body)
-            }
+        let (client, state) = if let Some(before) = there.take() {
+            before
+        } else {
+            let client = connect(context, &loaded.plan.orchestrator)?;
+            let state =
+                block_on(async { client.state().await.map_err(|error| control_failure(&error)) })?;
+            check_drift(expected.as_deref(), &state.body)?;
+            (client, state.body)
         };
         let begun = prepare(loaded, phase, &state, client.url(), by(context), 1.0)?;
         // Both are only drawn when the run begins.

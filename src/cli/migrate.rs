@@ -10,6 +10,7 @@ use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
 use super::{Context, candidates, lock, preview};
+use crate::alerts::Watching;
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
@@ -222,14 +223,15 @@ fn migrate(
             &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
         )?;
     }
-    block_on(async {
+    let mut watching = watching(context, &admission, loaded, &ledger, observer)?;
+    let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
         let mut hands = Workshop::new(context, &loaded.plan, &loaded.path).staged();
         let world = World {
             ledger: &mut ledger,
             client: &client,
-            observer: &mut *observer,
+            observer: &mut watching,
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper: stopper.clone(),
@@ -261,7 +263,7 @@ fn migrate(
                 let world = World {
                     ledger: &mut ledger,
                     client: &client,
-                    observer: &mut *observer,
+                    observer: &mut watching,
                     hands: &mut hands,
                     clock: Arc::clone(&clock),
                     stopper,
@@ -274,7 +276,25 @@ fn migrate(
             }
         }
         stop.into_result(&again, clock.wall())
-    })
+    });
+    watching.close();
+    result
+}
+
+/// Watches the run for those who are elsewhere, besides `observer`.
+fn watching<'a>(
+    context: &Context,
+    admission: &Admission,
+    loaded: &Loaded,
+    ledger: &Ledger,
+    observer: &'a mut dyn Observer,
+) -> Result<Watching<'a>> {
+    // A run that has begun is not held up by a fault in where it is told.
+    let desk = match admission {
+        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
+        _ => super::alerts::desk_of(context, &loaded.path),
+    };
+    Ok(Watching::beside(observer, desk, super::alerts::left_open(ledger)))
 }
 
 /// Who does this, for the record.

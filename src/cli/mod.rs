@@ -1,5 +1,6 @@
 //! The command line: one file per command, each its arguments, one call, and its rendering.
 
+pub mod alerts;
 pub mod asks;
 pub mod backup;
 pub mod canary;
@@ -50,9 +51,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Tempo;
-use crate::error::{Code, Result};
+use crate::error::{Code, Failure, Result};
+use crate::progress::{Beside, GithubStep};
 use crate::rehearsal::staging::Staging;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, github_step};
 use crate::ui::{Color, Ui};
 
 /// Move a live service to a new shape in phases, and back by itself when a check fails
@@ -86,6 +88,9 @@ pub struct Global {
     /// Print JSON: one document for reads, one record a line for runs
     #[arg(long, global = true)]
     pub json: bool,
+    /// Write the records of a run into a file too, as `--json` prints them
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
     /// Answer every question with yes
     #[arg(short, long, global = true)]
     pub yes: bool,
@@ -132,6 +137,7 @@ pub enum Command {
     Lock(lock::Args),
     Load(load::Args),
     Test(test::Args),
+    Alerts(alerts::Args),
     Events(events::Args),
     Extension(extension::Args),
     Flags(flags::Args),
@@ -144,6 +150,13 @@ pub enum Command {
     Help(help::Args),
 }
 
+impl Command {
+    /// Whether it has records, one after the other.
+    const fn is_a_run(&self) -> bool {
+        matches!(self, Self::Migrate(_) | Self::Resume(_) | Self::Rollback(_) | Self::Rehearse(_))
+    }
+}
+
 /// What every command gets.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -154,6 +167,8 @@ pub struct Context {
     pub reason: Option<String>,
     /// There in a process of a drill.
     pub staging: Option<Staging>,
+    /// Who else is told of a run.
+    pub beside: Beside,
 }
 
 impl Context {
@@ -174,6 +189,10 @@ impl Context {
             no_input: global.no_input || global.json,
             reason: global.reason.clone(),
             staging: global.staging.as_deref().map(drill::staged).transpose()?,
+            beside: Beside {
+                json_into: global.json_into.clone(),
+                github: github_step().map(|summary| GithubStep { summary }),
+            },
         })
     }
 
@@ -193,6 +212,11 @@ impl Context {
 /// # Errors
 /// Whatever the command fails with; the caller prints it.
 pub fn run(command: Command, context: &Context) -> Result<Code> {
+    if context.beside.json_into.is_some() && !command.is_a_run() {
+        return Err(Failure::new(Code::Usage, "`--json-into` is for the records of a run")
+            .why("`migrate`, `resume`, `rollback` and `rehearse` have them")
+            .hint("this one prints one document: `--json > FILE`"));
+    }
     match command {
         Command::Init(args) => init::run(&args, context),
         Command::Pause(args) => asks::pause(&args, context),
@@ -215,6 +239,7 @@ pub fn run(command: Command, context: &Context) -> Result<Code> {
         Command::Lock(args) => lock::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Test(args) => test::run(&args, context),
+        Command::Alerts(args) => alerts::run(&args, context),
         Command::Events(args) => events::run(&args, context),
         Command::Extension(args) => extension::run(&args, context),
         Command::Flags(args) => flags::run(&args, context),

@@ -83,7 +83,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let beside = loaded.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let programs = programs(beside.unwrap_or(Path::new("."))).ok();
     let mut stage = Stage::set(tempo, rate, args.keep.as_deref(), programs)?;
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut observer = progress::observer(&context.ui, &clock, &context.beside)?;
     let result = block_on(perform(context, &loaded, &stage, tempo, &mut *observer));
     let live = block_on(ask(&stage)).ok();
     let traffic = stage.end_traffic();

@@ -5,6 +5,7 @@
 //! says at the end what it could not record. For whoever can write to the ledger again, the run is
 //! then as it was before; another `ctx rollback` finds the configuration reverted and records that.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap_complete::engine::ArgValueCandidates;
@@ -13,6 +14,7 @@ use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::{Context, candidates, lock};
+use crate::alerts::Watching;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Attendance, Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -128,6 +130,10 @@ fn carry_out(
 ) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
+    let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
+    let desk = super::alerts::desk_of(context, named.unwrap_or(Path::new(&begun.plan_file)));
+    let earlier = super::alerts::left_open(ledger);
+    let mut watching = Watching::beside(observer, desk, earlier);
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, "ctx rollback")?;
@@ -135,7 +141,7 @@ fn carry_out(
         let world = World {
             ledger: &mut *ledger,
             client: &client,
-            observer,
+            observer: &mut watching,
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper,
@@ -145,6 +151,7 @@ fn carry_out(
         let stop = undo(context, world, work).await;
         stop.into_result("ctx rollback", clock.wall())
     });
+    watching.close();
     tell_unrecorded(context, ledger);
     // The rollback was asked for, so having rolled back is success.
     match result {

@@ -188,7 +188,8 @@ pub(crate) fn watched(
     work: impl FnOnce(&mut dyn Observer) -> Result<Code>,
 ) -> Result<Code> {
     context.ui.detach();
-    let mut observer = progress::observer(&context.ui, Arc::new(SystemClock));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut observer = progress::observer(&context.ui, &clock, &context.beside)?;
     let result = work(&mut *observer);
     progress::finish(&mut *observer, &context.ui, result)
 }

@@ -50,17 +50,19 @@ pub fn draft(
                 doings.push(Doing::Send(call));
                 protocol.heard(answer);
             }
-            Want::Act(Next::End { .. } | Next::Ended(_)) => break,
-            Want::Act(next) => act(next, &mut protocol, &mut doings)?,
-            // An orchestrator that accepts everything leaves no other way on.
-            Want::Wait { .. } | Want::Halt { .. } | Want::GiveUp(_) => break,
+            // An orchestrator that accepts everything leaves no other way on than to the end.
+            Want::Act(Next::End { .. } | Next::Ended(_))
+            | Want::Wait { .. }
+            | Want::Halt { .. }
+            | Want::GiveUp(_) => break,
+            Want::Act(next) => act(&next, &mut protocol, &mut doings)?,
         }
     }
     Ok((doings, there))
 }
 
 /// Does what only a run can do, as if it had gone well.
-fn act(next: Next, protocol: &mut Protocol, doings: &mut Vec<Doing>) -> Result<(), StateError> {
+fn act(next: &Next, protocol: &mut Protocol, doings: &mut Vec<Doing>) -> Result<(), StateError> {
     match next {
         Next::Backup => {
             doings.push(Doing::Backup);
@@ -73,11 +75,11 @@ fn act(next: Next, protocol: &mut Protocol, doings: &mut Vec<Doing>) -> Result<(
             })
         }
         Next::Begin { index, attempt } => {
-            protocol.begin_change(index, attempt);
+            protocol.begin_change(*index, *attempt);
             Ok(())
         }
         Next::Soak { index } => {
-            let step = &protocol.state.moves[index];
+            let step = &protocol.state.moves[*index];
             let at = step.at.clone();
             if !step.soak.is_zero() {
                 doings.push(Doing::Soak(at.clone(), step.soak));
@@ -85,7 +87,7 @@ fn act(next: Next, protocol: &mut Protocol, doings: &mut Vec<Doing>) -> Result<(
             protocol.recorded(&Fact::SoakEnded { at, looks: 0 })
         }
         Next::Local { index } => {
-            let step = &protocol.state.moves[index];
+            let step = &protocol.state.moves[*index];
             let at = step.at.clone();
             if let Act::Local(action) = &step.act {
                 doings.push(Doing::Local(at.clone(), action.clone()));

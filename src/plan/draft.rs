@@ -5,9 +5,11 @@
 
 use toml::Spanned;
 
-use super::model::{Action, BackupPolicy, Criterion, Guard, OnFailure, Orchestrator, Risk, Suite};
+use super::model::{
+    Action, AlertSink, BackupPolicy, Criterion, Guard, OnFailure, Orchestrator, Risk, Suite,
+};
 use super::source::Span;
-use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, SuiteId};
+use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, SinkId, StepId, SuiteId};
 
 #[derive(Debug)]
 pub(super) struct Draft<'d> {
@@ -20,6 +22,7 @@ pub(super) struct Draft<'d> {
     pub(super) criteria: Vec<DraftCriterion>,
     pub(super) risks: Vec<Item<String, Risk>>,
     pub(super) suites: Vec<Item<SuiteId, Suite>>,
+    pub(super) alerts: Vec<Item<SinkId, AlertSink>>,
 }
 
 /// Something with an id, whose body may have had a fault. The id counts all the same, so that

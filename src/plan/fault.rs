@@ -176,7 +176,8 @@ impl<'s> Faults<'s> {
 /// may be shown for any fault on it.
 fn cover(text: String, mark: Span) -> (String, Span) {
     let lower = text.to_ascii_lowercase();
-    let words = ["token", "secret", "passw", "authorization", "cookie", "api-key"];
+    let words =
+        ["token", "secret", "passw", "authorization", "cookie", "api-key", "webhook", "pagerduty"];
     let key = words.iter().filter_map(|word| lower.find(word)).min();
     let Some(equals) = key.and_then(|key| lower[key..].find('=').map(|at| key + at + 1)) else {
         return match credentials(&text) {

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::alerts::AlertSink;
 use super::fault::Fault;
 use super::model::Plan;
-use super::parse::{MAX_BYTES, parse, too_large};
+use super::parse::{MAX_BYTES, parse, parse_alerts, too_large};
 use super::read::read_manifest;
 use super::{hash, render};
 use crate::control::config::Extension;
@@ -83,6 +84,29 @@ pub fn manifest(path: &Path) -> Result<(ExtensionId, Extension), LoadError> {
         .parent()
         .map_or_else(|| "/".to_owned(), |folder| folder.display().to_string());
     read_manifest(&name, &text, &folder).map_err(LoadError::Faulty)
+}
+
+/// Reads the sinks of alerts in the file at `path`.
+///
+/// # Errors
+/// When the file cannot be read, and with all faults, rendered, when it has some.
+pub fn load_alerts(path: &Path) -> Result<Vec<AlertSink>> {
+    let shown = path.display();
+    let unreadable = |error: &dyn std::error::Error| {
+        Failure::new(Code::Usage, format!("failed to read the sinks of alerts in `{shown}`"))
+            .because(error)
+            .hint("`alerts` of `ctx.toml` or `CTX_ALERTS` names the file")
+    };
+    let bytes = read_bytes(path).map_err(|error| unreadable(&error))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(unreadable(&io::Error::other("it is larger than 1 MiB")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(&error))?;
+    parse_alerts(&shown.to_string(), &text).map_err(|faults| {
+        let what = format!("`{shown}` has {}", count(faults.len(), "fault"));
+        let failure = Failure::new(Code::PlanInvalid, what);
+        faults.iter().take(LISTED).fold(failure, |f, fault| f.why(render::cause(fault)))
+    })
 }
 
 /// All faults of a manifest as one failure.

@@ -4,6 +4,7 @@
 //! comes out is typed, resolved and never checked again. Keys and their kinds stand in shapes
 //! beside the readers, which the JSON Schema is made from too.
 
+pub mod alerts;
 pub mod effect;
 pub mod model;
 pub mod preview;
@@ -25,7 +26,7 @@ mod table;
 
 pub use fault::Fault;
 pub use hash::{file_hash, phase_hash};
-pub use load::{LoadError, Loaded, check, load, manifest, manifest_failure};
+pub use load::{LoadError, Loaded, check, load, load_alerts, manifest, manifest_failure};
 pub use model::Plan;
-pub use parse::{MAX_BYTES, parse};
+pub use parse::{MAX_BYTES, parse, parse_alerts};
 pub use schema::schema;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::alerts::AlertSink;
 use crate::control::document::Assignment;
 use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, SuiteId};
 use crate::judge::canary::ALPHA;
@@ -32,6 +33,8 @@ pub struct Plan {
     pub milestones: Vec<Milestone>,
     pub risks: Vec<Risk>,
     pub suites: Vec<Suite>,
+    /// Where people are told; no part of what a phase does.
+    pub alerts: Vec<AlertSink>,
 }
 
 /// Where the orchestrator is.

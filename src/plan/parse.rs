@@ -6,6 +6,7 @@
 
 use toml::de::DeTable;
 
+use super::alerts::AlertSink;
 use super::cap;
 use super::draft::{Draft, DraftCriterion, DraftMilestone, DraftPhase, DraftStep};
 use super::fault::{Fault, Faults};
@@ -13,6 +14,7 @@ use super::model::{Criterion, Milestone, Phase, Plan, Step};
 use super::read::{self, ReadFile};
 use super::rules;
 use super::source::Source;
+use super::table::Table;
 use crate::ids::PhaseId;
 
 /// The largest plan that is read, in bytes. A thousand steps are a tenth of it.
@@ -50,6 +52,28 @@ pub fn parse(file_name: &str, text: &str, read: ReadFile<'_>) -> Result<Plan, Ve
             }
             Err(faults.into_sorted())
         }
+    }
+}
+
+/// Parses a file that names sinks of alerts, in a table `[alerts]` as a plan has it.
+///
+/// # Errors
+/// With every fault of the file, in the order of its text.
+pub fn parse_alerts(file_name: &str, text: &str) -> Result<Vec<AlertSink>, Vec<Fault>> {
+    let source = Source::new(file_name, text);
+    let mut faults = Faults::new(&source);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if let Some((at, what)) = cap::exceeded(document.get_ref()) {
+        faults.hinted(at, what, "name fewer sinks");
+        return Err(faults.into_sorted());
+    }
+    faults.syntax(&errors);
+    let table = Table::of(document.get_ref(), 0..0, &read::ALERTS_FILE, &faults);
+    let sinks: Option<Vec<AlertSink>> =
+        read::alerts(&table).into_iter().map(|item| item.body).collect();
+    match sinks {
+        Some(sinks) if faults.is_empty() => Ok(sinks),
+        _ => Err(faults.into_sorted()),
     }
 }
 
@@ -96,6 +120,7 @@ fn resolve(draft: &Draft<'_>) -> Option<Plan> {
         milestones: milestones?,
         risks: draft.risks.iter().map(|item| item.body.clone()).collect::<Option<_>>()?,
         suites: draft.suites.iter().map(|item| item.body.clone()).collect::<Option<_>>()?,
+        alerts: draft.alerts.iter().map(|item| item.body.clone()).collect::<Option<_>>()?,
     })
 }
 

@@ -9,14 +9,18 @@
 //! [`Observer::fact`] after each append and [`Observer::tick`] about once a second, and at last
 //! [`Observer::end`]; [`finish`] does that for a command.
 
+mod all;
 mod bars;
+mod file;
 mod frames;
+pub mod github;
 mod json;
 mod lines;
 mod pulse;
 mod quiet;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +31,9 @@ use crate::judge::guard::Look;
 use crate::ledger::fact::Recorded;
 use crate::ui::Ui;
 
+use all::All;
 pub use bars::Bars;
+pub use github::Github;
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use quiet::Quiet;
@@ -77,14 +83,51 @@ pub struct Glance {
     pub look: Look,
 }
 
-/// The observer that fits the terminal and the flags.
-pub fn observer(ui: &Ui, clock: Arc<dyn Clock>) -> Box<dyn Observer> {
-    match ui {
-        Ui { json: true, .. } => Box::new(JsonLines::new(ui.outlet(), clock)),
+/// Who else is told of a run than whoever watches the terminal.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// A file for the same records that `--json` prints.
+    pub json_into: Option<PathBuf>,
+    /// GitHub Actions runs this.
+    pub github: Option<GithubStep>,
+}
+
+/// A step of a job of GitHub Actions.
+#[derive(Clone, Debug, Default)]
+pub struct GithubStep {
+    /// The file for its summary.
+    pub summary: Option<PathBuf>,
+}
+
+/// The observers that fit the terminal, the flags and the environment.
+///
+/// # Errors
+/// When the file for records cannot be written to.
+pub fn observer(
+    ui: &Ui,
+    clock: &Arc<dyn Clock>,
+    beside: &Beside,
+) -> crate::error::Result<Box<dyn Observer>> {
+    let shown: Box<dyn Observer> = match ui {
+        Ui { json: true, .. } => Box::new(JsonLines::new(ui.outlet(), Arc::clone(clock))),
         Ui { quiet: true, .. } => Box::new(Quiet),
         Ui { live: true, .. } => Box::new(Bars::new(ui.outlet_err(), ui.width, ui.color_err)),
         _ => Box::new(Lines::new(ui.outlet_err(), ui.color_err)),
+    };
+    // The group of a run begins before its first line.
+    let mut all: Vec<Box<dyn Observer>> = Vec::new();
+    if let Some(step) = &beside.github {
+        all.push(Box::new(Github::new(ui.outlet_err(), step.summary.clone())));
     }
+    all.push(shown);
+    if let Some(path) = &beside.json_into {
+        let records = file::Records::begin(path).map_err(|error| {
+            let what = format!("failed to write records into `{}`", path.display());
+            Failure::new(Code::Usage, what).because(&error).hint("name another file")
+        })?;
+        all.push(Box::new(JsonLines::new(records, Arc::clone(clock))));
+    }
+    Ok(Box::new(All(all)))
 }
 
 /// Tells the observer how the command ends.

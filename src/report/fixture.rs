@@ -137,6 +137,7 @@ pub(crate) fn plan() -> Plan {
         milestones: milestones(),
         risks: risks(),
         suites: Vec::new(),
+        alerts: Vec::new(),
     }
 }
 

@@ -64,7 +64,7 @@ impl Window {
             let style = paint.filter(|_| color).map_or(Style::new(), Paint::style);
             Span::styled(redacted(text).into_owned(), style)
         };
-        let text: Text = lines.map(|line| Line::from_iter(line.map(span))).collect();
+        let text: Text = lines.map(|line| line.map(span).collect::<Line<'_>>()).collect();
         self.terminal.draw(|frame| frame.render_widget(text, frame.area())).map(drop)
     }
 

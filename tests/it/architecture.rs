@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("engine", &["control", "judge", "prometheus", "plan", "ledger", "progress"]),
     ("orchestrator", &["control", "judge", "prometheus"]),
     ("load", &["control", "judge", "plan"]),
+    ("alerts", &["settings", "plan", "ledger", "report", "progress", "ui"]),
     ("backup", &["control", "ledger"]),
     ("rehearsal", &["control", "judge", "plan", "load", "orchestrator"]),
     // A test of two modules with each other.
@@ -48,6 +49,7 @@ const ALL: [&str; 14] = [
     "engine",
     "orchestrator",
     "load",
+    "alerts",
     "backup",
     "rehearsal",
 ];
@@ -60,7 +62,11 @@ const DEBTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Folders and files that decide and never act, and the files in them that do act.
-const PURE: [(&str, &[&str]); 16] = [
+const PURE: [(&str, &[&str]); 20] = [
+    ("src/alerts/alert.rs", &[]),
+    ("src/alerts/incidents.rs", &[]),
+    ("src/alerts/routing.rs", &[]),
+    ("src/alerts/sinks", &[]),
     ("src/judge", &[]),
     // Reads the plan and the manifests that it names.
     ("src/plan", &["load.rs"]),
@@ -108,7 +114,11 @@ const KNOWN_TO: [(&str, &[&str]); 5] = [
     ("axum", &["src/orchestrator/control/server", "src/orchestrator/health/probe.rs"]),
     (
         "tokio::process",
-        &["src/engine/executor/program.rs", "src/orchestrator/extensions/replica.rs"],
+        &[
+            "src/alerts/command.rs",
+            "src/engine/executor/program.rs",
+            "src/orchestrator/extensions/replica.rs",
+        ],
     ),
     ("clap", &["src/cli", "src/main.rs", "src/ui", "src/backup/manifest.rs"]),
 ];

@@ -67,6 +67,7 @@ fn the_first_screen() {
                    gone
       load         Send load to a server on this machine
       test         Run a plan's test suites against its orchestrator
+      alerts       List the sinks of alerts, or send a test to them
       events       Show stored events and dead letters, and have dead letters tried
                    again
       extension    List extensions, install them, swap their versions, or take them
@@ -93,6 +94,8 @@ fn the_first_screen() {
                                 plan says]
           --json                Print JSON: one document for reads, one record a
                                 line for runs
+          --json-into <FILE>    Write the records of a run into a file too, as
+                                `--json` prints them
       -y, --yes                 Answer every question with yes
           --no-input            Never ask; fail with exit code 44 where a
                                 confirmation is needed

@@ -4,11 +4,13 @@
 
 mod support;
 
+mod alerts;
 mod architecture;
 mod backup;
 mod bad_input;
 mod canary;
 mod canary_steps;
+mod ci;
 mod compatibility;
 mod completions;
 mod control;

@@ -14,6 +14,7 @@ use super::{Context, candidates, migrate};
 use crate::error::{Code, Failure, Result, count};
 use crate::plan::preview::Preview;
 use crate::plan::{self, Fault, LoadError, Plan, render};
+use crate::progress::github;
 use crate::ui::{Paint, Ui};
 
 /// Check a plan, preview it, or print the schema of plans
@@ -59,7 +60,7 @@ enum Command {
 /// When the plan cannot be read; for `show`, also when it has faults or no such phase.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     match &args.command {
-        Command::Check { file, live } => check(path(file.as_deref(), context)?, *live, &context.ui),
+        Command::Check { file, live } => check(path(file.as_deref(), context)?, *live, context),
         Command::Show { file, phase, detailed_exitcode } => {
             let loaded = plan::load(path(file.as_deref(), context)?)?;
             let only =
@@ -92,7 +93,8 @@ fn path<'a>(file: Option<&'a Path>, context: &'a Context) -> Result<&'a Path> {
     file.map_or_else(|| context.settings.plan_file(), Ok)
 }
 
-fn check(path: &Path, live: bool, ui: &Ui) -> Result<Code> {
+fn check(path: &Path, live: bool, context: &Context) -> Result<Code> {
+    let ui = &context.ui;
     let faults = match plan::check(path) {
         Ok(loaded) => {
             let asked = if live { super::queries::check(&loaded.plan.guards)? } else { 0 };
@@ -110,6 +112,9 @@ fn check(path: &Path, live: bool, ui: &Ui) -> Result<Code> {
         Err(LoadError::Unreadable(failure)) => return Err(failure),
         Err(LoadError::Faulty(faults)) => faults,
     };
+    if context.beside.github.is_some() {
+        annotate(&faults, ui);
+    }
     if ui.json {
         ui.json(&faults.iter().map(record).collect::<Vec<_>>());
     } else {
@@ -121,6 +126,15 @@ fn check(path: &Path, live: bool, ui: &Ui) -> Result<Code> {
         ui.out(ui.paint_out(Paint::Bad, &format!("{} has {total}", path.display())));
     }
     Ok(Code::PlanInvalid)
+}
+
+/// Has GitHub show faults at their lines: ten of them, more it does not show.
+fn annotate(faults: &[Fault], ui: &Ui) {
+    for fault in faults.iter().take(10) {
+        let hint = fault.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+        let text = format!("{}{hint}", fault.message);
+        ui.note(github::fault(&fault.file, fault.line, fault.column, &text));
+    }
 }
 
 fn record(fault: &Fault) -> serde_json::Value {

@@ -5,6 +5,7 @@
 //! in.
 
 mod action;
+mod alerts;
 mod call;
 mod criterion;
 mod days;
@@ -24,6 +25,7 @@ use super::source::Span;
 use super::table::Table;
 use crate::ids::NameError;
 
+pub(super) use alerts::{ALERTS_FILE, alerts};
 pub(super) use manifest::read as read_manifest;
 pub(super) use plan::{PLAN_FILE, plan};
 

@@ -4,6 +4,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::ReadFile;
+use super::alerts::{SINK, alerts};
 use super::criterion::{CRITERION, criterion};
 use super::guard::{GUARD, SERVER, guard, servers};
 use super::phase::{PHASE, phase};
@@ -33,6 +34,7 @@ pub(in crate::plan) static PLAN_FILE: Shape = Shape {
         may("criterion", Kind::Tables(&CRITERION), "success criteria of the whole migration"),
         may("risk", Kind::Tables(&RISK), "what may go wrong, and what the plan does about it"),
         may("suite", Kind::Tables(&SUITE), "test suites"),
+        may("alerts", Kind::Map(&Kind::Table(&SINK)), "where people are told"),
     ],
 };
 
@@ -97,6 +99,7 @@ pub(in crate::plan) fn plan<'d>(
         criteria: table.tables("criterion").iter().map(criterion).collect(),
         risks: table.tables("risk").iter().map(risk).collect(),
         suites: table.tables("suite").iter().map(suite).collect(),
+        alerts: alerts(&table),
     }
 }
 

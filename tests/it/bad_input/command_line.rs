@@ -85,7 +85,7 @@ fn settings_with_a_fault_are_refused() {
              |
            2 | legder = "x"
              | ^^^^^^
-           unknown field `legder`, expected one of `plan`, `ledger`, `orchestrator`
+           unknown field `legder`, expected one of `plan`, `ledger`, `orchestrator`, `alerts`
     "#);
 }
 

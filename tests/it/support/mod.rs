@@ -79,6 +79,13 @@ impl Test {
         Running::start(command, format!("ctx {}", args.join(" "))).ends()
     }
 
+    /// Begins a run of `ctx` in the project, with more in the environment.
+    pub(crate) fn spawn_with(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
+        let mut command = self.command(args);
+        command.envs(env.iter().copied());
+        Running::start(command, format!("ctx {}", args.join(" ")))
+    }
+
     /// Begins a run of `ctx` in the project.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
         Running::start(self.command(args), format!("ctx {}", args.join(" ")))

@@ -94,6 +94,15 @@ const PEERS: &[Peer] = &[
         },
         install: "apt-get install prometheus",
     },
+    Peer {
+        name: "alertmanager",
+        probe: || {
+            let mut command = Command::new("prometheus-alertmanager");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install prometheus-alertmanager",
+    },
 ];
 
 /// Python, asked whether it has these modules.
