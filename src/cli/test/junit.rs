@@ -137,6 +137,18 @@ mod tests {
     #[test]
     fn a_suite_with_its_load_reads_as_cases() {
         let text = render(&"shop".parse().unwrap(), &[super::super::tests::outcome()]);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="shop" tests="4" failures="2" errors="0" skipped="0" time="10.004">
+          <testsuite name="events" tests="4" failures="2" errors="0" skipped="0" time="10.004">
+            <testcase name="a push is acknowledged" classname="shop.events" time="0.002"/>
+            <testcase name="a mention is acknowledged" classname="shop.events" time="0.002"><failure type="expectation" message="expected status 200, got 500 with `{&quot;detail&quot;:&quot;no&quot;}`">request POST /slack/events
+        expected status 200
+        got 500 with `{&quot;detail&quot;:&quot;no&quot;}`</failure></testcase>
+            <testcase name="load" classname="shop.events" time="10.000"><failure type="load" message="no request was answered">no request was answered</failure></testcase>
+            <testcase name="load: error_rate" classname="shop.events" time="0.000"><system-out>error_rate 0% (n=2000), limit at most 1%</system-out></testcase>
+          </testsuite>
+        </testsuites>
+        "#);
     }
 }
