@@ -124,7 +124,7 @@ fn a_pipeline_reads_what_failed_and_no_secret() {
   [[suite.case]]
   name    = "an order <is> taken"
   path    = "/orders"
-  headers = { authorization = "Bearer of-this-test", x-shop = "1" }
+  headers = { x-shop-signature = "of-this-test", x-shop = "1" }
   body    = { basket = 1, token = "of-this-test" }
 "#;
     let text = std::fs::read_to_string(&plan).unwrap();
@@ -142,7 +142,7 @@ fn a_pipeline_reads_what_failed_and_no_secret() {
     let case = &suite["cases"]["an order <is> taken"];
     assert_eq!(case[0], "failed");
     let told = case[1].as_str().unwrap();
-    for said in ["/orders", "authorization: [secret]", "x-shop: 1", r#""token":"[secret]""#] {
+    for said in ["/orders", "x-shop-signature: [secret]", "x-shop: 1", r#""token":"[secret]""#] {
         assert!(told.contains(said), "{told}");
     }
     assert!(told.contains("expected status 200\ngot 404 with"), "{told}");
