@@ -121,9 +121,10 @@ fn load(load: &LoadOutcome) -> Vec<Case> {
             Verdict::Pass(_) | Verdict::Fail(_) => "threshold",
         };
         let why = verdict.why().to_owned();
-        let result = match verdict.passed() {
-            true => Ok(Some(why)),
-            false => Err(Bad { element: "failure", kind, message: why.clone(), text: vec![why] }),
+        let result = if verdict.passed() {
+            Ok(Some(why))
+        } else {
+            Err(Bad { element: "failure", kind, message: why.clone(), text: vec![why] })
         };
         Case { name: format!("load: {metric}"), took: Duration::ZERO, result }
     });

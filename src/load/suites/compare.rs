@@ -38,6 +38,20 @@ pub fn differences(expect: &Expect, answer: &Answer) -> Vec<Fault> {
     found
 }
 
+/// What differs between the answers to a delivery and to the same delivery sent again.
+pub fn unlike(first: &Answer, again: &Answer) -> Option<Fault> {
+    let json = |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).ok();
+    let same = first.body == again.body || json(first).is_some_and(|one| json(again) == Some(one));
+    if first.status == again.status && same {
+        return None;
+    }
+    let shown = |answer: &Answer| {
+        format!("{} with {}", answer.status, shown_body(&String::from_utf8_lossy(&answer.body)))
+    };
+    let expected = format!("{} when sent again", shown(first));
+    Some(Fault::differs(expected, shown(again)))
+}
+
 fn header_difference(name: &str, text: &str, headers: &HeaderMap) -> Option<Fault> {
     let values: Vec<_> = headers
         .get_all(name)
@@ -161,6 +175,26 @@ mod tests {
                 "expected `2` at `/missing`, got nothing there in ",
                 r#"`{"message":"handled","parts":[{"n":1}],"none":null}`"#
             )],
+        );
+    }
+
+    #[test]
+    fn a_delivery_sent_again_is_answered_alike() {
+        let check = |first: (u16, &str), again: (u16, &str), expect: Option<&str>| {
+            let found = unlike(&answer(first.0, first.1), &answer(again.0, again.1));
+            assert_eq!(found.map(|fault| fault.to_string()).as_deref(), expect);
+        };
+        check((200, r#"{"a":1,"b":2}"#), (200, r#"{"b":2, "a":1}"#), None);
+        check((200, "ok"), (200, "ok"), None);
+        check(
+            (200, "ok"),
+            (409, "ok"),
+            Some("expected 200 with `ok` when sent again, got 409 with `ok`"),
+        );
+        check(
+            (200, "{}"),
+            (200, "no"),
+            Some("expected 200 with `{}` when sent again, got 200 with `no`"),
         );
     }
 

@@ -55,9 +55,10 @@ impl Got {
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let shown = headers.iter().map(|(name, value)| {
         let covered = value.is_sensitive() || is_secret(name.as_str());
-        let value = match covered {
-            true => COVER.to_owned(),
-            false => excerpt(&String::from_utf8_lossy(value.as_bytes())),
+        let value = if covered {
+            COVER.to_owned()
+        } else {
+            excerpt(&String::from_utf8_lossy(value.as_bytes()))
         };
         (name.to_string(), value)
     });
@@ -80,14 +81,25 @@ fn body(bytes: &[u8]) -> String {
 /// Covers every member with the name of a secret; gives whether there was one.
 fn cover(json: &mut Value) -> bool {
     match json {
-        Value::Object(members) => members.iter_mut().fold(false, |any, (name, value)| {
-            let covered = is_secret(name) && !value.is_null();
-            if covered {
-                *value = COVER.into();
+        Value::Object(members) => {
+            let mut any = false;
+            for (name, value) in members.iter_mut() {
+                if is_secret(name) && !value.is_null() {
+                    *value = COVER.into();
+                    any = true;
+                } else {
+                    any |= cover(value);
+                }
             }
-            covered | cover(value) | any
-        }),
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| cover(item) | any),
+            any
+        }
+        Value::Array(items) => {
+            let mut any = false;
+            for item in items {
+                any |= cover(item);
+            }
+            any
+        }
         _ => false,
     }
 }

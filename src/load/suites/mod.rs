@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::judge::criterion::judge;
 use crate::plan::model::{Case, Load, Suite};
 use crate::secret::Secret;
-use compare::{Answer, differences};
+use compare::{Answer, differences, unlike};
 pub use exchange::{Got, Sent};
 pub use outcome::{CaseOutcome, Fault, LoadOutcome, SuiteOutcome};
 use request::{CaseSource, Prepared, prepare};
@@ -107,17 +107,23 @@ async fn run_case(
         Err(fault) => return Exchange::not_sent(fault),
     };
     let sent = Some(Sent::of(&prepared));
-    match send(client, prepared).await {
-        Ok(answer) => {
-            let faults = differences(&case.expect, &answer);
-            Exchange { sent, got: Some(Got::of(&answer)), faults }
-        }
-        Err(error) => {
-            let expected = format!("status {}", case.expect.status);
-            let fault = Fault::differs(expected, format!("no answer: {}", root(&error)));
-            Exchange { sent, got: None, faults: vec![fault] }
-        }
+    let again = case.repeat.then(|| prepared.clone());
+    let no_answer = |error: &reqwest::Error| {
+        let expected = format!("status {}", case.expect.status);
+        Fault::differs(expected, format!("no answer: {}", root(error)))
+    };
+    let answer = match send(client, prepared).await {
+        Ok(answer) => answer,
+        Err(error) => return Exchange { sent, got: None, faults: vec![no_answer(&error)] },
+    };
+    let mut faults = differences(&case.expect, &answer);
+    if let Some(again) = again {
+        faults.extend(match send(client, again).await {
+            Ok(second) => unlike(&answer, &second),
+            Err(error) => Some(no_answer(&error)),
+        });
     }
+    Exchange { sent, got: Some(Got::of(&answer)), faults }
 }
 
 async fn send(client: &reqwest::Client, prepared: Prepared) -> reqwest::Result<Answer> {

@@ -13,7 +13,7 @@ use crate::units::Percent;
 fn case(name: &str, method: &str, url: &str) -> Case {
     let request = Request { method: method.into(), url: url.into(), headers: vec![], body: None };
     let expect = Expect { status: 200, contains: vec![], headers: vec![], json: vec![] };
-    Case { name: name.into(), request, sign_as: None, expect }
+    Case { name: name.into(), request, sign_as: None, repeat: false, expect }
 }
 
 fn event(platform: Platform, body: &str) -> Case {
@@ -97,6 +97,18 @@ async fn what_a_case_gives_itself_is_not_overwritten() {
     let cases = vec![repeated.clone(), repeated];
     assert!(run_suite(&suite(cases, None), &target(&legacy.url())).await.passed());
     assert_eq!(legacy.handled().times("again"), 2);
+}
+
+#[tokio::test]
+async fn a_delivery_is_sent_again_as_it_was() {
+    let legacy = Legacy::start().unwrap();
+    let mut cases = events();
+    for case in &mut cases {
+        case.repeat = true;
+    }
+    let outcome = run_suite(&suite(cases, None), &target(&legacy.url())).await;
+    assert!(outcome.passed(), "{outcome:#?}");
+    assert_eq!((legacy.handled().events(), legacy.handled().repeated()), (3, 3));
 }
 
 #[tokio::test]
