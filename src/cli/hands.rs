@@ -149,8 +149,10 @@ impl Hands for Workshop<'_> {
             actual = format!("{actual}; load {}", load.summary());
         }
         let failed = outcome.cases.iter().filter(|case| !case.passed());
-        let failures = failed
-            .map(|case| format!("{}, {}: {}", case.name, case.request, case.faults.join(", ")));
+        let failures = failed.map(|case| {
+            let faults: Vec<_> = case.faults.iter().map(ToString::to_string).collect();
+            format!("{}, {}: {}", case.name, case.request, faults.join(", "))
+        });
         Ok(SuiteResult { passed: outcome.passed(), actual, failures: failures.collect() })
     }
 

@@ -156,7 +156,7 @@ fn no_such_phase(given: &str, phases: &[PhaseEntry]) -> Failure {
 }
 
 /// Writes a file beside its place, then moves it there: a reader sees the old one or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let beside = path.with_file_name(name);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap_complete::engine::ArgValueCandidates;
+use serde_json::json;
 
 use super::hands::Workshop;
 use super::session::{block_on, connect, control_failure};
@@ -41,24 +42,87 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     record(context, &loaded, &judged, passed)?;
     let code = if passed { Code::Done } else { Code::CriteriaNotMet };
     if context.ui.json {
-        let exit_code = code.number();
-        let document =
-            serde_json::json!({ "passed": passed, "exit_code": exit_code, "criteria": judged });
-        context.ui.json(&document);
+        let category = |(category, judged): (Category, Vec<&Judged>)| {
+            let verdict = Whole::of(judged);
+            json!({
+                "category": category,
+                "passed": verdict == Whole::Pass,
+                "verdict": verdict.name(),
+            })
+        };
+        let categories: Vec<_> = by_category(&judged).into_iter().map(category).collect();
+        context.ui.json(&json!({
+            "passed": passed,
+            "verdict": Whole::of(&judged).name(),
+            "exit_code": code.number(),
+            "categories": categories,
+            "criteria": judged,
+        }));
         return Ok(code);
     }
     show(context, &judged);
-    if passed {
-        return Ok(code);
+    failure(&judged).map_or(Ok(code), Err)
+}
+
+/// What criteria come to together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whole {
+    Pass,
+    /// None has failed, and not all can be judged. No success.
+    Inconclusive,
+    Fail,
+}
+
+impl Whole {
+    fn of<'a>(judged: impl IntoIterator<Item = &'a Judged>) -> Self {
+        judged.into_iter().fold(Self::Pass, |whole, judged| match (whole, &judged.verdict) {
+            (whole, Verdict::Pass(_)) => whole,
+            (Self::Fail, _) | (_, Verdict::Fail(_)) => Self::Fail,
+            (Self::Pass | Self::Inconclusive, Verdict::Inconclusive(_)) => Self::Inconclusive,
+        })
     }
-    let missing: Vec<_> = judged
-        .iter()
-        .filter(|j| !j.verdict.passed())
-        .map(|j| format!("`{}`", j.criterion))
-        .collect();
-    Err(Failure::new(code, format!("{} not met", count(missing.len(), "criterion")))
-        .why(missing.join(", "))
-        .hint("what cannot be known yet is not met: it may need load, or time"))
+
+    /// As in JSON.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// Why this is no success; what has failed and what cannot be known are told apart.
+fn failure(judged: &[Judged]) -> Option<Failure> {
+    let named = |whole: Whole| -> Vec<String> {
+        let own = judged.iter().filter(|judged| Whole::of([*judged]) == whole);
+        own.map(|judged| format!("`{}`", judged.criterion)).collect()
+    };
+    let (failed, unknown) = (named(Whole::Fail), named(Whole::Inconclusive));
+    let cannot =
+        |unknown: &[String]| format!("{} cannot be judged yet", count(unknown.len(), "criterion"));
+    let new = |what: String| Failure::new(Code::CriteriaNotMet, what);
+    let failure = match (failed.as_slice(), unknown.as_slice()) {
+        ([], []) => return None,
+        ([], unknown) => new(cannot(unknown)).why(unknown.join(", ")),
+        (failed, unknown) => {
+            let failure =
+                new(format!("{} not met", count(failed.len(), "criterion"))).why(failed.join(", "));
+            if unknown.is_empty() {
+                return Some(failure);
+            }
+            failure.why(format!("{}: {}", cannot(unknown), unknown.join(", ")))
+        }
+    };
+    Some(failure.hint("what cannot be judged is not met: it may need load, or time"))
+}
+
+fn by_category(judged: &[Judged]) -> BTreeMap<Category, Vec<&Judged>> {
+    let mut by_category: BTreeMap<Category, Vec<&Judged>> = BTreeMap::new();
+    for judged in judged {
+        by_category.entry(judged.category).or_default().push(judged);
+    }
+    by_category
 }
 
 /// Judges criteria by what the orchestrator shows now; nothing is recorded.
@@ -122,25 +186,67 @@ fn record(context: &Context, loaded: &Loaded, judged: &[Judged], passed: bool) -
     Ok(())
 }
 
+/// Shows a table for each category; what a verdict rests on stands below its row, because it is
+/// a sentence.
 fn show(context: &Context, judged: &[Judged]) {
     let ui = &context.ui;
-    let mut by_category: BTreeMap<Category, Vec<&Judged>> = BTreeMap::new();
-    for judged in judged {
-        by_category.entry(judged.category).or_default().push(judged);
-    }
-    for (category, judged) in by_category {
-        ui.out(ui.paint_out(Paint::Strong, category.name()));
+    let width = judged.iter().map(|judged| judged.target.chars().count()).max().unwrap_or(0);
+    for (category, judged) in by_category(judged) {
+        let (word, paint) = match Whole::of(judged.iter().copied()) {
+            Whole::Pass => ("met", Paint::Good),
+            Whole::Inconclusive => ("inconclusive", Paint::Warn),
+            Whole::Fail => ("NOT MET", Paint::Bad),
+        };
+        let title = ui.paint_out(Paint::Strong, category.name());
+        ui.out(format!("{title}: {}", ui.paint_out(paint, word)));
+        let head = format!("  {:<12}  {:<width$}  {}", "passed", "target", "actual");
+        ui.out(ui.paint_out(Paint::Faint, &head));
         for judged in judged {
-            let word = match &judged.verdict {
-                Verdict::Pass(_) => ui.paint_out(Paint::Good, "met         "),
-                Verdict::Fail(_) => ui.paint_out(Paint::Bad, "NOT MET     "),
-                Verdict::Inconclusive(_) => ui.paint_out(Paint::Warn, "inconclusive"),
+            let (word, paint) = match &judged.verdict {
+                Verdict::Pass(_) => ("yes", Paint::Good),
+                Verdict::Fail(_) => ("NO", Paint::Bad),
+                Verdict::Inconclusive(_) => ("inconclusive", Paint::Warn),
             };
-            ui.out(format!("  {word}  {}", judged.title));
-            ui.out(format!("                target {}, actual {}", judged.target, judged.actual));
-            if !judged.verdict.passed() {
-                ui.out(format!("                {}", judged.verdict.why()));
-            }
+            let word = ui.paint_out(paint, &format!("{word:<12}"));
+            ui.out(format!("  {word}  {:<width$}  {}", judged.target, judged.actual));
+            ui.out(format!("    {}: {}", judged.criterion, judged.title));
+            ui.out(format!("    {}", judged.verdict.why()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(id: &str, verdict: Verdict) -> Judged {
+        Judged {
+            plan: "shop".parse().unwrap(),
+            criterion: id.parse().unwrap(),
+            title: id.to_owned(),
+            category: Category::Performance,
+            target: String::new(),
+            actual: String::new(),
+            verdict,
+            required_by: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_told_apart_from_what_failed_and_is_no_success() {
+        let pass = || judged("rate", Verdict::Pass(String::new()));
+        let fail = || judged("latency", Verdict::Fail(String::new()));
+        let unknown = || judged("uptime", Verdict::Inconclusive(String::new()));
+        let check = |judged: &[Judged], whole: Whole, what: Option<&str>| {
+            assert_eq!(Whole::of(judged), whole);
+            let failure = failure(judged);
+            assert!(failure.iter().all(|failure| failure.code == Code::CriteriaNotMet));
+            assert_eq!(failure.as_ref().map(|failure| failure.what.as_str()), what);
+        };
+        check(&[pass()], Whole::Pass, None);
+        check(&[pass(), unknown()], Whole::Inconclusive, Some("1 criterion cannot be judged yet"));
+        check(&[unknown(), fail(), unknown()], Whole::Fail, Some("1 criterion not met"));
+        let both = failure(&[fail(), unknown()]).unwrap();
+        assert_eq!(both.why, ["`latency`", "1 criterion cannot be judged yet: `uptime`"]);
     }
 }

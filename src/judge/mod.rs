@@ -7,6 +7,7 @@ pub mod armed;
 pub mod arms;
 pub mod canary;
 pub mod criterion;
+pub mod evidence;
 pub mod guard;
 pub mod limit;
 pub mod measure;

@@ -261,6 +261,9 @@ pub struct Case {
     /// Sign the body as this platform does, with the secret of its route where there is one, and
     /// give the request a fresh delivery id.
     pub sign_as: Option<crate::control::config::Platform>,
+    /// Send the same delivery a second time; both answers must be alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     pub expect: Expect,
 }
 

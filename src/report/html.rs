@@ -362,7 +362,7 @@ impl Html {
 }
 
 /// Text that stays text, in an element or in an attribute.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {

@@ -78,10 +78,12 @@ fn a_case_may_ask_the_control_api_with_its_token() {
 fn a_suite_that_fails_says_which_case_and_why() {
     let shop = shop();
     let ran = shop.ctx(&["test", "suite", "checkout"]).exits(Code::CriteriaNotMet);
-    assert_snapshot!(ran.stdout, @r#"
+    assert_snapshot!(redact(&shop.test, &ran.stdout), @r#"
     checkout (1 case)
       a basket can be paid for ................................................ FAIL
-          GET /checkout: expected status 200, got 404 with `{"detail":"Not Found"}`
+          sent      GET http://127.0.0.1:PORT/checkout
+          expected  status 200
+          got       404 with `{"detail":"Not Found"}`
     "#);
     assert_snapshot!(ran.stderr, @r#"
     error: 1 suite failed

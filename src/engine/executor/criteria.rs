@@ -8,9 +8,10 @@ use crate::control::client::Client;
 use crate::control::observe::Health;
 use crate::error::Result;
 use crate::ids::{PlanName, StepId};
-use crate::judge::{Verdict, criterion};
+use crate::judge::evidence::Seen;
+use crate::judge::{Metric, Verdict, criterion, evidence};
 use crate::ledger::fact::{Fact, Judged};
-use crate::plan::model::{Criterion, CriterionCheck, Suite};
+use crate::plan::model::{Category, Criterion, CriterionCheck, Suite};
 
 /// How long a criterion that cannot be judged yet is asked again.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -159,13 +160,16 @@ pub async fn judge_now<H: Hands>(
             let wanted = format!("{metric} {}", limit.describe(*metric));
             let window = cap.map_or(*window, |cap| (*window).min(cap));
             let reading = read(target.client, *metric, window).await;
-            let (reading, failures) = match reading {
-                Ok(read) => read,
+            let seen = match reading {
+                Ok(seen) => seen,
                 Err(why) => return Ok(unknown(plan, criterion, wanted, why)),
             };
+            let reading = metric.read(&seen.metrics, &seen.health);
+            let failures = seen.health.reliability.failures;
             let actual = reading.value.filter(|v| v.is_finite());
             let actual = actual.map_or_else(|| "no data".to_owned(), |v| metric.unit().format(v));
-            (wanted, actual, criterion::judge(*metric, *limit, *min_samples, reading, failures))
+            let verdict = criterion::judge(*metric, *limit, *min_samples, reading, failures);
+            (wanted, actual, evidence::with(verdict, &evidence::of_metric(*metric, &seen)))
         }
         CriterionCheck::Suite { suite: id } => {
             let wanted = format!("every case of suite `{id}` passes");
@@ -183,6 +187,13 @@ pub async fn judge_now<H: Hands>(
             let why = std::iter::once(format!("suite `{id}`: {}", result.actual));
             let why = why.chain(result.failures).collect::<Vec<_>>().join("; ");
             let verdict = if result.passed { Verdict::Pass(why) } else { Verdict::Fail(why) };
+            let verdict = match criterion.category {
+                Category::Functionality => {
+                    let seen = functions(target.client).await;
+                    evidence::with(verdict, &evidence::of_functions(&seen))
+                }
+                Category::Performance | Category::Reliability => verdict,
+            };
             (wanted, result.actual, verdict)
         }
     };
@@ -191,16 +202,32 @@ pub async fn judge_now<H: Hands>(
 
 async fn read(
     client: &Client,
-    metric: crate::judge::Metric,
+    metric: Metric,
     window: Duration,
-) -> std::result::Result<(crate::judge::metric::Reading, u64), String> {
+) -> std::result::Result<Seen, String> {
     let say = |error: crate::control::client::ControlError| error.to_string();
     let now = client.metrics(None).await.map_err(say)?;
     let width = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     let metrics = client.metrics(Some(now.to_ms.saturating_sub(width))).await.map_err(say)?;
     let health =
         if needs_health(metric) { client.health().await.map_err(say)? } else { Health::default() };
-    Ok((metric.read(&metrics, &health), health.reliability.failures))
+    let mut seen = Seen { metrics, health, ..Seen::default() };
+    // These explain the reading and decide nothing: without them it is told in fewer words.
+    match metric {
+        Metric::Parity => seen.shadow = client.shadow().await.ok(),
+        Metric::ExtensionsUp => seen.extensions = client.extensions().await.ok(),
+        _ => {}
+    }
+    Ok(seen)
+}
+
+/// What the orchestrator knows of functions, as far as it says.
+async fn functions(client: &Client) -> Seen {
+    Seen {
+        shadow: client.shadow().await.ok(),
+        extensions: client.extensions().await.ok(),
+        ..Seen::default()
+    }
 }
 
 fn unknown(plan: &PlanName, criterion: &Criterion, target: String, why: String) -> Judged {

@@ -3,6 +3,7 @@
 use hyper::HeaderMap;
 use serde_json::Value;
 
+use super::outcome::Fault;
 use crate::plan::model::Expect;
 
 /// How much of a body or a value is shown.
@@ -17,20 +18,17 @@ pub struct Answer {
 }
 
 /// Every way in which `answer` is not what was expected: each with both sides. None is a pass.
-pub fn differences(expect: &Expect, answer: &Answer) -> Vec<String> {
+pub fn differences(expect: &Expect, answer: &Answer) -> Vec<Fault> {
     let body = String::from_utf8_lossy(&answer.body);
     let mut found = Vec::new();
     if answer.status != expect.status {
-        found.push(format!(
-            "expected status {}, got {} with {}",
-            expect.status,
-            answer.status,
-            shown_body(&body)
-        ));
+        let got = format!("{} with {}", answer.status, shown_body(&body));
+        found.push(Fault::differs(format!("status {}", expect.status), got));
     }
     for text in &expect.contains {
         if !body.contains(text.as_str()) {
-            found.push(format!("expected `{}` in the body, got {}", cut(text), shown_body(&body)));
+            let expected = format!("`{}` in the body", excerpt(text));
+            found.push(Fault::differs(expected, shown_body(&body)));
         }
     }
     for (name, text) in &expect.headers {
@@ -40,7 +38,21 @@ pub fn differences(expect: &Expect, answer: &Answer) -> Vec<String> {
     found
 }
 
-fn header_difference(name: &str, text: &str, headers: &HeaderMap) -> Option<String> {
+/// What differs between the answers to a delivery and to the same delivery sent again.
+pub fn unlike(first: &Answer, again: &Answer) -> Option<Fault> {
+    let json = |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).ok();
+    let same = first.body == again.body || json(first).is_some_and(|one| json(again) == Some(one));
+    if first.status == again.status && same {
+        return None;
+    }
+    let shown = |answer: &Answer| {
+        format!("{} with {}", answer.status, shown_body(&String::from_utf8_lossy(&answer.body)))
+    };
+    let expected = format!("{} when sent again", shown(first));
+    Some(Fault::differs(expected, shown(again)))
+}
+
+fn header_difference(name: &str, text: &str, headers: &HeaderMap) -> Option<Fault> {
     let values: Vec<_> = headers
         .get_all(name)
         .iter()
@@ -51,36 +63,37 @@ fn header_difference(name: &str, text: &str, headers: &HeaderMap) -> Option<Stri
     }
     let got = match values.as_slice() {
         [] => "no such header".to_owned(),
-        values => format!("`{}`", cut(&values.join(", "))),
+        values => format!("`{}`", excerpt(&values.join(", "))),
     };
-    Some(format!("expected `{text}` in header `{name}`, got {got}"))
+    Some(Fault::differs(format!("`{text}` in header `{name}`"), got))
 }
 
-fn json_differences(expect: &[(String, Value)], body: &str) -> Vec<String> {
+fn json_differences(expect: &[(String, Value)], body: &str) -> Vec<Fault> {
     if expect.is_empty() {
         return Vec::new();
     }
     let Ok(json) = serde_json::from_str::<Value>(body) else {
-        return vec![format!("expected JSON, got {}", shown_body(body))];
+        return vec![Fault::differs("JSON", shown_body(body))];
     };
     let differs = |(pointer, wanted): &(String, Value)| {
         let got = json.pointer(pointer);
         let text = match got {
             Some(got) if got == wanted => return None,
-            Some(got) => format!("`{}`", cut(&got.to_string())),
+            Some(got) => format!("`{}`", excerpt(&got.to_string())),
             None => format!("nothing there in {}", shown_body(body)),
         };
-        Some(format!("expected `{}` at `{pointer}`, got {text}", cut(&wanted.to_string())))
+        let wanted = excerpt(&wanted.to_string());
+        Some(Fault::differs(format!("`{wanted}` at `{pointer}`"), text))
     };
     expect.iter().filter_map(differs).collect()
 }
 
 fn shown_body(body: &str) -> String {
-    if body.is_empty() { "an empty body".to_owned() } else { format!("`{}`", cut(body)) }
+    if body.is_empty() { "an empty body".to_owned() } else { format!("`{}`", excerpt(body)) }
 }
 
 /// The text on one line, at most 200 characters of it.
-fn cut(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     let one_line = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut shown: String = one_line.take(SHOWN).collect();
     if text.trim().chars().nth(SHOWN).is_some() {
@@ -103,6 +116,10 @@ mod tests {
         Answer { status, headers, body: body.as_bytes().to_vec() }
     }
 
+    fn said(expect: &Expect, answer: &Answer) -> Vec<String> {
+        differences(expect, answer).iter().map(ToString::to_string).collect()
+    }
+
     fn ok() -> Expect {
         Expect { status: 200, contains: vec![], headers: vec![], json: vec![] }
     }
@@ -110,14 +127,14 @@ mod tests {
     #[test]
     fn a_status_is_compared_and_the_body_shown() {
         let check = |status, body: &str, expect: &[&str]| {
-            assert_eq!(differences(&ok(), &answer(status, body)), expect);
+            assert_eq!(said(&ok(), &answer(status, body)), expect);
         };
         check(200, "anything", &[]);
         check(500, "oh\nno", &["expected status 200, got 500 with `oh no`"]);
         check(204, "", &["expected status 200, got 204 with an empty body"]);
         let long = "x".repeat(300);
-        let cut = format!("expected status 200, got 502 with `{}...`", "x".repeat(200));
-        check(502, &long, &[&cut]);
+        let long_cut = format!("expected status 200, got 502 with `{}...`", "x".repeat(200));
+        check(502, &long, &[&long_cut]);
     }
 
     #[test]
@@ -126,7 +143,7 @@ mod tests {
         let check = |edit: fn(&mut Expect), expect: &[&str]| {
             let mut expected = ok();
             edit(&mut expected);
-            assert_eq!(differences(&expected, &answer(200, body)), expect);
+            assert_eq!(said(&expected, &answer(200, body)), expect);
         };
         check(|e| e.contains.push("handled".into()), &[]);
         check(
@@ -162,6 +179,26 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_sent_again_is_answered_alike() {
+        let check = |first: (u16, &str), again: (u16, &str), expect: Option<&str>| {
+            let found = unlike(&answer(first.0, first.1), &answer(again.0, again.1));
+            assert_eq!(found.map(|fault| fault.to_string()).as_deref(), expect);
+        };
+        check((200, r#"{"a":1,"b":2}"#), (200, r#"{"b":2, "a":1}"#), None);
+        check((200, "ok"), (200, "ok"), None);
+        check(
+            (200, "ok"),
+            (409, "ok"),
+            Some("expected 200 with `ok` when sent again, got 409 with `ok`"),
+        );
+        check(
+            (200, "{}"),
+            (200, "no"),
+            Some("expected 200 with `{}` when sent again, got 200 with `no`"),
+        );
+    }
+
+    #[test]
     fn all_differences_come_at_once() {
         let expected = Expect {
             status: 200,
@@ -169,9 +206,9 @@ mod tests {
             headers: vec![("b".into(), "c".into())],
             json: vec![("/d".into(), json!("e")), ("/f".into(), json!("g"))],
         };
-        assert_eq!(differences(&expected, &answer(404, "{}")).len(), 5);
+        assert_eq!(said(&expected, &answer(404, "{}")).len(), 5);
         assert_eq!(
-            differences(&expected, &answer(200, "a<html>")),
+            said(&expected, &answer(200, "a<html>")),
             ["expected `c` in header `b`, got no such header", "expected JSON, got `a<html>`"]
         );
     }

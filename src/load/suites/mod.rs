@@ -2,9 +2,11 @@
 //!
 //! - [`request`]: a case becomes a request: where it goes, its signature, its fresh delivery id.
 //! - [`compare`] (pure): what came back against what was expected.
+//! - [`exchange`]: what went over the wire, as it may be shown.
 //! - [`outcome`]: what came of it, and the sentence that says so.
 
 pub mod compare;
+pub mod exchange;
 pub mod outcome;
 pub mod request;
 
@@ -22,8 +24,9 @@ use crate::clock::Clock;
 use crate::judge::criterion::judge;
 use crate::plan::model::{Case, Load, Suite};
 use crate::secret::Secret;
-use compare::{Answer, differences};
-pub use outcome::{CaseOutcome, LoadOutcome, SuiteOutcome};
+use compare::{Answer, differences, unlike};
+pub use exchange::{Got, Sent};
+pub use outcome::{CaseOutcome, Fault, LoadOutcome, SuiteOutcome};
 use request::{CaseSource, Prepared, prepare};
 
 /// How long one case may take.
@@ -59,15 +62,17 @@ pub async fn run_suite(suite: &Suite, target: &Target) -> SuiteOutcome {
     let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build();
     for case in &suite.cases {
         let began = Instant::now();
-        let faults = match &client {
+        let exchange = match &client {
             Ok(client) => run_case(client, case, target, &mut dice).await,
-            Err(error) => vec![format!("failed to make an HTTP client: {error}")],
+            Err(error) => Exchange::not_sent(format!("failed to make an HTTP client: {error}")),
         };
         cases.push(CaseOutcome {
             name: case.name.clone(),
             request: format!("{} {}", case.request.method, case.request.url),
             took: began.elapsed(),
-            faults,
+            faults: exchange.faults,
+            sent: exchange.sent,
+            got: exchange.got,
         });
     }
     let load = match &suite.load {
@@ -77,24 +82,48 @@ pub async fn run_suite(suite: &Suite, target: &Target) -> SuiteOutcome {
     SuiteOutcome { id: suite.id.clone(), kind: suite.kind, cases, load }
 }
 
-/// Runs one case; gives what was not as expected.
+/// What was sent, what came back, and what of that was not as expected.
+struct Exchange {
+    sent: Option<Sent>,
+    got: Option<Got>,
+    faults: Vec<Fault>,
+}
+
+impl Exchange {
+    fn not_sent(why: String) -> Self {
+        Self { sent: None, got: None, faults: vec![Fault::NotSent { not_sent: why }] }
+    }
+}
+
+/// Runs one case.
 async fn run_case(
     client: &reqwest::Client,
     case: &Case,
     target: &Target,
     dice: &mut Dice,
-) -> Vec<String> {
+) -> Exchange {
     let prepared = match prepare(case, target, dice) {
         Ok(prepared) => prepared,
-        Err(fault) => return vec![format!("not sent: {fault}")],
+        Err(fault) => return Exchange::not_sent(fault),
     };
-    match send(client, prepared).await {
-        Ok(answer) => differences(&case.expect, &answer),
-        Err(error) => {
-            let (status, why) = (case.expect.status, root(&error));
-            vec![format!("expected status {status}, got no answer: {why}")]
-        }
+    let sent = Some(Sent::of(&prepared));
+    let again = case.repeat.then(|| prepared.clone());
+    let no_answer = |error: &reqwest::Error| {
+        let expected = format!("status {}", case.expect.status);
+        Fault::differs(expected, format!("no answer: {}", root(error)))
+    };
+    let answer = match send(client, prepared).await {
+        Ok(answer) => answer,
+        Err(error) => return Exchange { sent, got: None, faults: vec![no_answer(&error)] },
+    };
+    let mut faults = differences(&case.expect, &answer);
+    if let Some(again) = again {
+        faults.extend(match send(client, again).await {
+            Ok(second) => unlike(&answer, &second),
+            Err(error) => Some(no_answer(&error)),
+        });
     }
+    Exchange { sent, got: Some(Got::of(&answer)), faults }
 }
 
 async fn send(client: &reqwest::Client, prepared: Prepared) -> reqwest::Result<Answer> {

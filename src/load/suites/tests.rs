@@ -13,7 +13,7 @@ use crate::units::Percent;
 fn case(name: &str, method: &str, url: &str) -> Case {
     let request = Request { method: method.into(), url: url.into(), headers: vec![], body: None };
     let expect = Expect { status: 200, contains: vec![], headers: vec![], json: vec![] };
-    Case { name: name.into(), request, sign_as: None, expect }
+    Case { name: name.into(), request, sign_as: None, repeat: false, expect }
 }
 
 fn event(platform: Platform, body: &str) -> Case {
@@ -23,6 +23,10 @@ fn event(platform: Platform, body: &str) -> Case {
     case.request.body = Some(body.into());
     case.sign_as = Some(platform);
     case
+}
+
+fn said(case: &CaseOutcome) -> Vec<String> {
+    case.faults.iter().map(ToString::to_string).collect()
 }
 
 fn events() -> Vec<Case> {
@@ -74,7 +78,7 @@ async fn a_failure_names_the_request_and_both_sides() {
     assert!(!outcome.passed());
     assert_eq!(outcome.cases[0].request, "POST /slack/events");
     assert_eq!(
-        outcome.cases[0].faults,
+        said(&outcome.cases[0]),
         [
             r#"expected status 200, got 500 with `{"detail":"SlackEvent: type is missing"}`"#,
             concat!(
@@ -96,13 +100,25 @@ async fn what_a_case_gives_itself_is_not_overwritten() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_sent_again_as_it_was() {
+    let legacy = Legacy::start().unwrap();
+    let mut cases = events();
+    for case in &mut cases {
+        case.repeat = true;
+    }
+    let outcome = run_suite(&suite(cases, None), &target(&legacy.url())).await;
+    assert!(outcome.passed(), "{outcome:#?}");
+    assert_eq!((legacy.handled().events(), legacy.handled().repeated()), (3, 3));
+}
+
+#[tokio::test]
 async fn control_paths_go_to_the_control_api_and_need_one() {
     let (data, control) = (Legacy::start().unwrap(), Legacy::start().unwrap());
     data.inject(Faults { errors: Percent::ALL, ..Faults::default() });
     let mut target = target(&data.url());
     let suite = suite(vec![case("state", "GET", "control:/")], None);
     let without = run_suite(&suite, &target).await;
-    assert_eq!(without.cases[0].faults, ["not sent: there is no control API to ask"]);
+    assert_eq!(said(&without.cases[0]), ["not sent: there is no control API to ask"]);
     target.control = Some((control.url(), Some(Secret::new("token"))));
     assert!(run_suite(&suite, &target).await.passed());
 }
@@ -113,7 +129,7 @@ async fn nobody_listening_is_a_fault_of_every_case_and_of_the_load() {
     let target = target(&legacy.url());
     legacy.stop();
     let outcome = run_suite(&suite(events(), Some(load(vec![]))), &target).await;
-    assert!(outcome.cases.iter().all(|case| case.faults[0].contains("refused")), "{outcome:#?}");
+    assert!(outcome.cases.iter().all(|case| said(case)[0].contains("refused")), "{outcome:#?}");
     let load = outcome.load.unwrap();
     assert_eq!(load.faults, ["no request was answered"]);
 }
@@ -157,12 +173,12 @@ async fn a_case_that_cannot_be_sent_says_what_is_wrong_with_it() {
     header.request.headers.push(("x y".into(), "1".into()));
     let cases = vec![case("method", "GE T", "/"), case("path", "GET", "/a b"), header];
     let outcome = run_suite(&suite(cases, None), &target(&legacy.url())).await;
-    let faults: Vec<_> = outcome.cases.iter().flat_map(|case| &case.faults).collect();
+    let faults: Vec<_> = outcome.cases.iter().flat_map(said).collect();
     assert_eq!(
         faults,
         [
             "not sent: `GE T` is not a method",
-            &format!("not sent: `{}/a b` is not a URL", legacy.url()),
+            &*format!("not sent: `{}/a b` is not a URL", legacy.url()),
             "not sent: `x y` is not the name of a header",
         ]
     );

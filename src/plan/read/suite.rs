@@ -44,6 +44,7 @@ static CASE: Shape = Shape {
             Kind::Choice(&["linear", "github", "slack"]),
             "signs as this platform, with a fresh delivery id",
         ),
+        may("repeat", Kind::Bool, "sends the same delivery again; both answers must be alike"),
         may("expect", Kind::Table(&EXPECT), "what must come back; status 200"),
     ],
 };
@@ -133,11 +134,12 @@ fn case(table: &Table<'_>) -> Option<Case> {
         Some(table) => expect(&table),
         None => Some(Expect { status: 200, contains: vec![], headers: vec![], json: vec![] }),
     };
+    let repeat = table.bool("repeat").is_some_and(|given| *given.get_ref());
     let name = table.string("name");
     let url = table.text("path").filter(|url| path(url, table.faults).is_some())?;
     let url = (*url.get_ref()).to_owned();
     let request = Request { method: method?, url, headers, body };
-    Some(Case { name: name?, request, sign_as, expect: expected? })
+    Some(Case { name: name?, request, sign_as, repeat, expect: expected? })
 }
 
 fn expect(table: &Table<'_>) -> Option<Expect> {

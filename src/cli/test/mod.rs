@@ -1,5 +1,9 @@
 //! `ctx test`: runs a plan's test suites, and shows what came of them.
 
+mod junit;
+
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
@@ -12,6 +16,7 @@ use crate::error::{Code, Failure, Result, count, did_you_mean};
 use crate::load::suites::{CaseOutcome, LoadOutcome, SuiteOutcome, run_suite};
 use crate::plan::Loaded;
 use crate::plan::model::{Action, Plan, Suite};
+use crate::secret::redacted;
 use crate::ui::{Paint, Ui};
 use crate::units::duration;
 
@@ -20,10 +25,15 @@ const WIDEST: usize = 88;
 
 /// Run a plan's test suites against its orchestrator
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ctx test phase 2\n  ctx test suite smoke --json")]
+#[command(
+    after_help = "Examples:\n  ctx test phase 2\n  ctx test suite smoke --json\n  ctx test phase 2 --junit tests.xml"
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
+    /// Write the outcome to FILE for a pipeline, as JUnit XML
+    #[arg(long, value_name = "FILE", global = true, value_hint = clap::ValueHint::FilePath)]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +67,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         let client = connect(context, &loaded.plan.orchestrator)?;
         block_on(run_all(context, &loaded, &client, &suites))?
     };
+    if let Some(path) = &args.junit {
+        let text = junit::render(&loaded.plan.name, &outcomes);
+        super::report::replace(path, redacted(&text).as_bytes()).map_err(|error| {
+            let what = format!("failed to write the outcome to `{}`", path.display());
+            Failure::new(Code::Failure, what).because(&error)
+        })?;
+        context.ui.note(format!("outcome written to {}", path.display()));
+    }
     let failed: Vec<&SuiteOutcome> = outcomes.iter().filter(|suite| !suite.passed()).collect();
     let code = if failed.is_empty() { Code::Done } else { Code::CriteriaNotMet };
     if context.ui.json {
@@ -129,7 +147,7 @@ pub fn lines(outcome: &SuiteOutcome, ui: &Ui) -> Vec<String> {
     let mut lines = vec![ui.paint_out(Paint::Strong, &title)];
     for case in &outcome.cases {
         lines.push(leader(&case.name, case.passed(), ui));
-        lines.extend(case.faults.iter().map(|fault| format!("      {}: {fault}", case.request)));
+        lines.extend(case.told().iter().map(|line| format!("      {line}")));
     }
     lines.extend(outcome.load.iter().flat_map(|load| load_lines(load, ui)));
     lines
@@ -183,17 +201,21 @@ mod tests {
     use super::*;
     use crate::judge::{Metric, Verdict};
     use crate::load::Counters;
+    use crate::load::suites::Fault;
     use crate::plan::model::SuiteKind;
     use crate::ui::Color;
 
-    fn outcome() -> SuiteOutcome {
-        let case = |name: &str, request: &str, faults: Vec<String>| CaseOutcome {
+    pub(super) fn outcome() -> SuiteOutcome {
+        let case = |name: &str, request: &str, faults: Vec<Fault>| CaseOutcome {
             name: name.into(),
             request: request.into(),
             took: Duration::from_millis(2),
             faults,
+            sent: None,
+            got: None,
         };
-        let fault = r#"expected status 200, got 500 with `{"detail":"no"}`"#.to_owned();
+        let got = r#"500 with `{"detail":"no"}`"#.to_owned();
+        let fault = Fault::Differs { expected: "status 200".into(), got };
         let verdict = Verdict::Pass("error_rate 0% (n=2000), limit at most 1%".into());
         SuiteOutcome {
             id: "events".parse().unwrap(),
@@ -218,7 +240,9 @@ mod tests {
         events (2 cases)
           a push is acknowledged ................................ ok
           a mention is acknowledged ........................... FAIL
-              POST /slack/events: expected status 200, got 500 with `{"detail":"no"}`
+              request   POST /slack/events
+              expected  status 200
+              got       500 with `{"detail":"no"}`
           load: 0 requests in 10s, 0 wrong .................... FAIL
               no request was answered
           error_rate 0% (n=2000), limit at most 1% .............. ok
