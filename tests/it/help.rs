@@ -63,7 +63,7 @@ fn the_first_screen() {
       ledger       Verify, describe, export or import the ledger
       lock         Show who holds the locks, or break the lease of a holder who is
                    gone
-      load         Send load at a constant rate to a server on this machine
+      load         Send load to a server on this machine
       test         Run a plan's test suites against its orchestrator
       events       Show stored events and dead letters, and have dead letters tried
                    again

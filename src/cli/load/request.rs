@@ -20,7 +20,7 @@ use crate::units::Percent;
 
 /// The request.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Sent {
     /// Method of the request; POST when there is a body
     #[arg(long, value_name = "METHOD", conflicts_with = "webhooks")]
     method: Option<Method>,
@@ -64,7 +64,7 @@ impl Senders {
     }
 }
 
-impl Args {
+impl Sent {
     /// What is sent to `path`.
     pub(super) fn supply(&self, path: String) -> Result<Supply> {
         let Some(senders) = self.webhooks else {

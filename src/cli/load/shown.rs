@@ -70,7 +70,9 @@ impl<'a> Live<'a> {
         let seconds = at.saturating_sub(*then).as_secs_f64().max(1e-3);
         let rate = (tally.answered - before.answered) as f64 / seconds;
         let wanted = match &self.pace {
-            Pace::Open(schedule) => format!(" of {:.0}", schedule.rate_at(at)),
+            Pace::Open(schedule) => {
+                format!(" of {:.0}", schedule.rate_at(*then + at.saturating_sub(*then) / 2))
+            }
             Pace::Closed { .. } => String::new(),
         };
         let spread = Spread::of(&tally.latency_since(before));
@@ -182,7 +184,7 @@ mod tests {
         latency p95            2.50ms
         latency p99            44.0ms
         latency p99.9         400.0ms
-        latency max            1s200ms
+        latency max           1s200ms
         latencies count from when each request was due
         ");
     }
