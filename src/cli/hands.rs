@@ -70,6 +70,17 @@ impl<'a> Workshop<'a> {
         Self { approving: true, ..self }
     }
 
+    /// Signs and approves as the drill says that this process is a part of, if it is.
+    pub(crate) fn staged(self) -> Self {
+        match &self.context.staging {
+            Some(staging) => {
+                let secrets = staging.signing();
+                self.signing(secrets).approving()
+            }
+            None => self,
+        }
+    }
+
     /// What suites are run against, where events are received at `data`.
     pub(crate) async fn target(&self, client: &Client, data: String) -> suites::Target {
         let secrets = self.secrets(client).await;

@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
-    let loaded = crate::plan::load(context.settings.plan_file()?)?;
+    let loaded = load(context, context.settings.plan_file()?)?;
     let how = How { options: args.options, attendance: args.soaks.attendance()? };
     match &args.what {
         What::Phase { phase } => {
@@ -102,7 +102,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
 /// unless another file is named.
 pub(crate) fn take_up(context: &Context, begun: &RunBegun, attendance: Attendance) -> Result<Code> {
     let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
-    let loaded = crate::plan::load(named.unwrap_or(Path::new(&begun.plan_file)))?;
+    let loaded = load(context, named.unwrap_or(Path::new(&begun.plan_file)))?;
     let (plan, number, id) = (&begun.plan, begun.phase.number, &begun.phase.id);
     if loaded.plan.name != *plan {
         let (file, other) = (loaded.path.display(), &loaded.plan.name);
@@ -122,6 +122,15 @@ pub(crate) fn take_up(context: &Context, begun: &RunBegun, attendance: Attendanc
     })?;
     let how = How { options: Options::default(), attendance };
     watched(context, |observer| migrate(how, context, &loaded, phase, observer))
+}
+
+/// The plan in `file`, as this process is to run it.
+fn load(context: &Context, file: &Path) -> Result<Loaded> {
+    let mut loaded = crate::plan::load(file)?;
+    if let Some(staging) = &context.staging {
+        staging.adapt(&mut loaded.plan);
+    }
+    Ok(loaded)
 }
 
 /// The phase that a person named.
@@ -195,7 +204,7 @@ fn migrate(
     block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
-        let mut hands = Workshop::new(context, &loaded.plan, &loaded.path);
+        let mut hands = Workshop::new(context, &loaded.plan, &loaded.path).staged();
         let world = World {
             ledger: &mut ledger,
             client: &client,
@@ -203,7 +212,7 @@ fn migrate(
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper: stopper.clone(),
-            rehearsal: false,
+            rehearsal: context.names_only(),
             attendance,
         };
         let executor = match admission {
@@ -214,7 +223,7 @@ fn migrate(
                 let prepare = |there: &State| {
                     check_drift(expected.as_deref(), there)?;
                     let by = by(context);
-                    prepare(loaded, phase, there, client.url(), by, 1.0)
+                    prepare(loaded, phase, there, client.url(), by, context.tempo().factor())
                 };
                 Executor::begin(world, prepare).await
             }
@@ -235,7 +244,7 @@ fn migrate(
                     hands: &mut hands,
                     clock: Arc::clone(&clock),
                     stopper,
-                    rehearsal: false,
+                    rehearsal: context.names_only(),
                     attendance: Attendance::AsBefore,
                 };
                 super::rollback::all(context, world, &earlier)

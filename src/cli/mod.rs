@@ -33,6 +33,7 @@ pub mod status;
 pub mod test;
 pub mod validate;
 
+mod drill;
 mod hands;
 mod known;
 mod log;
@@ -44,7 +45,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clock::Tempo;
 use crate::error::{Code, Result};
+use crate::rehearsal::staging::Staging;
 use crate::settings::{Flags, Settings};
 use crate::ui::{Color, Ui};
 
@@ -91,6 +94,9 @@ pub struct Global {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
+    /// What a process of a drill is told by the drill
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    pub staging: Option<PathBuf>,
     /// Print the result and errors only
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -141,6 +147,8 @@ pub struct Context {
     pub yes: bool,
     pub no_input: bool,
     pub reason: Option<String>,
+    /// There in a process of a drill.
+    pub staging: Option<Staging>,
 }
 
 impl Context {
@@ -160,7 +168,18 @@ impl Context {
             yes: global.yes,
             no_input: global.no_input || global.json,
             reason: global.reason.clone(),
+            staging: global.staging.as_deref().map(drill::staged).transpose()?,
         })
+    }
+
+    /// The tempo of plan time; real time outside of a drill.
+    fn tempo(&self) -> Tempo {
+        self.staging.as_ref().map(Staging::tempo).unwrap_or_default()
+    }
+
+    /// Whether programs and requests of a plan are named only.
+    fn names_only(&self) -> bool {
+        self.staging.as_ref().is_some_and(|staging| !staging.in_earnest)
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
 use super::extension_host::programs;
 use super::hands::Workshop;
 use super::migrate::{by, prepare};
 use super::session::{block_on, listen_for_signals};
+use super::{Context, drill};
 use crate::clock::{Clock, SystemClock, Tempo};
 use crate::engine::executor::{Attendance, Executor, Stop, Stopper, World};
 use crate::error::{Code, Failure, Result, count};
@@ -20,30 +20,35 @@ use crate::plan::Loaded;
 use crate::plan::model::Phase;
 use crate::progress;
 use crate::rehearsal::stage::Stage;
-use crate::rehearsal::tempo_for;
 use crate::rehearsal::traffic::TrafficReport;
+use crate::rehearsal::{BUDGET, tempo_for};
 use crate::report::Live;
 use crate::units::duration;
 
 /// Run a plan on an embedded orchestrator first, with real traffic and compressed time
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx rehearse\n  ctx rehearse plans/contexten.toml --soaks 20s"
+    after_help = "Examples:\n  ctx rehearse\n  ctx rehearse plans/contexten.toml --soaks 20s\n  ctx rehearse --drill --phase 2 --fault errors --junit drill.xml"
 )]
 pub struct Args {
     /// The plan file [default: as `--plan`]
     #[arg(value_name = "PLAN")]
     file: Option<PathBuf>,
-    /// How long all soaks together may take
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "45s")]
-    soaks: Duration,
-    /// Requests a second
-    #[arg(long, value_name = "N", default_value_t = 250.0)]
-    rate: f64,
+    /// How long all soaks together may take [default: 45s, and 5s in drills]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    soaks: Option<Duration>,
+    /// Requests a second [default: 250, and 100 in each drill]
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
     /// Keep the ledger, the backups and the orchestrator's state in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    drill: drill::Flags,
 }
+
+/// Requests a second.
+const RATE: f64 = 250.0;
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
@@ -52,17 +57,27 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         None => context.settings.plan_file()?,
     };
     let mut loaded = crate::plan::load(path)?;
+    let per_second = args.rate.unwrap_or(if args.drill.drill { drill::RATE } else { RATE });
     let usage = |what: &str| Failure::new(Code::Usage, what.to_owned());
-    let rate = Rate::per_second(args.rate).ok_or_else(|| usage("`--rate` is not a rate"))?;
+    let rate = Rate::per_second(per_second).ok_or_else(|| usage("`--rate` is not a rate"))?;
     if let Some(folder) = &args.keep
         && folder.join("ledger.sqlite3").exists()
     {
         return Err(usage(&format!("`{}` holds an earlier rehearsal", folder.display()))
             .hint("name a new folder"));
     }
-    let tempo = tempo_for(&loaded.plan, args.soaks);
+    if args.drill.drill {
+        let soaks = args.soaks.unwrap_or(drill::BUDGET);
+        return drill::run(
+            &args.drill,
+            context,
+            loaded,
+            drill::Stage { soaks, rate, keep: args.keep.clone() },
+        );
+    }
+    let tempo = tempo_for(&loaded.plan, args.soaks.unwrap_or(BUDGET));
     context.ui.detach();
-    introduce(context, &loaded, tempo, args.rate);
+    introduce(context, &loaded, tempo, per_second);
     leave_out_cpu(context, &mut loaded);
     // As `ctx serve --programs` beside the plan would.
     let beside = loaded.path.parent().filter(|folder| !folder.as_os_str().is_empty());

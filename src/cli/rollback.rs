@@ -115,7 +115,7 @@ fn carry_out(
             hands: &mut hands,
             clock: Arc::clone(&clock),
             stopper,
-            rehearsal: false,
+            rehearsal: context.names_only(),
             attendance: Attendance::AsBefore,
         };
         let stop = undo(context, world, work).await;

@@ -30,9 +30,10 @@ pub(crate) fn connect(context: &Context, there: &Orchestrator) -> Result<Client>
         // The plan's was checked with the plan.
         None => &there.url,
     };
-    let reference = match &there.token {
-        Some(reference) => reference.parse::<SecretRef>(),
-        None => Ok(SecretRef::Env(TOKEN_VARIABLE.to_owned())),
+    let reference = match (&context.staging, &there.token) {
+        (Some(staging), _) => Ok(staging.token()),
+        (None, Some(reference)) => reference.parse::<SecretRef>(),
+        (None, None) => Ok(SecretRef::Env(TOKEN_VARIABLE.to_owned())),
     };
     let token = reference.and_then(|reference| reference.resolve()).map_err(|error| {
         let failure =

@@ -1,13 +1,16 @@
 //! Rehearsal: a whole plan on an embedded orchestrator, with real traffic and compressed time.
 //!
 //! - [`legacy`]: the small app that stands for the service as it was, with faults on demand.
+//! - [`drill`]: a fault at every step, with real processes; [`staging`] is what those are told.
 //! - [`traffic`]: signed webhooks against the orchestrator, and the proof that none was lost.
 //!
 //! Soaks shrink by one [`Tempo`] for the whole plan, so that their proportions stay; latencies,
 //! rates and the time to detect a fault are real.
 
+pub mod drill;
 pub mod legacy;
 pub mod stage;
+pub mod staging;
 pub mod traffic;
 
 use std::time::Duration;

@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("orchestrator", &["control", "judge"]),
     ("load", &["control", "judge", "plan"]),
     ("backup", &["control", "ledger"]),
-    ("rehearsal", &["control", "plan", "load", "orchestrator"]),
+    ("rehearsal", &["control", "judge", "plan", "load", "orchestrator"]),
     // A test of two modules with each other.
     ("simulation", &["control", "plan", "ledger", "engine", "orchestrator"]),
     ("cli", &ALL),

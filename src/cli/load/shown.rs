@@ -47,7 +47,7 @@ impl<'a> Live<'a> {
 
     pub(super) fn tick(&mut self, at: Duration, tally: &Tally) {
         let seconds = at.as_secs();
-        if self.line.is_none() && seconds > 10 && seconds % 10 != 0 {
+        if self.line.is_none() && seconds > 10 && !seconds.is_multiple_of(10) {
             return;
         }
         let text = self.text(at, tally);

@@ -25,7 +25,7 @@ use self::token::{TokenSource, resolve, token_file};
 use super::extension_host::programs;
 use super::log::Format;
 use super::{Context, log};
-use crate::clock::{SystemClock, Tempo};
+use crate::clock::SystemClock;
 use crate::error::{Code, Failure, Result};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::extensions::Programs;
@@ -120,6 +120,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let source = TokenSource::of(&args);
     let token = source.read()?;
     let programs = args.programs.as_deref().map(allowed).transpose()?;
+    let programs = super::drill::witnessed(context, programs)?;
     let flags_token = args.flags_token.as_deref();
     let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -143,11 +144,11 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         inherited,
         state_dir: args.state,
         token,
-        tempo: Tempo::default(),
+        tempo: context.tempo(),
         clock: Arc::new(SystemClock),
         workers: args.workers.map_or(cores, NonZeroUsize::get),
         flags_token,
-        judge_cpu: true,
+        judge_cpu: context.staging.is_none(),
         initial,
         programs,
     })

@@ -194,7 +194,12 @@ async fn respond(
     };
     let faults = *app.faults.borrow();
     if !faults.latency.is_zero() {
-        tokio::time::sleep(faults.latency).await;
+        let mut others = app.faults.clone();
+        // An app that hung and is well again answers what has waited.
+        tokio::select! {
+            () = tokio::time::sleep(faults.latency) => {}
+            _ = others.wait_for(|now| now.latency < faults.latency) => {}
+        }
     }
     if app.handled.count_request(faults.errors) {
         return Ok(response(surface::Answer::detail(500, "injected fault")));
