@@ -70,7 +70,9 @@ impl<'a> Live<'a> {
         let seconds = at.saturating_sub(*then).as_secs_f64().max(1e-3);
         let rate = (tally.answered - before.answered) as f64 / seconds;
         let wanted = match &self.pace {
-            Pace::Open(schedule) => format!(" of {:.0}", schedule.rate_at(at)),
+            Pace::Open(schedule) => {
+                format!(" of {:.0}", schedule.rate_at(*then + at.saturating_sub(*then) / 2))
+            }
             Pace::Closed { .. } => String::new(),
         };
         let spread = Spread::of(&tally.latency_since(before));

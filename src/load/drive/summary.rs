@@ -159,11 +159,16 @@ impl Summary {
         let mut doubts = Vec::new();
         let behind = self.rate_wanted.is_some_and(|wanted| self.rate_reached < wanted * REACHED);
         let lag = self.lag.map_or(0.0, |lag| lag.p99_ms);
-        if self.rate_wanted.is_some() && (lag > LAG_MS || (behind && self.busy > FULL)) {
+        if behind && self.busy > FULL {
             doubts.push(format!(
-                "the generator itself could not keep up: its busiest thread was {:.0}% busy, and 1% of \
-                 requests left {lag:.1}ms late or more; use more --threads, or a lower rate",
+                "the generator itself could not keep up: its busiest thread was {:.0}% busy; use more \
+                 --threads, or a lower rate",
                 self.busy * 100.0
+            ));
+        } else if self.rate_wanted.is_some() && lag > LAG_MS {
+            doubts.push(format!(
+                "the generator itself was late: 1% of requests left {lag:.1}ms after they were due, or \
+                 more, and their latency counts that too; the machine has no processor free for it"
             ));
         } else if behind && self.waited > 0 {
             doubts.push(format!(
@@ -205,7 +210,7 @@ mod tests {
         };
         check(0.2, 1, "the server is too slow for it");
         check(0.99, 1, "the generator itself could not keep up");
-        check(0.2, 50, "the generator itself could not keep up");
+        check(0.2, 50, "the generator itself was late");
         assert!((summary(0.2, 1).rate_reached - 50.0).abs() < 1e-9);
         assert_eq!(summary(0.2, 1).rate_wanted, Some(100.0));
     }
