@@ -124,6 +124,7 @@ pub(super) fn inbox_events(
             .map_err(|error| Fault::Integrity(format!("headers of event {last}: {error}")))?;
         let dead: bool = row.get(9)?;
         events.push(InboxEvent {
+            number: last.unsigned_abs(),
             source: row.get(1)?,
             delivery: row.get(2)?,
             target: row.get(3)?,

@@ -66,7 +66,8 @@ pub fn keep(_: &Confirm, context: &Context) -> Result<Code> {
     ask(context, Ask::Confirm)
 }
 
-fn ask(context: &Context, ask: Ask) -> Result<Code> {
+/// Asks the run in flight, once somebody has confirmed it.
+pub(super) fn ask(context: &Context, ask: Ask) -> Result<Code> {
     let client = connect(context, &there(context, &known(context)?)?)?;
     block_on(async {
         let state = client.state().await.map_err(|error| control_failure(&error))?.body;

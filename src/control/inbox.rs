@@ -64,6 +64,10 @@ pub struct InboxEvents {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InboxEvent {
+    /// Its number in the inbox it was backed up from. Where there is no delivery id, this and the
+    /// time tell the event from all others.
+    #[serde(default)]
+    pub number: u64,
     /// The platform's name, or the route's where there is none.
     pub source: String,
     /// The platform's id of the delivery.

@@ -23,6 +23,13 @@ pub struct Metrics {
     pub routes: BTreeMap<String, Window>,
     /// By who was asked: `legacy`, the canary's upstream, an extension's id, or `cache`.
     pub arms: BTreeMap<String, Window>,
+    /// The canary as it is in force; absent when the configuration has none.
+    #[serde(default)]
+    pub canary: Option<CanaryView>,
+    /// How often which latency was measured, in order, of the two arms that a canary is judged by;
+    /// empty when the configuration has none. Failed requests are among them.
+    #[serde(default)]
+    pub latencies: BTreeMap<String, Vec<Bucket>>,
     pub host: Host,
     /// How requests were carried and decided, in the window.
     pub counts: Counts,
@@ -58,6 +65,23 @@ pub struct Metrics {
     /// Answers that the cache dropped for want of room, since the start.
     #[serde(default)]
     pub cache_evicted: u64,
+}
+
+/// The canary as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryView {
+    pub upstream: String,
+    /// Its share of the traffic now: 0% while self-healing has withdrawn it.
+    pub weight: Percent,
+    /// When the canary of the configuration last changed, as [`Metrics::from_ms`] counts.
+    pub since_ms: u64,
+}
+
+/// A latency, and how often it was measured. The latency is right to 0.8 %.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bucket {
+    pub ms: f64,
+    pub n: u64,
 }
 
 /// Connections of senders: now, and those that were not kept since the start.

@@ -299,6 +299,7 @@ impl RunState {
             | Fact::RunBegun(_)
             | Fact::SoakBegun { .. }
             | Fact::GuardsSampled { .. }
+            | Fact::CanaryJudged { .. }
             | Fact::CriterionJudged(_)
             | Fact::ApprovalAsked { .. }
             | Fact::UndoIntended { .. }

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::stats::fisher::{self, Failures};
-use super::stats::rank::{self, RankTest};
+use super::stats::rank::{self, Counted, RankTest};
 use super::{Unit, Verdict};
 
 /// The fewest values of an arm that say anything: with fewer, three equal arms in a hundred look
@@ -26,6 +26,8 @@ pub const FEWEST: usize = 5;
 pub enum Samples {
     /// Quantities of which less is better.
     Values { baseline: Vec<f64>, canary: Vec<f64> },
+    /// Such quantities with how often each was measured, in order: histograms.
+    Counted { baseline: Vec<Counted>, canary: Vec<Counted> },
     /// Requests and failures.
     Outcomes { baseline: Failures, canary: Failures },
 }
@@ -60,16 +62,30 @@ pub struct Finding {
 /// Judges the samples of the metric `name`, with values in `unit`.
 pub fn judge(name: &str, unit: &str, samples: &Samples, worse: Worse) -> Finding {
     match samples {
-        Samples::Values { baseline, canary } => values(name, unit, baseline, canary, worse),
+        Samples::Values { baseline, canary } => {
+            let n = |arm: &[f64]| u64::try_from(arm.len()).unwrap_or(u64::MAX);
+            let test = rank::mann_whitney(baseline, canary);
+            values((name, unit), [n(baseline), n(canary)], [baseline, canary], test, worse)
+        }
+        Samples::Counted { baseline, canary } => {
+            let counts = [rank::total(baseline), rank::total(canary)];
+            let test = rank::mann_whitney_counted(baseline, canary);
+            let [baseline, canary] = [baseline, canary].map(|arm| rank::spread(arm));
+            values((name, unit), counts, [&baseline, &canary], test, worse)
+        }
         Samples::Outcomes { baseline, canary } => outcomes(name, *baseline, *canary, worse),
     }
 }
 
-fn values(name: &str, unit: &str, baseline: &[f64], canary: &[f64], worse: Worse) -> Finding {
-    let n = |arm: &[f64]| u64::try_from(arm.len()).unwrap_or(u64::MAX);
-    let mut finding = Finding::of(n(baseline), n(canary));
+fn values(
+    (name, unit): (&str, &str),
+    [theirs, mine]: [u64; 2],
+    [baseline, canary]: [&[f64]; 2],
+    test: Option<RankTest>,
+    worse: Worse,
+) -> Finding {
+    let mut finding = Finding::of(theirs, mine);
     let few = baseline.len().min(canary.len()) < FEWEST;
-    let test = rank::mann_whitney(baseline, canary);
     let Some(RankTest { p_greater, exact, .. }) = test.filter(|_| !few) else {
         let why =
             if few { format!("needs {FEWEST} in each arm") } else { "not a number".to_owned() };
@@ -84,9 +100,9 @@ fn values(name: &str, unit: &str, baseline: &[f64], canary: &[f64], worse: Worse
     let line = format!(
         "{name} canary {}{unit} (n={}) vs control {}{unit} (n={}), {} worse, limit {}, p {}",
         short(ours),
-        canary.len(),
+        mine,
         short(typical),
-        baseline.len(),
+        theirs,
         Unit::Ratio.format(effect.max(0.0)),
         Unit::Ratio.format(worse.min_effect),
         probability(p_greater),

@@ -159,6 +159,11 @@ pub enum Fact {
         at: At,
         why: String,
     },
+    /// A canary was judged: for good, or for the first time without anything to go by.
+    CanaryJudged {
+        at: At,
+        judgement: Verdict,
+    },
     /// A criterion was judged.
     CriterionJudged(Box<Judged>),
     ApprovalAsked {
@@ -459,6 +464,7 @@ impl Fact {
             Self::TakenBack { .. } => "taken_back",
             Self::Heeded { .. } => "heeded",
             Self::GuardBreached { .. } => "guard_breached",
+            Self::CanaryJudged { .. } => "canary_judged",
             Self::CriterionJudged(_) => "criterion_judged",
             Self::ApprovalAsked { .. } => "approval_asked",
             Self::Approved { .. } => "approved",

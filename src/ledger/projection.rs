@@ -173,6 +173,7 @@ impl Tables<'_> {
             | Fact::SoakLeft { .. }
             | Fact::GuardsDisarmed
             | Fact::Heeded { .. }
+            | Fact::CanaryJudged { .. }
             | Fact::Validated { .. }
             | Fact::BackupRestored { .. } => Ok(()),
         }

@@ -70,7 +70,8 @@ impl Address {
         ip.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
     }
 
-    fn authority(&self) -> String {
+    /// `HOST:PORT`.
+    pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`source`]: what is sent next, as a trait; [`webhooks`] is the realistic one.
 //! - [`run`]: sends at a constant arrival rate and measures from the intended start.
+//! - [`drive`]: the fast one of `ctx load`, with stages, thresholds and threads.
 //! - [`counters`]: what happened so far, readable while it runs.
 //! - [`suites`]: a plan's test cases, and what came of them.
 //! - [`sign`]: signatures and delivery ids as each platform makes them.
@@ -9,6 +10,7 @@
 pub mod client;
 pub mod counters;
 pub mod dice;
+pub mod drive;
 pub mod generator;
 mod pacer;
 pub mod sign;

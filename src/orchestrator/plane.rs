@@ -23,8 +23,8 @@ use super::metrics::Registry;
 use super::parity;
 use super::pool::Address;
 use crate::clock::{Clock, Tempo, WallMs};
-use crate::control::config::{Canary, Config, flag};
-use crate::control::observe::{Connections, Metrics, Overrides, PoolView};
+use crate::control::config::{Canary, Config, LEGACY, flag};
+use crate::control::observe::{CanaryView, Connections, Metrics, Overrides, PoolView};
 use crate::units::Percent;
 
 /// One revision of the configuration, as the gateway uses it. Never changed, only replaced.
@@ -72,6 +72,8 @@ pub struct Plane {
     /// The share of new events that are refused, in thousandths of a percent.
     shed: AtomicU32,
     pool_generation: AtomicU64,
+    /// When the canary of the configuration last changed.
+    canary_since_ms: AtomicU64,
 }
 
 /// What a revision is compiled with.
@@ -113,6 +115,7 @@ impl Plane {
             leaving: AtomicBool::new(false),
             shed: AtomicU32::new(0),
             pool_generation: AtomicU64::new(0),
+            canary_since_ms: AtomicU64::new(0),
             clock,
             active: ArcSwap::new(active),
         }
@@ -144,10 +147,8 @@ impl Plane {
         let config = &active.config;
         self.breakers.follow(&config.upstreams);
         // A canary that is set anew is tried anew.
-        switching.withdrawn = switching
-            .withdrawn
-            .take()
-            .filter(|_| config.canary == self.active.load().config.canary);
+        let same_canary = config.canary == self.active.load().config.canary;
+        switching.withdrawn = switching.withdrawn.take().filter(|_| same_canary);
         let table = Arc::new(self.compile(&active, &switching));
         self.cache.configure(config.cache.capacity, config.longest_ttl());
         let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
@@ -161,6 +162,9 @@ impl Plane {
         self.table.store(table);
         self.extensions.follow(config);
         self.active.store(active);
+        if !same_canary {
+            self.canary_since_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
     }
 
     /// Sets aside what `overrides` say, and takes all else back in, as if the configuration were
@@ -225,7 +229,15 @@ impl Plane {
     /// What was measured from `from_ms` until now, with the number of workers and of cached
     /// answers; the host's figures are the caller's to add.
     pub fn observe(&self, from_ms: Option<u64>) -> Metrics {
+        let measured = self.metrics.snapshot(from_ms, self.now_ms());
+        let canary = self.canary();
+        let mut latencies = measured.latencies;
+        let judged =
+            |arm: &str| canary.as_ref().is_some_and(|c| arm == LEGACY || arm == c.upstream);
+        latencies.retain(|arm, _| judged(arm));
         Metrics {
+            canary,
+            latencies,
             workers: self.workers.load(Ordering::Relaxed),
             in_flight: self.load.in_flight(),
             queue_delay_ms: self.load.last_wait_ms(),
@@ -240,8 +252,17 @@ impl Plane {
             cache_evicted: self.cache.evicted(),
             breakers: self.breakers.view(&self.active().config.breaker, self.clock.boot()),
             pools: self.pools(),
-            ..self.metrics.snapshot(from_ms, self.now_ms())
+            ..measured
         }
+    }
+
+    /// The canary as it is in force.
+    fn canary(&self) -> Option<CanaryView> {
+        let switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        let canary = self.active.load().config.canary.clone()?;
+        let weight = if switching.withdrawn.is_some() { Percent::ZERO } else { canary.weight };
+        let since_ms = self.canary_since_ms.load(Ordering::Relaxed);
+        Some(CanaryView { upstream: canary.upstream, weight, since_ms })
     }
 
     /// How the connections to each upstream are.

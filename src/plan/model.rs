@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::document::Assignment;
 use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, SuiteId};
+use crate::judge::canary::ALPHA;
 pub use crate::judge::canary::Compare;
 pub use crate::judge::guard::{Guard, OnNoData};
 use crate::judge::{Limit, Metric};
@@ -317,6 +318,17 @@ impl Phase {
     /// How long the soaks of this phase take together, as the plan says.
     pub fn soak_total(&self) -> Duration {
         self.steps.iter().map(|s| s.soak * u32::try_from(s.parts()).unwrap_or(u32::MAX)).sum()
+    }
+
+    /// How probable it may be that an equal canary is aborted at one of its weights: what the judge
+    /// allows for a phase, in equal shares for all weights that leave the control some traffic.
+    pub fn canary_alpha(&self) -> f64 {
+        let weights = self.steps.iter().map(|step| match &step.action {
+            Action::Canary { to, .. } => to.iter().filter(|share| **share < Percent::ALL).count(),
+            _ => 0,
+        });
+        let weights = u32::try_from(weights.sum::<usize>().max(1)).unwrap_or(u32::MAX);
+        ALPHA / f64::from(weights)
     }
 
     /// The steps that cannot be undone.

@@ -100,6 +100,7 @@ pub fn sentence(fact: &Fact) -> String {
         Fact::GuardBreached { guard, at, why } => {
             format!("guard `{guard}` breached at step {at}: {why}")
         }
+        Fact::CanaryJudged { at, judgement } => format!("canary at step {at}: {}", judgement.why()),
         Fact::CriterionJudged(judged) => criterion_judged(judged),
         Fact::ApprovalAsked { at, prompt } => format!("step {at} waits for approval: {prompt}"),
         Fact::Approved { at, by } => format!("step {at} approved by {by}"),
@@ -215,6 +216,11 @@ pub fn level(fact: &Fact) -> Level {
         | Fact::RunEnded { outcome: Outcome::Abandoned, .. }
         | Fact::Validated { passed: false, .. }
         | Fact::BackupRestored { .. } => Level::Warning,
+        Fact::CanaryJudged { judgement, .. } => match judgement {
+            Verdict::Pass(_) => Level::Info,
+            Verdict::Inconclusive(_) => Level::Warning,
+            Verdict::Fail(_) => Level::Error,
+        },
         Fact::CriterionJudged(judged) => match judged.verdict {
             Verdict::Pass(_) => Level::Info,
             Verdict::Inconclusive(_) => Level::Warning,

@@ -223,11 +223,12 @@ fn what_happens_while_nobody_watches() {
     assert_snapshot!(told(&[
         Fact::GuardsArmed { target: 41, anchor: None },
         Fact::Detach { grace_ms: Some(3_600_000) },
-        Fact::SoakLeft { at, rev: Some(43), soak_ms: 1_800_000, life: 1, up_ms: 7 },
+        Fact::SoakLeft { at: at.clone(), rev: Some(43), soak_ms: 1_800_000, life: 1, up_ms: 7 },
         Fact::TakenBack { guard: Some("error-rate".parse().unwrap()), why, rev: 44 },
         Fact::TakenBack { guard: None, why: text("aborted by ann@build-7"), rev: 44 },
         Fact::Heeded { ask: Ask::Pause, by: by.clone(), reason: Some(text("lunch")) },
         Fact::Heeded { ask: Ask::Confirm, by, reason: None },
+        Fact::CanaryJudged { at, judgement: Verdict::Pass(text("promote: no worse")) },
         Fact::Detach { grace_ms: None },
         Fact::GuardsDisarmed,
     ]), @"
@@ -238,6 +239,7 @@ fn what_happens_while_nobody_watches() {
     ! taken back by the orchestrator as revision 44: aborted by ann@build-7
     ? pause asked for by ann@build-7: lunch
     ? confirmation asked for by ann@build-7
+      canary at step pool-ramp 2/4: promote: no worse
       soaks are watched by this process again
     . guards disarmed at the orchestrator
     ");

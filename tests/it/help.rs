@@ -63,7 +63,7 @@ fn the_first_screen() {
       ledger       Verify, describe, export or import the ledger
       lock         Show who holds the locks, or break the lease of a holder who is
                    gone
-      load         Send load at a constant rate to a server on this machine
+      load         Send load to a server on this machine
       test         Run a plan's test suites against its orchestrator
       events       Show stored events and dead letters, and have dead letters tried
                    again
@@ -72,7 +72,7 @@ fn the_first_screen() {
       flags        List feature flags, evaluate them for a user, or change one
       shadow       Show whether shadow copies of reads got the same answers, and
                    where they differ
-      canary       Tell whether a canary is worse than its control
+      canary       Watch a canary, decide on it, or judge recorded samples
       config       Show the settings in effect, or the orchestrator's configuration
       doctor       Check that everything ctx needs is where it should be
       completions  Print a completion script for a shell

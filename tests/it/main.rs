@@ -8,6 +8,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod canary;
+mod canary_steps;
 mod compatibility;
 mod completions;
 mod control;

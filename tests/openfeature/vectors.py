@@ -1,7 +1,7 @@
 """Recomputes flagd's `fractional`, second version, for random keys and weights.
 
 Usage: vectors.py COUNT SEED. Prints a JSON list of cases. Nothing here comes from ctx: the hash is
-mmh3's, and the arithmetic is Python's own whole numbers.
+mmh3's, and the arithmetic is Python's own whole numbers. flagd's `cat` trims what it has joined.
 """
 
 import json
@@ -46,7 +46,7 @@ for _ in range(count):
         "salt": salt,
         "weights": shares,
         "part": place(flag + user, shares),
-        "salted": place(salt + user, shares),
+        "salted": place((salt + user).strip(), shares),
         "thousandths": thousandths,
         "on": place(flag + user, [thousandths, 100_000 - thousandths]) == 0,
     })

@@ -170,8 +170,9 @@ fn say(context: &Context, restoration: &Restoration) {
             Effect::Created => {
                 context.ui.note(format!("{part}: is not there, and comes back"));
                 if part == "inbox" {
-                    let told_apart = "an event without a delivery id may be handled a second time";
-                    context.ui.note(format!("  {told_apart}"));
+                    let again =
+                        "what was handled since, by an inbox that is lost, is handled again";
+                    context.ui.note(format!("  {again}"));
                 }
             }
             Effect::Offline => context.ui.note(format!("{part}: stays; it needs `--to DIR`")),

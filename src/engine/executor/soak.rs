@@ -9,9 +9,10 @@ use crate::control::config::LEGACY;
 use crate::control::wire::State;
 use crate::engine::moves::Act;
 use crate::engine::state::MoveState;
-use crate::judge::{Verdict, canary};
+use crate::judge::Verdict;
+use crate::judge::canary::Trial;
 use crate::ledger::fact::{At, Fact};
-use crate::plan::model::{Action, Compare};
+use crate::plan::model::Action;
 use crate::progress::{Soak, Tick};
 use crate::units::Percent;
 
@@ -29,18 +30,32 @@ const CANARY_PATIENCE: Duration = Duration::from_secs(300);
 /// The two arms of a canary, since the last change of its weight.
 struct Arms {
     upstream: String,
-    wanted: Compare,
+    trial: Trial,
+    /// Up to when the orchestrator's windows are in the trial.
     from_ms: Option<u64>,
+    /// Whether it is on record that it was held beyond its time.
+    held: bool,
 }
 
 impl Arms {
-    async fn compare(&self, client: &Client) -> Verdict {
+    /// Adds what came since the last look, and looks. Windows are disjoint, so that a soak may be
+    /// longer than the orchestrator keeps them.
+    async fn look(&mut self, client: &Client) -> Verdict {
         let metrics = match client.metrics(self.from_ms).await {
             Ok(metrics) => metrics,
-            Err(error) => return Verdict::Inconclusive(format!("canary: {error}")),
+            Err(error) => return Verdict::Inconclusive(format!("hold: no metrics, {error}")),
         };
-        let arm = |name: &str| metrics.arms.get(name).cloned().unwrap_or_default();
-        canary::compare(&self.wanted, &arm(LEGACY), &arm(&self.upstream))
+        if self.from_ms.is_some_and(|from| metrics.to_ms < from) {
+            // Another life of the orchestrator, which counts from its start.
+            self.from_ms = Some(0);
+            return Verdict::Inconclusive("hold: the orchestrator was started anew".to_owned());
+        }
+        // Without a beginning there is nothing to count from: it is from now on.
+        if self.from_ms.replace(metrics.to_ms).is_some() {
+            self.trial.control.add_window(&metrics, LEGACY);
+            self.trial.canary.add_window(&metrics, &self.upstream);
+        }
+        self.trial.look()
     }
 }
 
@@ -74,7 +89,8 @@ impl<H: Hands> Executor<'_, H> {
     }
 
     async fn watch_soak(&mut self, soaking: Soaking, from_ms: Option<u64>) -> Result<(), Stop> {
-        let Soaking { at, change, total, arms, .. } = &soaking;
+        let Soaking { at, change, total, mut arms, .. } = soaking;
+        let (at, change, total) = (&at, &change, &total);
         let now = self.world.clock.boot();
         // What soaked without us counts: the orchestrator has watched.
         let began = match from_ms {
@@ -108,6 +124,7 @@ impl<H: Hands> Executor<'_, H> {
                 self.sample(at)?;
             }
             let mut early = false;
+            let mut verdict = None;
             if now.saturating_sub(asked) >= ASKING.min(*total) {
                 asked = now;
                 match self.elsewhere().await? {
@@ -115,22 +132,20 @@ impl<H: Hands> Executor<'_, H> {
                     Elsewhere::TakenBack => return Ok(()),
                     Elsewhere::Confirm => early = true,
                 }
+                if let Some(arms) = &mut arms {
+                    verdict = Some(arms.look(self.world.client).await);
+                }
             }
             let elapsed = now.saturating_sub(began);
-            if early || (elapsed >= *total && (!change || self.watch.all_held())) {
-                match arms {
-                    Some(arms) if !early => match arms.compare(self.world.client).await {
-                        Verdict::Pass(_) => break,
-                        Verdict::Fail(why) => {
-                            return self.record(&Fact::StepFailed { at: at.clone(), why });
-                        }
-                        Verdict::Inconclusive(why) if elapsed > *total + CANARY_PATIENCE => {
-                            return self.record(&Fact::StepFailed { at: at.clone(), why });
-                        }
-                        Verdict::Inconclusive(_) => {}
-                    },
-                    _ => break,
-                }
+            let over = elapsed >= *total && (!*change || self.watch.all_held());
+            if let (Some(arms), Some(verdict)) = (&mut arms, &verdict)
+                && !self.go_on(at, arms, verdict, over.then(|| elapsed.saturating_sub(*total)))?
+            {
+                return Ok(());
+            }
+            let promoted = arms.is_none() || verdict.is_some_and(|verdict| verdict.passed());
+            if early || (over && promoted) {
+                break;
             }
             if now.saturating_sub(told) >= Duration::from_millis(250) {
                 told = now;
@@ -153,6 +168,35 @@ impl<H: Hands> Executor<'_, H> {
         self.record(&Fact::GuardsSampled { at: at.clone(), samples })
     }
 
+    /// Whether a canary may go on. What decides is put on record: a promotion, an abortion, and that
+    /// it is held `beyond` its soak.
+    fn go_on(
+        &mut self,
+        at: &At,
+        arms: &mut Arms,
+        verdict: &Verdict,
+        beyond: Option<Duration>,
+    ) -> Result<bool, Stop> {
+        let judged = Fact::CanaryJudged { at: at.clone(), judgement: verdict.clone() };
+        match (verdict, beyond) {
+            (Verdict::Pass(_), Some(_)) => self.record(&judged)?,
+            (Verdict::Fail(why), _) => {
+                self.record(&Fact::StepFailed { at: at.clone(), why: why.clone() })?;
+                return Ok(false);
+            }
+            (Verdict::Inconclusive(why), Some(beyond)) if beyond > CANARY_PATIENCE => {
+                self.record(&Fact::StepFailed { at: at.clone(), why: why.clone() })?;
+                return Ok(false);
+            }
+            (Verdict::Inconclusive(_), Some(_)) if !arms.held => {
+                arms.held = true;
+                self.record(&judged)?;
+            }
+            (Verdict::Pass(_) | Verdict::Inconclusive(_), _) => {}
+        }
+        Ok(true)
+    }
+
     async fn soaked(&mut self, at: At, change: bool, looks: u64) -> Result<(), Stop> {
         self.record(&Fact::SoakEnded { at, looks })?;
         if change { Ok(()) } else { self.milestones().await }
@@ -160,7 +204,7 @@ impl<H: Hands> Executor<'_, H> {
 
     /// Leaves the soak to the orchestrator, or ends it when its time has passed there.
     async fn leave_soak(&mut self, soaking: Soaking) -> Result<(), Stop> {
-        let Soaking { index, at, change, total, arms } = soaking;
+        let Soaking { index, at, change, total, mut arms } = soaking;
         let there = self.there().await?;
         if self.began_at(index, &there).is_none() {
             let rev = self.provisional_of(index);
@@ -179,9 +223,11 @@ impl<H: Hands> Executor<'_, H> {
         let mut waits_for = None;
         if soaks.is_zero() {
             waits_for = unheld(&view).filter(|_| change);
-            if let (None, Some(arms)) = (&waits_for, &arms) {
-                match arms.compare(self.world.client).await {
-                    Verdict::Pass(_) => {}
+            if let (None, Some(arms)) = (&waits_for, &mut arms) {
+                let verdict = arms.look(self.world.client).await;
+                let judged = Fact::CanaryJudged { at: at.clone(), judgement: verdict.clone() };
+                match verdict {
+                    Verdict::Pass(_) => self.record(&judged)?,
                     Verdict::Fail(why) => return self.record(&Fact::StepFailed { at, why }),
                     Verdict::Inconclusive(why) => waits_for = Some(why),
                 }
@@ -286,7 +332,8 @@ impl<H: Hands> Executor<'_, H> {
             Some(from) => Some(from),
             None => self.world.client.metrics(None).await.ok().map(|metrics| metrics.to_ms),
         };
-        Some(Arms { upstream: upstream.clone(), wanted: *compare, from_ms })
+        let trial = Trial::new(*compare, self.state().begun.phase.canary_alpha());
+        Some(Arms { upstream: upstream.clone(), trial, from_ms, held: false })
     }
 
     fn tell(&mut self, soak: Soak) {

@@ -36,6 +36,19 @@ impl Looks {
         Some(self.alpha / ((k + 1.0) * (k + 2.0)))
     }
 
+    /// Takes every look that is due by now that there are `values`, and gives what the last of
+    /// them may use; `None` when none was due.
+    ///
+    /// Which look it is then follows from the number of values alone, so that whoever looks, and
+    /// whoever goes on after a crash, asks for the same evidence.
+    pub fn catch_up(&mut self, values: u64) -> Option<f64> {
+        let mut last = None;
+        while self.next <= values {
+            last = self.take(self.next);
+        }
+        last
+    }
+
     /// The number of values that the next look waits for.
     pub fn next(&self) -> u64 {
         self.next
@@ -58,6 +71,14 @@ mod tests {
         }
         assert_eq!(at[..6], [5, 8, 12, 18, 27, 41]);
         assert!(used < 0.01 && used > 0.0095, "{used}");
+    }
+
+    #[test]
+    fn whoever_catches_up_takes_the_look_that_the_number_of_values_says() {
+        let (mut steady, mut late) = (Looks::new(0.01, 5), Looks::new(0.01, 5));
+        let last = (1..=1000).filter_map(|values| steady.catch_up(values)).last();
+        assert_eq!(late.catch_up(1000), last);
+        assert_eq!((late, late.catch_up(1000)), (steady, None));
     }
 
     #[test]

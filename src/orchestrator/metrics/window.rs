@@ -81,7 +81,11 @@ impl Merge {
         let lookups = |(name, Lookups { hits, misses }): (Arc<str>, _)| {
             (name.to_string(), CacheWindow { hits, misses })
         };
+        let latencies = self.arms.iter();
+        let latencies =
+            latencies.map(|(name, part)| (name.to_string(), part.latencies.buckets())).collect();
         Metrics {
+            latencies,
             cache: self.cache.into_iter().map(lookups).collect(),
             from_ms,
             to_ms,

@@ -18,6 +18,8 @@ const FILE: &str = "inbox.sqlite3";
 /// How long another process may be writing.
 const BUSY: Duration = Duration::from_secs(10);
 
+const REMEMBER: &str = "INSERT OR IGNORE INTO deliveries VALUES (?1, ?2, ?3, ?4)";
+
 const FILES: [&str; 1] = [include_str!("../../../migrations/inbox/0001_init.sql")];
 
 /// An event as it came, after its signature was checked.
@@ -65,6 +67,8 @@ pub struct Line {
 /// An event out of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Returned {
+    /// Its number in the inbox it was in.
+    pub number: u64,
     pub event: Event,
     pub attempts: u32,
     pub answered: u32,
@@ -333,10 +337,20 @@ impl Batch<'_> {
     /// here, and waits or was handled. One that waits is due at once, and waits from now on: what
     /// was given up meanwhile is what the backup was made for.
     ///
+    /// One without a delivery id is known once it was brought back or was done with here.
+    ///
     /// # Errors
     /// When the database cannot be written.
     pub fn bring_back(&self, returned: &Returned, now_ms: WallMs) -> Result<Put, StoreError> {
-        let put = self.put(&returned.event)?;
+        let event = &returned.event;
+        if event.delivery.is_none() {
+            let name = nameless(signed(returned.number)?, event.received_ms);
+            let row = (&event.source, name, &event.body_hash, event.received_ms);
+            if self.0.prepare_cached(REMEMBER)?.execute(row)? == 0 {
+                return Ok(Put::Known);
+            }
+        }
+        let put = self.put(event)?;
         if put != Put::Known {
             let id = self.0.last_insert_rowid();
             let state = if returned.dead.is_some() { "dead" } else { "pending" };
@@ -359,6 +373,7 @@ impl Batch<'_> {
         let id = signed(id)?;
         match mark {
             Mark::Handled => {
+                self.remember_nameless(id)?;
                 self.0.prepare_cached("DELETE FROM events WHERE id = ?1")?.execute([id])?;
             }
             Mark::Retry { due_ms, answered, why } => {
@@ -409,9 +424,25 @@ impl Batch<'_> {
             self.0.prepare_cached("DELETE FROM events WHERE state = 'dead' AND id = ?1")?;
         let mut discarded = 0;
         for id in ids.iter().filter_map(|id| i64::try_from(*id).ok()) {
+            self.remember_nameless(id)?;
             discarded += statement.execute([id])? as u64;
         }
         Ok(discarded)
+    }
+
+    /// Notes of an event without a delivery id that it is done with, for a backup that has it still.
+    fn remember_nameless(&self, id: i64) -> Result<(), StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT source, body_hash, received_ms FROM events WHERE id = ?1 AND delivery IS NULL",
+        )?;
+        let mut rows = select.query([id])?;
+        if let Some(row) = rows.next()? {
+            let (source, body_hash): (String, String) = (row.get(0)?, row.get(1)?);
+            let received_ms: WallMs = row.get(2)?;
+            let row = (source, nameless(id, received_ms), body_hash, received_ms);
+            self.0.prepare_cached(REMEMBER)?.execute(row)?;
+        }
+        Ok(())
     }
 
     /// Brings back what is due later than `latest_ms`, as after the clock was set back.
@@ -432,6 +463,12 @@ impl Batch<'_> {
         self.0.execute("DELETE FROM deliveries WHERE at_ms < ?1", [before_ms])?;
         Ok(())
     }
+}
+
+/// What an event without a delivery id is known by, beside its source and its body: two of the same
+/// content are two events, so that the content alone will not do. No delivery id has a space.
+fn nameless(number: i64, received_ms: WallMs) -> String {
+    format!("number {number} of {received_ms}")
 }
 
 fn kept(row: &Row<'_>) -> Result<Kept, StoreError> {
@@ -528,6 +565,41 @@ mod tests {
         assert_eq!(inbox.due(9000, 10).unwrap(), [id]);
         assert_eq!(inbox.pending(id).unwrap().unwrap().attempts, 0);
         assert_eq!(inbox.write(|batch| batch.discard(&[id])).unwrap(), 0, "it is not dead");
+    }
+
+    #[test]
+    fn an_event_without_an_id_comes_back_once() {
+        let (_folder, mut inbox) = inbox();
+        let event = Event { delivery: None, ..event("", "a") };
+        let backed_up = |number| Returned {
+            number,
+            event: event.clone(),
+            attempts: 0,
+            answered: 0,
+            dead: None,
+        };
+        for _ in 0..3 {
+            inbox.write(|batch| batch.put(&event)).unwrap();
+        }
+        // One is handled, one is discarded, and one is lost.
+        let due = inbox.due(1000, 10).unwrap();
+        inbox.write(|batch| batch.mark(due[0], &Mark::Handled)).unwrap();
+        let dead = Mark::Dead { answered: false, why: String::new() };
+        inbox.write(|batch| batch.mark(due[1], &dead)).unwrap();
+        assert_eq!(inbox.write(|batch| batch.discard(&[due[1]])).unwrap(), 1);
+        inbox.connection.execute("DELETE FROM events", []).unwrap();
+        let mut back =
+            |number| inbox.write(|batch| batch.bring_back(&backed_up(number), 2000)).unwrap();
+        assert_eq!([due[0], due[1]].map(&mut back), [Put::Known, Put::Known]);
+        assert_eq!([due[2], due[2]].map(&mut back), [Put::Stored, Put::Known]);
+        // Brought back, it has another number, under which it is known as well once it is handled.
+        let id = inbox.due(2000, 10).unwrap()[0];
+        assert_ne!(id, due[2]);
+        inbox.write(|batch| batch.mark(id, &Mark::Handled)).unwrap();
+        for number in [due[2], id] {
+            let put = inbox.write(|batch| batch.bring_back(&backed_up(number), 3000)).unwrap();
+            assert_eq!(put, Put::Known);
+        }
     }
 
     #[test]

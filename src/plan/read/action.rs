@@ -44,8 +44,8 @@ pub(super) static CANARY: Shape = Shape {
         need("to", Kind::Shares, "its share of the traffic, rising"),
         may("soak", Kind::Duration, "how long both are compared after each; 0s"),
         may("max_error_increase", Kind::Share, "how much higher its error rate may be; 1%"),
-        may("max_p95_ratio", Kind::Number, "how many times the other's p95 its own may be; 1.5"),
-        may("min_samples", Kind::Count, "fewer requests per side are inconclusive; 100"),
+        may("max_latency_ratio", Kind::Number, "how many times as slow it may typically be; 1.25"),
+        may("min_samples", Kind::Count, "with fewer requests per side it is held; 100"),
     ],
 };
 
@@ -132,11 +132,11 @@ fn ramp(step: &Table<'_>, span: Span) -> Read {
 fn canary(step: &Table<'_>, span: Span) -> Read {
     let Some(table) = step.table("canary") else { return (None, None) };
     let soak = table.duration("soak").map(Spanned::into_inner);
-    let max_p95_ratio = table.number("max_p95_ratio").map_or(Some(1.5), |given| {
+    let max_latency_ratio = table.number("max_latency_ratio").map_or(Some(1.25), |given| {
         let fair = *given.get_ref() >= 1.0;
         if !fair {
-            let hint = "1.5 lets the canary's p95 be half as long again";
-            table.faults.hinted(given.span(), "`max_p95_ratio` must be at least 1", hint);
+            let hint = "1.5 lets a typical answer of the canary take half as long again";
+            table.faults.hinted(given.span(), "`max_latency_ratio` must be at least 1", hint);
         }
         fair.then_some(*given.get_ref())
     });
@@ -150,7 +150,7 @@ fn canary(step: &Table<'_>, span: Span) -> Read {
         let (upstream, to) = (upstream?, to?);
         let compare = Compare {
             max_error_increase: increase.ratio(),
-            max_p95_ratio: max_p95_ratio?,
+            max_latency_ratio: max_latency_ratio?,
             min_samples,
         };
         let marks = vec![Mark::of(upstream.span())];

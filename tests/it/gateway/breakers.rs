@@ -1,16 +1,20 @@
 //! Breakers, from outside: who is asked while an upstream fails, and when again.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use ctx::clock::{Clock, ManualClock};
-use ctx::control::config::{Config, Extension, Mode, Platform, flag};
+use ctx::control::config::{Config, Extension, Mode, Platform, UpstreamPool, flag};
 use ctx::control::observe::BreakerState;
 use http_body_util::Full;
 use hyper::{Response, StatusCode};
 
-use super::harness::{PATIENCE, RawUpstream, Upstream, World, flag_on, nowhere, upstream_at};
+use super::harness::{
+    PATIENCE, RawUpstream, Upstream, World, connect, flag_on, nowhere, upstream_at,
+};
 
 /// An upstream whose status can be changed.
 async fn fickle() -> (Upstream, Arc<AtomicU16>) {
@@ -149,6 +153,77 @@ async fn a_probe_whose_client_leaves_does_not_keep_the_next_one_waiting() {
     while world.get("/x").await.0 != 200 {
         assert!(tokio::time::Instant::now() < deadline, "the probe is waited for");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// At most so many connections, which nobody waits for.
+fn at_most(max: u32) -> impl Fn(&mut Config) {
+    move |config| {
+        let wait = Some(Duration::from_millis(20));
+        let pool = UpstreamPool { max: Some(max), wait, ..UpstreamPool::default() };
+        config.upstreams.get_mut("legacy").unwrap().pool = Some(pool);
+    }
+}
+
+/// Has a connection to the upstream kept, by a request of which the end is yet to come.
+async fn hold(world: &World) -> TcpStream {
+    let mut held = connect(world.addr);
+    held.write_all(b"POST /held HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n").unwrap();
+    world.until("it is held", |metrics| metrics.pools.iter().any(|pool| pool.busy == 1)).await;
+    held
+}
+
+const CROWDED: &str = "as many connections to the upstream are in use as there may be\n";
+
+#[tokio::test]
+async fn a_probe_that_finds_no_free_connection_makes_room_for_the_next() {
+    let (upstream, status) = fickle().await;
+    let clock = Arc::new(ManualClock::default());
+    let world = World::timed(Arc::clone(&clock) as Arc<dyn Clock>, upstream.addr, |config| {
+        breaking(config);
+        flag_on(config, flag::CONNECTION_POOLING, 0);
+        at_most(2)(config);
+    });
+    let held = hold(&world).await;
+    status.store(500, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(world.get("/x").await.0, 500);
+    }
+    assert_ne!(world.get("/x").await.1, CROWDED, "it is open");
+    world.set(at_most(1));
+    status.store(200, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(5));
+    let asked = upstream.seen().len();
+    for _ in 0..3 {
+        assert_eq!(world.get("/x").await, (StatusCode::SERVICE_UNAVAILABLE, CROWDED.to_owned()));
+    }
+    assert_eq!(world.metrics().breakers[0].state, BreakerState::HalfOpen);
+    assert_eq!(upstream.seen().len(), asked, "nobody asked it");
+    drop(held);
+    world.until("it is free", |metrics| metrics.pools.iter().all(|pool| pool.busy == 0)).await;
+    // The clock stands still: only a probe that gave its place back lets these by.
+    for _ in 0..2 {
+        assert_eq!(world.get("/x").await.0, 200);
+    }
+    assert_eq!(world.metrics().breakers[0].state, BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_limit_of_ours_is_no_failure_of_the_upstream() {
+    let (upstream, _) = fickle().await;
+    for pooled in [0, 100] {
+        let world = World::new(&upstream, |config| {
+            breaking(config);
+            flag_on(config, flag::CONNECTION_POOLING, pooled);
+            at_most(1)(config);
+        });
+        let _held = hold(&world).await;
+        for _ in 0..8 {
+            assert_eq!(world.get("/x").await.1, CROWDED, "pooled by {pooled} %");
+        }
+        let breakers = world.metrics().breakers;
+        let failures: u32 = breakers.iter().map(|view| view.failures).sum();
+        assert_eq!(failures, 0, "pooled by {pooled} %: {breakers:?}");
     }
 }
 

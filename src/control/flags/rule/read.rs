@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::{
-    Choice, Comparison, Fractional, MANY, MOST_WEIGHT, OPS, Op, Part, Rule, SPECIAL, Targeting,
-    Weight,
+    Choice, Comparison, Fractional, MANY, MOST_WEIGHT, OPS, Part, Rule, SPECIAL, Targeting, Weight,
 };
 
 /// How deep a rule may be nested: it is read and asked by recursion.
@@ -100,13 +99,6 @@ impl Reader {
             };
             return self.fault(&inside, &format!("`{name}` takes {takes}, not {}", args.len()));
         }
-        // flagd trims the text of a list, be it of one part, and not a part without a list.
-        let args = match (op, given) {
-            (Op::Cat, Value::Array(parts)) if parts.len() == 1 => {
-                args.into_iter().chain([Rule::Literal("".into())]).collect()
-            }
-            _ => args,
-        };
         Rule::Call(*op, args)
     }
 

@@ -298,7 +298,12 @@ impl Lane<'_> {
                     return Ok(Sent { link, upstream, trip, asked, to_head });
                 }
                 Ok(Err(Undelivered::Unreached(error))) if !begun => {
-                    tell(&mut asked, true);
+                    // A limit of ours says nothing about the upstream.
+                    if let Some(asked) = asked.take()
+                        && !matches!(error, OpenError::Full(_))
+                    {
+                        asked.tell(true);
+                    }
                     let (request_id, trace_id) = (trip.ids.request(), trip.ids.trace());
                     let upstream = &way.upstream;
                     tracing::debug!(%upstream, %error, request_id, trace_id, "failed to reach it");

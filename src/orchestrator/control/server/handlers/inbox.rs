@@ -157,6 +157,7 @@ fn returned(event: InboxEvent, now_ms: i64) -> Result<Returned, Refusal> {
     let bad = |_| Refusal::new(ProblemCode::BadRequest, "the body of an event is not hex");
     let body = hex::decode(event.body).map_err(bad)?;
     Ok(Returned {
+        number: event.number,
         event: Event {
             source: event.source,
             delivery: event.delivery,

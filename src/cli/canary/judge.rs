@@ -1,13 +1,12 @@
-//! `ctx canary`: two arms compared.
+//! `ctx canary judge`: the judge on recorded samples.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Context;
+use super::super::Context;
 use crate::error::{Code, Failure, Result};
 use crate::judge::Verdict;
 use crate::judge::arms::{self, Finding, Samples, Worse};
@@ -15,33 +14,6 @@ use crate::judge::stats::fisher::Failures;
 
 /// The largest file of samples.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
-
-/// Tell whether a canary is worse than its control
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  ctx canary judge samples.json\n  ctx canary judge samples.json --json"
-)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Judge recorded samples, as a canary step would at one look
-    ///
-    /// The file is JSON: `{"schema": "ctx.samples/1", "alpha": 0.01, "metrics": [...]}`. A metric of
-    /// quantities has `"kind": "values"`, an optional `unit` and `min_effect` (0.1: a tenth of the
-    /// baseline's), and the arrays of numbers `baseline` and `canary`. One of failures has
-    /// `"kind": "outcomes"`, an optional `min_effect` (0.01: one request in a hundred), and arrays
-    /// of `true` for each request that failed and `false` for each that did not.
-    ///
-    /// Exits with 0 when no metric is worse, 23 when one is, and 12 when it cannot be known.
-    Judge {
-        /// The recorded samples
-        file: PathBuf,
-    },
-}
 
 /// A file of samples.
 #[derive(Debug, Deserialize)]
@@ -87,8 +59,7 @@ fn a_tenth() -> f64 {
 ///
 /// # Errors
 /// When the file cannot be read, or is not what it should be.
-pub fn run(args: &Args, context: &Context) -> Result<Code> {
-    let Command::Judge { file } = &args.command;
+pub(super) fn run(file: &Path, context: &Context) -> Result<Code> {
     let recorded = read(file)?;
     let findings = judge(&recorded);
     let overall = overall(&findings);
