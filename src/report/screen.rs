@@ -87,11 +87,11 @@ fn in_flight(fields: &mut Vec<Field<'_>>, run: &InFlight) {
     }
 }
 
-/// `1 of 3 pool-ramp, part 2/4 at 25% (read back 25%), for 12m, 18m left`.
+/// `1 of 3 pool-ramp, part 2/4 at 25% (reads 25%), for 12m, 18m left`.
 fn step_line(step: &StepNow) -> String {
     let weight = step.weight.as_ref().map(|weight| match &step.weight_read_back {
-        Some(read) if step.strays() => format!(" at {weight}, READ BACK {read}"),
-        Some(read) => format!(" at {weight} (read back {read})"),
+        Some(read) if step.strays() => format!(" at {weight}, READS {read}"),
+        Some(read) => format!(" at {weight} (reads {read})"),
         None => format!(" at {weight}"),
     });
     let part = (step.parts > 1).then(|| format!("part {}/{}", step.part, step.parts));

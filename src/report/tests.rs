@@ -394,7 +394,7 @@ fn the_status_of_a_run_that_is_driven_right_now() {
               upstream legacy: connection refused, and 1 more
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     phase     2 of 2 performance: running, Performance optimization
-    step      1 of 3 pool-ramp, part 2/4 at 25% (read back 25%), for 14m54s, 15m6s l…
+    step      1 of 3 pool-ramp, part 2/4 at 25% (reads 25%), for 14m54s, 15m6s left
     run       22222222 since 2030-01-01 12:00Z: soaks for 30m
     eta       2030-01-01 15:00:06Z at the earliest: 2h15m of soaks left
     revision  revision 43 reverts to revision 42 at 12:51:00Z unless confirmed
@@ -451,7 +451,7 @@ fn what_the_orchestrator_itself_counts_is_what_counts() {
     for line in [
         "guards    error-rate OUTSIDE: 6.2% (n=124), at most 5%, streak 2/3\n",
         "          cpu within: 40%, at most 95%, streak 0/3\n",
-        "step      1 of 3 pool-ramp, part 2/4 at 25%, READ BACK 0%",
+        "step      1 of 3 pool-ramp, part 2/4 at 25%, READS 0%",
     ] {
         assert!(screen.contains(line), "{line} in\n{screen}");
     }

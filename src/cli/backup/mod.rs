@@ -14,7 +14,7 @@ use super::{Context, candidates};
 use crate::backup::folder::all;
 use crate::backup::manifest::Kind;
 use crate::backup::{BackupError, list};
-use crate::error::{Code, Failure, Result};
+use crate::error::{Code, Failure, Result, did_you_mean};
 
 /// Make, list, verify or restore backups
 #[derive(Debug, clap::Args)]
@@ -93,7 +93,14 @@ fn named(home: &Path, prefix: &str) -> Result<PathBuf> {
     ids.retain(|id| if whole { *id == prefix } else { id.starts_with(prefix) });
     match ids[..] {
         [id] => Ok(all(home).join(id)),
-        [] => Err(BackupError::Missing(prefix.to_owned()).into()),
+        [] => {
+            let failure = Failure::from(BackupError::Missing(prefix.to_owned()));
+            let all = found.iter().map(crate::backup::Found::id);
+            Err(match did_you_mean(prefix, all) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure,
+            })
+        }
         _ => Err(Failure::new(Code::Usage, format!("more than one backup begins with `{prefix}`"))
             .why(ids.join(", "))
             .hint("give more of its id")),

@@ -36,6 +36,10 @@ async fn a_backup_is_listed_shown_and_verified_offline() {
         .exits(Code::Refused)
         .warns(&["backup `b-2` is incomplete: it has no manifest"]);
     test.run(&["backup", "show", "nope"]).exits(Code::Usage).warns(&["there is no backup `nope`"]);
+    // A slip in an id that was typed.
+    test.run(&["backup", "show", "b-20300101t000000-4f1e"])
+        .exits(Code::Usage)
+        .warns(&["did you mean `b-20300101t000000-4f1d`?"]);
 }
 
 #[tokio::test]
