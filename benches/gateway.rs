@@ -344,7 +344,6 @@ fn guards() -> ArmRequest {
         guards: vec![ArmedGuard {
             id: "error-rate".parse().expect("a name"),
             metric: "error_rate".to_owned(),
-            query: None,
             limit: Bound::AtMost(0.05),
             breaches: 3,
             min_samples: 50,
