@@ -343,6 +343,7 @@ fn guards() -> ArmRequest {
         phase: "gateway".parse().expect("a name"),
         guards: vec![ArmedGuard {
             id: "error-rate".parse().expect("a name"),
+            query: None,
             metric: "error_rate".to_owned(),
             limit: Bound::AtMost(0.05),
             breaches: 3,

@@ -155,6 +155,7 @@ fn guards() -> ArmRequest {
         phase: "revert".parse().expect("a name"),
         guards: vec![ArmedGuard {
             id: "error-rate".parse().expect("a name"),
+            query: None,
             metric: "error_rate".to_owned(),
             limit: Bound::AtMost(LIMIT),
             breaches: 1,

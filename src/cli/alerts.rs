@@ -69,6 +69,10 @@ fn named(context: &Context) -> Result<Vec<AlertSink>> {
 /// # Errors
 /// When the settings' file cannot be read or has a fault.
 pub(crate) fn sinks(context: &Context, plan: &[AlertSink]) -> Result<Vec<AlertSink>> {
+    // A drill breaks things on purpose; nobody is called out of bed for that.
+    if context.staging.is_some() {
+        return Ok(Vec::new());
+    }
     let own = match &context.settings.alerts {
         Some(file) => crate::plan::load_alerts(&file.value)?,
         None => Vec::new(),

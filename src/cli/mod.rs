@@ -191,7 +191,9 @@ impl Context {
             staging: global.staging.as_deref().map(drill::staged).transpose()?,
             beside: Beside {
                 json_into: global.json_into.clone(),
-                github: github_step().map(|summary| GithubStep { summary }),
+                github: github_step()
+                    .filter(|_| global.staging.is_none())
+                    .map(|summary| GithubStep { summary }),
             },
         })
     }

@@ -46,8 +46,8 @@ fn every_request_is_shown_in_order_and_none_is_sent() {
     // What was shown is what is sent: the documents in force afterwards are those.
     let ends = |phase: usize| {
         let doings = told["phases"][phase]["doings"].as_array().unwrap();
-        let bodies = doings.iter().map(|doing| &doing["request"]["request"]["body"]["config"]);
-        bodies.filter(|config| config.is_object()).next_back().unwrap().clone()
+        let mut bodies = doings.iter().map(|doing| &doing["request"]["request"]["body"]["config"]);
+        bodies.rfind(|config| config.is_object()).unwrap().clone()
     };
     for phase in 0..2 {
         shop.ctx(&["migrate", "next", "--yes"]).exits(Code::Done);
