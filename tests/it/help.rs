@@ -9,10 +9,10 @@ use crate::support::markdown::{accepted, words};
 const COLUMNS: usize = 80;
 
 /// What one-line descriptions begin with.
-const VERBS: [&str; 25] = [
-    "Back", "Check", "Derive", "Explain", "Find", "Judge", "Keep", "List", "Make", "Mark", "Move",
-    "Preview", "Print", "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take", "Tell",
-    "Undo", "Verify", "Watch",
+const VERBS: [&str; 26] = [
+    "Back", "Check", "Derive", "End", "Explain", "Find", "Judge", "Keep", "List", "Make", "Mark",
+    "Move", "Preview", "Print", "Prove", "Put", "Restore", "Run", "Send", "Show", "Stop", "Take",
+    "Tell", "Undo", "Verify", "Watch",
 ];
 
 /// `ctx` with every parameter inherited, and 80 columns for whatever is printed.
