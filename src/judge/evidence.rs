@@ -102,13 +102,15 @@ fn parity(shadow: &Shadow) -> String {
 }
 
 fn extensions(list: &ExtensionList) -> String {
+    // An upstream's extension has no replicas of its own; its health is a check.
     let each: Vec<String> = list
         .extensions
         .iter()
+        .filter(|one| one.wanted > 0)
         .map(|one| format!("`{}` {} of {} up", one.id, one.replicas, one.wanted))
         .collect();
     match each.as_slice() {
-        [] => "no extensions are installed".to_owned(),
+        [] => "no extension runs as a program".to_owned(),
         each => format!("extensions: {}", each.join(", ")),
     }
 }
