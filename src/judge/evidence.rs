@@ -156,7 +156,7 @@ mod tests {
         };
         assert_eq!(
             of_functions(&seen),
-            "shadow copies: `home` 118 of 120 equal; no extensions are installed"
+            "shadow copies: `home` 118 of 120 equal; no extension runs as a program"
         );
         assert_eq!(of_functions(&Seen::default()), "");
     }
