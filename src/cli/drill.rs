@@ -4,7 +4,6 @@
 //! not come back to the state before it; [`Code::Failure`] when an event was lost, or a drill
 //! could not be carried out.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::{Value, json};
 
 use super::Context;
+use super::report::replace;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result, count, did_you_mean};
 use crate::ids::random_hex;
@@ -22,6 +22,7 @@ use crate::plan::model::{Action, Phase, Plan};
 use crate::rehearsal::drill::{Case, Drill, Drilled, Ending, Fault, Progress, cases, culprits};
 use crate::rehearsal::staging::Staging;
 use crate::rehearsal::tempo_for;
+use crate::report::junit::document::{self as junit, Bad, Outcome, Suite};
 use crate::report::page::{Cell, Page};
 
 /// Requests a second in each drill, unless told otherwise.
@@ -143,7 +144,7 @@ pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage)
     let drilled = drill.perform(&cases, &tell);
     let took = SystemClock.boot().saturating_sub(began);
     if let Some(file) = &args.junit {
-        std::fs::write(file, junit(&drill.plan, &drilled)).map_err(|error| {
+        replace(file, suites(&drill.plan, &drilled).as_bytes()).map_err(|error| {
             Failure::new(Code::Failure, format!("failed to write `{}`", file.display()))
                 .because(&error)
         })?;
@@ -374,60 +375,22 @@ fn document(plan: &Plan, drilled: &[Drilled], took: Duration) -> Value {
 }
 
 /// The result as JUnit: a suite for each phase, a case for each drill.
-fn junit(plan: &Plan, drilled: &[Drilled]) -> String {
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let failures = |of: &[&Drilled]| of.iter().filter(|one| !one.is_clean()).count();
-    let all: Vec<&Drilled> = drilled.iter().collect();
-    let name = escape(&format!("drill of {}", plan.name));
-    let (tests, failed) = (all.len(), failures(&all));
-    let _ = writeln!(xml, "<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\">");
-    for phase in &plan.phases {
-        let of: Vec<&Drilled> = all.iter().copied().filter(|one| one.phase == phase.id).collect();
-        if of.is_empty() {
-            continue;
-        }
-        let (name, tests, failed) = (escape(phase.id.as_str()), of.len(), failures(&of));
-        let _ =
-            writeln!(xml, "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\">");
-        for one in of {
-            let case = escape(&format!("{}: {}", one.step, one.fault));
-            let took = one.took.as_secs_f64();
-            let head = format!("<testcase classname=\"{name}\" name=\"{case}\" time=\"{took:.3}\"");
-            if one.is_clean() {
-                let _ = writeln!(xml, "    {head}/>");
+fn suites(plan: &Plan, drilled: &[Drilled]) -> String {
+    let suite = |phase: &Phase| {
+        let case = |one: &Drilled| {
+            let outcome = if one.is_clean() {
+                Outcome::Passed(Vec::new())
             } else {
-                let why = escape(&one.faults().join("; "));
-                let _ = writeln!(xml, "    {head}><failure message=\"{why}\"/></testcase>");
-            }
-        }
-        xml.push_str("  </testsuite>\n");
-    }
-    xml.push_str("</testsuites>\n");
-    xml
-}
-
-/// A text as an attribute of XML, without what XML cannot hold.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_xml_cannot_hold_is_left_out() {
-        assert_eq!(escape("a<b> & \"c\"\u{1b}"), "a&lt;b&gt; &amp; &quot;c&quot; ");
-    }
+                let (message, text) = (one.faults().join("; "), one.faults());
+                Outcome::Failed(Bad { kind: "drill", message, text })
+            };
+            let (name, class) = (format!("{}: {}", one.step, one.fault), phase.id.to_string());
+            junit::Case { name, class, took: one.took, outcome }
+        };
+        let cases = drilled.iter().filter(|one| one.phase == phase.id).map(case).collect();
+        Suite { name: phase.id.to_string(), begun: None, took: None, cases }
+    };
+    let suites: Vec<Suite> =
+        plan.phases.iter().map(suite).filter(|suite| !suite.cases.is_empty()).collect();
+    junit::render(&format!("drill of {}", plan.name), &suites)
 }

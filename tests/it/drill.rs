@@ -154,7 +154,10 @@ fn every_fault_at_every_step_rolls_back_to_the_state_before_the_phase() {
     let gone = &found["drills"][6];
     assert!(gone["detected_by"].as_str().unwrap().contains("the lease lapsed"), "{gone}");
     let xml = std::fs::read_to_string(project.test.path("drill.xml")).unwrap();
-    assert!(xml.contains("<testsuite name=\"events\" tests=\"7\" failures=\"0\">"), "{xml}");
+    assert!(
+        xml.contains("<testsuite name=\"events\" tests=\"7\" failures=\"0\" errors=\"0\""),
+        "{xml}"
+    );
     assert!(xml.contains("name=\"ramp: crash-orchestrator\""), "{xml}");
 }
 
