@@ -24,6 +24,7 @@ use crate::rehearsal::staging::Staging;
 use crate::rehearsal::tempo_for;
 use crate::report::junit::document::{self as junit, Bad, Outcome, Suite};
 use crate::report::page::{Cell, Page};
+use crate::secret::redacted;
 
 /// Requests a second in each drill, unless told otherwise.
 pub(super) const RATE: f64 = 100.0;
@@ -144,7 +145,7 @@ pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage)
     let drilled = drill.perform(&cases, &tell);
     let took = SystemClock.boot().saturating_sub(began);
     if let Some(file) = &args.junit {
-        replace(file, suites(&drill.plan, &drilled).as_bytes()).map_err(|error| {
+        replace(file, redacted(&suites(&drill.plan, &drilled)).as_bytes()).map_err(|error| {
             Failure::new(Code::Failure, format!("failed to write `{}`", file.display()))
                 .because(&error)
         })?;

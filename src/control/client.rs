@@ -16,7 +16,8 @@ use super::inbox::{
 use super::observe::{CacheSnapshot, ExtensionList, Health, Metrics, Shadow};
 use super::wire::{
     ANCHOR, Anchor, FENCE, Fence, IDEMPOTENCY_KEY, LeaseBreak, LeaseBroken, LeaseGrant,
-    LeaseRequest, Operation, Problem, ProblemCode, RevisionRequest, RevisionResult, State,
+    LeaseRequest, Operation, Problem, ProblemCode, Revision, RevisionRequest, RevisionResult,
+    State,
 };
 use crate::failpoint::{self, Point};
 use crate::secret::Secret;
@@ -243,6 +244,12 @@ impl Client {
         let reply = self.send(call).await;
         failpoint::hit(Point::DisarmReceived);
         reply.map(|(anchor, _)| Reply { body: (), anchor })
+    }
+
+    /// Reads one revision with its document; without it where a clean-up has deleted that.
+    pub async fn revision(&self, rev: u64) -> Result<Revision, ControlError> {
+        let path = format!("/v1/revisions/{rev}");
+        self.json(self.request(Method::GET, &path)).await.map(|reply| reply.body)
     }
 
     /// Asks what is armed, and how each guard was last seen.

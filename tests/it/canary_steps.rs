@@ -21,6 +21,14 @@ title = "The next app"
   canary = { upstream = "next", url = "NEXT", to = ["20%", "50%", "100%"], soak = "SOAK", min_samples = 30, max_latency_ratio = 4.0 }
 "#;
 
+/// Another change, after the canary's.
+const AFTER: &str = r#"
+  [[phase.step]]
+  id   = "cache-reads"
+  set  = { "cache.mode" = "read" }
+  soak = "10m"
+"#;
+
 /// A scene with a second app, and a plan that gives it traffic.
 fn scene(soak: &str, min_samples: &str) -> (Scene, Legacy) {
     let scene = Scene::new(&[]);
@@ -110,5 +118,22 @@ fn a_canary_without_enough_traffic_is_held_until_a_person_decides() {
     assert_eq!(scene.test.count("heeded"), 1);
     assert_eq!(scene.test.count("taken_back"), 1);
     scene.test.run(&promote).exits(Code::Done).warns(&["no canary"]);
+    scene.ends_undisturbed();
+}
+
+#[test]
+fn promoting_keeps_no_change_but_the_canary_s() {
+    let (scene, _next) = scene("1s", "min_samples = 30");
+    let plan = std::fs::read_to_string(scene.test.path("plans/small.toml")).unwrap();
+    scene.test.write("plans/small.toml", &format!("{plan}{AFTER}"));
+    let running = scene.begin("1");
+    scene.test.until_recorded(4, "soak_begun");
+    let soaks = scene.serve.state().provisional.unwrap().rev;
+    let promote = scene.test.run(&["canary", "promote", "--yes"]).exits(Code::Refused);
+    promote.warns(&["what soaks is not a weight of the canary", "`ctx confirm` keeps that change"]);
+    assert_eq!(scene.serve.state().provisional.unwrap().rev, soaks, "nothing was kept");
+    assert_eq!(scene.test.count("heeded"), 0);
+    scene.test.run(&["canary", "abort", "--yes"]).exits(Code::Done);
+    running.ends().exits(Code::RolledBack);
     scene.ends_undisturbed();
 }

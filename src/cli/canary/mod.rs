@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::{Context, asks};
 use crate::control::armed::Ask;
-use crate::error::{Code, Result};
+use crate::error::{Code, Failure, Result};
 
 /// Watch a canary, decide on it, or judge recorded samples
 #[derive(Debug, clap::Args)]
@@ -65,16 +65,29 @@ enum Command {
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     match &args.command {
         Command::Status => status::run(context),
-        Command::Promote => decide(context, Ask::Confirm),
-        Command::Abort => decide(context, Ask::Abort),
+        Command::Promote => promote(context),
+        Command::Abort => abort(context),
         Command::Judge { file } => judge::run(file, context),
     }
 }
 
-fn decide(context: &Context, ask: Ask) -> Result<Code> {
+fn promote(context: &Context) -> Result<Code> {
+    let Some(view) = status::view(context)? else {
+        context.ui.note(status::NONE);
+        return Ok(Code::Done);
+    };
+    if view.soaks == Some(false) {
+        return Err(Failure::new(Code::Refused, "what soaks is not a weight of the canary")
+            .why("to promote would keep another change before its time")
+            .hint("`ctx confirm` keeps that change now; `ctx status` says what it is"));
+    }
+    asks::ask(context, Ask::Confirm)
+}
+
+fn abort(context: &Context) -> Result<Code> {
     if status::view(context)?.is_none() {
         context.ui.note(status::NONE);
         return Ok(Code::Done);
     }
-    asks::ask(context, ask)
+    asks::ask(context, Ask::Abort)
 }

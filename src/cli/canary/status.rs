@@ -25,6 +25,9 @@ pub(super) struct View {
     control: Window,
     ours: Window,
     verdict: Verdict,
+    /// Whether what is provisional changes the canary; `None` where nothing is, or where the
+    /// document before it is gone.
+    pub(super) soaks: Option<bool>,
 }
 
 /// Runs the command.
@@ -40,7 +43,7 @@ pub(super) fn run(context: &Context) -> Result<Code> {
         }
         return Ok(Code::Done);
     };
-    let View { canary, wanted, since_ms, control, ours, verdict } = view;
+    let View { canary, wanted, since_ms, control, ours, verdict, soaks: _ } = view;
     let CanaryView { upstream, weight, .. } = &canary;
     if context.ui.json {
         context.ui.json(&json!({
@@ -79,17 +82,25 @@ fn row(name: &str, window: &Window) -> String {
 pub(super) fn view(context: &Context) -> Result<Option<View>> {
     let known = known(context)?;
     let client = connect(context, &there(context, &known)?)?;
-    let (state, metrics) = block_on(async {
+    let (state, metrics, soaks) = block_on(async {
         let state = client.state().await.map_err(|error| control_failure(&error))?.body;
         let seen = client.metrics(None).await.map_err(|error| control_failure(&error))?;
         let since = seen.canary.as_ref().map(|canary| canary.since_ms);
         let metrics = client.metrics(since).await.map_err(|error| control_failure(&error))?;
-        Ok((state, metrics))
+        let soaks = match &state.provisional {
+            Some(provisional) => {
+                let before = client.revision(provisional.reverts_to).await;
+                let before = before.map_err(|error| control_failure(&error))?.config;
+                before.map(|before| before.canary != state.config.canary)
+            }
+            None => None,
+        };
+        Ok((state, metrics, soaks))
     })?;
-    Ok(seen(&known, &state, &metrics))
+    Ok(seen(&known, &state, &metrics, soaks))
 }
 
-fn seen(known: &Known, state: &State, metrics: &Metrics) -> Option<View> {
+fn seen(known: &Known, state: &State, metrics: &Metrics, soaks: Option<bool>) -> Option<View> {
     let wanted = state.config.canary.as_ref()?.weight;
     let canary = metrics.canary.clone()?;
     let (compare, alpha) = terms(known, state, &canary.upstream);
@@ -103,6 +114,7 @@ fn seen(known: &Known, state: &State, metrics: &Metrics) -> Option<View> {
         control: arm(LEGACY),
         ours: arm(&canary.upstream),
         verdict: trial.look(),
+        soaks,
         canary,
     })
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::fleet::Pace;
 use super::tally::Tally;
 use super::threshold::Judged;
+use crate::error::count;
 use crate::load::counters::FailureKind;
 use crate::units::duration;
 
@@ -170,11 +171,12 @@ impl Summary {
                 "the generator itself was late: 1% of requests left {lag:.1}ms after they were due, or \
                  more, and their latency counts that too; the machine has no processor free for it"
             ));
-        } else if behind && self.waited > 0 {
+        } else if behind && self.waited > 0 && self.answered > 0 {
+            let waited = usize::try_from(self.waited).unwrap_or(usize::MAX);
             doubts.push(format!(
-                "the rate was not reached: {} requests found every connection taken; the server is too \
+                "the rate was not reached: {} found every connection taken; the server is too \
                  slow for it, or --connections too few",
-                self.waited
+                count(waited, "request")
             ));
         }
         doubts
@@ -213,6 +215,12 @@ mod tests {
         check(0.2, 50, "the generator itself was late");
         assert!((summary(0.2, 1).rate_reached - 50.0).abs() < 1e-9);
         assert_eq!(summary(0.2, 1).rate_wanted, Some(100.0));
+        // Where nobody answers, nobody is slow.
+        let mut tally = Tally::default();
+        (tally.sent, tally.waited) = (10, 1);
+        (0..10).for_each(|_| tally.failure(FailureKind::Refused, Duration::from_millis(1), None));
+        let summary = Summary::new(String::new(), &open(100.0), &tally, None);
+        assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
     }
 
     #[test]
