@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Context;
-use super::known::{Known, known};
+use super::known::{Known, known, nowhere, orchestrator};
 use super::session::{block_on, confirm, connect, control_failure};
 use crate::clock::{Clock, SystemClock};
 use crate::control::armed::{Armed, Ask, AskRequest};
@@ -99,21 +99,13 @@ pub(super) fn ask(context: &Context, ask: Ask) -> Result<Code> {
     })
 }
 
-/// Where the run is: the settings, the plan, or the last run know it.
+/// Where the run is.
+///
+/// # Errors
+/// When nobody knows.
 pub(super) fn there(context: &Context, known: &Known) -> Result<Orchestrator> {
-    let token = known.plan.as_ref().and_then(|plan| plan.orchestrator.token.clone());
-    // The run in flight knows best: it recorded where it works.
-    let run = known.records.open.as_ref().map(|place| &place.begun.base);
-    let run =
-        run.map(|base| Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() });
-    let plan = known.plan.as_ref().map(|plan| plan.orchestrator.clone());
-    let set = context.settings.orchestrator.as_ref();
-    let set = set.map(|set| Orchestrator { url: set.value.clone(), token });
-    run.or(plan).or(set).ok_or_else(|| {
-        Failure::new(Code::Usage, "it is not known where the orchestrator is")
-            .why("there is no plan at hand, and no run in the ledger")
-            .hint("name it: `--orchestrator http://127.0.0.1:7700`")
-    })
+    let in_flight = known.records.open.as_ref().map(|place| &place.begun.base);
+    orchestrator(context, in_flight, known.plan.as_ref(), None).ok_or_else(nowhere)
 }
 
 fn nothing(ask: Ask, state: &State, url: &str) -> String {

@@ -12,10 +12,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Context;
+use super::known::orchestrator;
 use super::session::{block_on, connect};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::error::{Code, Failure, Result, count};
+use crate::ledger::fact::Base;
 use crate::ledger::{Ledger, LedgerError, Reader};
 use crate::plan::Loaded;
 use crate::plan::model::Orchestrator;
@@ -88,8 +90,10 @@ pub fn run(_: &Args, context: &Context) -> Result<Code> {
     let loaded = plan(context, &mut checks);
     let reader = ledger(context, &mut checks);
     space(context, &mut checks);
-    match orchestrator(context, loaded.as_ref(), reader.as_ref()) {
-        Some(there) => remote(context, &there, reader.as_ref(), &mut checks),
+    let plan = loaded.as_ref().map(|loaded| &loaded.plan);
+    let last = reader.as_ref().and_then(last_base);
+    match orchestrator(context, None, plan, last.as_ref()) {
+        Some(there) => remote(context, &there, last.as_ref(), &mut checks),
         None => checks.push(Check::warning(
             "orchestrator",
             "not asked: it is not known where it is",
@@ -292,31 +296,8 @@ fn space(context: &Context, checks: &mut Vec<Check>) {
     }
 }
 
-fn orchestrator(
-    context: &Context,
-    loaded: Option<&Loaded>,
-    reader: Option<&Reader>,
-) -> Option<Orchestrator> {
-    let planned = loaded.map(|loaded| loaded.plan.orchestrator.clone());
-    let recorded = || {
-        let last = reader?.runs(1).ok()?.into_iter().next()?;
-        let base = reader?.begun(&last.run).ok()?.base;
-        Some(Orchestrator { url: base.orchestrator, token: base.token })
-    };
-    let set = || {
-        let url = context.settings.orchestrator.as_ref()?.value.clone();
-        Some(Orchestrator { url, token: None })
-    };
-    planned.or_else(recorded).or_else(set)
-}
-
 /// What only the orchestrator can say: that it answers, who it is, and how it is.
-fn remote(
-    context: &Context,
-    there: &Orchestrator,
-    reader: Option<&Reader>,
-    checks: &mut Vec<Check>,
-) {
+fn remote(context: &Context, there: &Orchestrator, last: Option<&Base>, checks: &mut Vec<Check>) {
     let client = match connect(context, there) {
         Ok(client) => client,
         Err(failure) => return checks.push(Check::of("orchestrator", &failure)),
@@ -350,7 +331,7 @@ fn remote(
             format!("this is ctx {ours}: use the same on both sides"),
         )
     });
-    known(reader, &state.state_uuid, checks);
+    known(last, &state.state_uuid, checks);
     if let Some(health) = health {
         let failing: Vec<String> = health
             .checks
@@ -370,12 +351,14 @@ fn remote(
     }
 }
 
-fn known(reader: Option<&Reader>, uuid: &str, checks: &mut Vec<Check>) {
-    let last = reader.and_then(|reader| {
-        let last = reader.runs(1).ok()?.into_iter().next()?;
-        reader.begun(&last.run).ok().map(|begun| begun.base.state_uuid)
-    });
-    if last.is_some_and(|last| last != uuid) {
+/// The orchestrator as the last run found it.
+fn last_base(reader: &Reader) -> Option<Base> {
+    let last = reader.runs(1).ok()?.into_iter().next()?;
+    reader.begun(&last.run).ok().map(|begun| begun.base)
+}
+
+fn known(last: Option<&Base>, uuid: &str, checks: &mut Vec<Check>) {
+    if last.is_some_and(|last| last.state_uuid != uuid) {
         checks.push(Check::failed(
             "identity",
             "the orchestrator is not the one that the last run acted on",

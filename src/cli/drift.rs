@@ -8,16 +8,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Context;
-use super::known::reader;
+use super::known::{nowhere, orchestrator, reader};
 use super::session::{block_on, connect, control_failure};
 use crate::control::wire::State;
 use crate::engine::moves::Act;
 use crate::engine::state::{MoveState, RunState};
-use crate::error::{Code, Failure, Result, count};
+use crate::error::{Code, Result, count};
 use crate::ids::PhaseId;
 use crate::ledger::Reader;
 use crate::ledger::view::PhaseStatus;
-use crate::plan::model::Orchestrator;
 use crate::plan::preview::{Change, diff};
 use crate::plan::{Loaded, phase_hash};
 use crate::report::page::{Cell, Page};
@@ -96,7 +95,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let reader = reader(context)?;
     let last = reader.as_ref().map(left_behind).transpose()?.flatten();
     let loaded = loaded(context)?;
-    let there = orchestrator(loaded.as_ref(), last.as_ref(), context)?;
+    let plan = loaded.as_ref().map(|loaded| &loaded.plan);
+    let base = last.as_ref().map(|last| &last.begun.base);
+    let there = orchestrator(context, None, plan, base).ok_or_else(nowhere)?;
     let client = connect(context, &there)?;
     let state = block_on(async { client.state().await.map_err(|error| control_failure(&error)) })?;
     let plan = match (&reader, &loaded) {
@@ -130,24 +131,6 @@ pub(super) fn left_behind(reader: &Reader) -> Result<Option<RunState>> {
 
 fn loaded(context: &Context) -> Result<Option<Loaded>> {
     context.settings.plan.as_ref().map(|plan| crate::plan::load(&plan.value)).transpose()
-}
-
-fn orchestrator(
-    loaded: Option<&Loaded>,
-    last: Option<&RunState>,
-    context: &Context,
-) -> Result<Orchestrator> {
-    let planned = loaded.map(|loaded| loaded.plan.orchestrator.clone());
-    let recorded = last.map(|last| Orchestrator {
-        url: last.begun.base.orchestrator.clone(),
-        token: last.begun.base.token.clone(),
-    });
-    let set = context.settings.orchestrator.as_ref();
-    let set = set.map(|set| Orchestrator { url: set.value.clone(), token: None });
-    planned.or(recorded).or(set).ok_or_else(|| {
-        Failure::new(Code::Usage, "it is not known where the orchestrator is")
-            .hint("name it: `--orchestrator http://127.0.0.1:7700`, or the plan: `--plan FILE`")
-    })
 }
 
 /// Compares what is in force with what the last run left.

@@ -7,7 +7,8 @@ use super::Context;
 use super::session::{block_on, connect};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
-use crate::error::Result;
+use crate::error::{Code, Failure, Result};
+use crate::ledger::fact::Base;
 use crate::ledger::{Ledger, LedgerError, Reader};
 use crate::plan::model::Orchestrator;
 use crate::plan::{self, Plan};
@@ -50,6 +51,34 @@ pub(super) fn plan(context: &Context) -> Result<Option<Plan>> {
     }
 }
 
+/// Where the orchestrator is. The run in flight knows best: it recorded where it works; then the
+/// plan, the run before, and the settings, whose address goes before all of them when it is asked.
+pub(super) fn orchestrator(
+    context: &Context,
+    in_flight: Option<&Base>,
+    plan: Option<&Plan>,
+    last: Option<&Base>,
+) -> Option<Orchestrator> {
+    let of =
+        |base: &Base| Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() };
+    let set = || {
+        let url = context.settings.orchestrator.as_ref()?.value.clone();
+        Some(Orchestrator { url, token: None })
+    };
+    in_flight
+        .map(of)
+        .or_else(|| plan.map(|plan| plan.orchestrator.clone()))
+        .or_else(|| last.map(of))
+        .or_else(set)
+}
+
+/// Nobody knows where the orchestrator is.
+pub(super) fn nowhere() -> Failure {
+    Failure::new(Code::Usage, "it is not known where the orchestrator is")
+        .why("there is no plan at hand, and no run in the ledger that is looked at")
+        .hint("name it: `--orchestrator http://127.0.0.1:7700`, or the plan: `--plan FILE`")
+}
+
 /// Asks the orchestrator where it stands; `None` if it does not say within a second.
 ///
 /// Whatever goes wrong is told as a note: what the ledger knows must be shown all the same.
@@ -67,11 +96,8 @@ pub(super) fn live(context: &Context, known: &Known) -> Option<Live> {
 /// The connection to ask on: the address is the settings', the plan's, or that of the last run,
 /// in this order.
 pub(super) fn client(context: &Context, known: &Known) -> Option<Client> {
-    let there = known.plan.as_ref().map(|plan| plan.orchestrator.clone());
-    let there = there.or_else(|| {
-        let base = &known.records.begun.last()?.base;
-        Some(Orchestrator { url: base.orchestrator.clone(), token: base.token.clone() })
-    })?;
+    let last = known.records.begun.last().map(|begun| &begun.base);
+    let there = orchestrator(context, None, known.plan.as_ref(), last)?;
     match connect(context, &there) {
         Ok(client) => Some(client),
         Err(failure) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::Context;
+use crate::cli::known::{nowhere, orchestrator};
 use crate::cli::session::{block_on, confirm, connect, control_failure};
 use crate::clock::{Clock, SystemClock};
 use crate::control::armed::Armed;
@@ -82,7 +83,7 @@ struct Found {
 }
 
 fn find(context: &Context) -> Result<Found> {
-    let client = connect(context, &orchestrator(context)?)?;
+    let client = connect(context, &there(context)?)?;
     block_on(async {
         let state = client.state().await.map_err(|error| control_failure(&error))?.body;
         let adoption = match &state.armed {
@@ -138,16 +139,10 @@ impl Found {
     }
 }
 
-fn orchestrator(context: &Context) -> Result<Orchestrator> {
+fn there(context: &Context) -> Result<Orchestrator> {
     // The ledger is not asked: it may be the one that is damaged.
-    let plan = crate::cli::known::plan(context)?.map(|plan| plan.orchestrator);
-    let set = context.settings.orchestrator.as_ref();
-    let set = set.map(|set| Orchestrator { url: set.value.clone(), token: None });
-    plan.or(set).ok_or_else(|| {
-        Failure::new(Code::Usage, "it is not known where the orchestrator is").hint(
-            "name it: `--orchestrator http://127.0.0.1:7700`, or name the plan: `--plan FILE`",
-        )
-    })
+    let plan = crate::cli::known::plan(context)?;
+    orchestrator(context, None, plan.as_ref(), None).ok_or_else(nowhere)
 }
 
 /// A ledger that has seen a run is somebody's evidence; nothing is mixed into it.
