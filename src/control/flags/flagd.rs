@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::rule::{MOST_NODES, read};
+use super::rule::MOST_NODES;
 use super::{OFF, ON, faults, is_none};
 use crate::control::config::{Bucketing, Flag};
 use crate::units::Percent;
@@ -29,7 +29,7 @@ const FARTHEST: usize = 4_096;
 /// Writes flags as a definition.
 pub fn export(flags: &BTreeMap<String, Flag>) -> Value {
     let flags: Map<String, Value> =
-        flags.iter().map(|(name, flag)| (name.clone(), exported(name, flag))).collect();
+        flags.iter().map(|(name, flag)| (name.clone(), exported(flag))).collect();
     json!({ "$schema": SCHEMA, "flags": flags })
 }
 
@@ -41,8 +41,8 @@ struct Core {
     targeting: Option<Value>,
 }
 
-fn exported(name: &str, flag: &Flag) -> Value {
-    let Core { variants, default, targeting } = core(name, flag);
+fn exported(flag: &Flag) -> Value {
+    let Core { variants, default, targeting } = core(flag);
     let mut metadata = flag.metadata.clone();
     metadata.insert(BUCKETING.to_owned(), json!(flag.bucketing));
     if flag.is_boolean() {
@@ -62,7 +62,7 @@ fn exported(name: &str, flag: &Flag) -> Value {
     all
 }
 
-fn core(name: &str, flag: &Flag) -> Core {
+fn core(flag: &Flag) -> Core {
     let share = flag.percentage.thousandths();
     let rest = Percent::DENOMINATOR - share;
     if flag.is_boolean() {
@@ -76,14 +76,10 @@ fn core(name: &str, flag: &Flag) -> Core {
     }
     let targeting = match &flag.targeting {
         Some(rule) if flag.percentage != Percent::ALL && !is_none(rule) => {
-            let splits = read(rule, name).is_ok_and(|targeting| targeting.splits);
-            let mut parts = vec![json!([true, share]), json!([false, rest])];
-            if splits {
-                // See `src/orchestrator/flags/evaluator.rs` for why.
-                let key =
-                    json!([{ "var": "$flagd.flagKey" }, "/percentage", { "var": "targetingKey" }]);
-                parts.insert(0, json!({ "cat": key }));
-            }
+            // See `src/orchestrator/flags/evaluator.rs` for why.
+            let key =
+                json!([{ "var": "$flagd.flagKey" }, "/percentage", { "var": "targetingKey" }]);
+            let parts = json!([{ "cat": key }, [true, share], [false, rest]]);
             let within = json!({ "and": [{ "var": "targetingKey" }, { "fractional": parts }] });
             Some(json!({ "if": [within, rule, null] }))
         }
@@ -201,7 +197,7 @@ impl Import {
             return None;
         }
         let core = Core { variants, default, targeting };
-        let Some(flag) = recognised(name, &core, boolean, percentage) else {
+        let Some(flag) = recognised(&core, boolean, percentage) else {
             let share = percentage.unwrap_or_default();
             let why = format!(
                 "it says {share}, and `targeting` says something else; \
@@ -261,7 +257,7 @@ impl Import {
 }
 
 /// The flag that a definition stands for; `None` where the percentage does not fit the targeting.
-fn recognised(name: &str, core: &Core, boolean: bool, percentage: Option<Percent>) -> Option<Flag> {
+fn recognised(core: &Core, boolean: bool, percentage: Option<Percent>) -> Option<Flag> {
     let share = percentage.unwrap_or(Percent::ALL);
     let typed = |targeting: Option<Value>| Flag {
         variants: core.variants.clone(),
@@ -270,14 +266,14 @@ fn recognised(name: &str, core: &Core, boolean: bool, percentage: Option<Percent
         ..Flag::boolean(true, share)
     };
     if boolean {
-        return Some(Flag::boolean(true, share)).filter(|flag| self::core(name, flag) == *core);
+        return Some(Flag::boolean(true, share)).filter(|flag| self::core(flag) == *core);
     }
     if percentage.is_none() {
         return Some(typed(core.targeting.clone()));
     }
     let inner = core.targeting.as_ref().and_then(|rule| rule.pointer("/if/1")).cloned();
     let mut candidates = [typed(inner), typed(core.targeting.clone())].into_iter();
-    candidates.find(|flag| self::core(name, flag) == *core)
+    candidates.find(|flag| self::core(flag) == *core)
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! what the rule says, everybody else the default variant.
 //!
 //! A rule that splits keys itself would split the very keys that the percentage has picked: of the
-//! first half of all buckets, everybody falls into the first half. So the percentage of such a
-//! flag is decided under a name of its own, `NAME/percentage`.
+//! first half of all buckets, everybody falls into the first half. So the percentage of a flag with
+//! a rule is decided under a name of its own, `NAME/percentage`; whether the rule splits or not, so
+//! that nobody changes sides when it is given its first split.
 
 use std::collections::BTreeMap;
 
@@ -85,8 +86,7 @@ impl Evaluator {
         let variants = if boolean { &own } else { &flag.variants };
         let default = if boolean { Some(OFF) } else { flag.default_variant.as_deref() };
         let default = default.and_then(|name| variants.keys().position(|known| known == name));
-        let splits = targeting.as_ref().is_some_and(|targeting| targeting.splits);
-        let share = if splits { &format!("{name}/percentage") } else { name };
+        let share = if targeting.is_some() { &format!("{name}/percentage") } else { name };
         Ok(Self {
             name: name.into(),
             begun: Murmur::of(name.as_bytes()),
@@ -127,8 +127,7 @@ impl Evaluator {
     /// What the percentage goes by. Under a name of its own, flagd joins that name and the key with
     /// `cat`, which leaves no white space at the end.
     pub(super) fn sticky<'a>(&self, key: &'a str) -> &'a str {
-        let splits = self.targeting.as_ref().is_some_and(|targeting| targeting.splits);
-        if splits { key.trim_end() } else { key }
+        if self.targeting.is_some() { key.trim_end() } else { key }
     }
 
     pub(super) fn scope<'a>(&'a self, context: &'a Context<'a>, now: u64) -> Scope<'a> {
@@ -296,6 +295,21 @@ mod tests {
         }
         assert!((1_850..2_150).contains(&seen["none"]), "{seen:?}");
         assert!((850..1_150).contains(&seen["a"]), "{seen:?}");
+    }
+
+    #[test]
+    fn who_is_in_stays_in_when_the_rule_is_given_its_first_split() {
+        let with = |rule: &Value| {
+            evaluator(&json!({ "percentage": "50%", "default_variant": "none",
+                "variants": { "a": 1, "b": 2, "none": 0 }, "targeting": rule }))
+        };
+        let plain = with(&json!({ "if": [true, "a"] }));
+        let split = with(&json!({ "fractional": [["a", 1], ["b", 1]] }));
+        for user in 0..1_000 {
+            let context = json!({ "targetingKey": format!("user-{user}") });
+            let out = |flag| said(flag, &context).1.as_deref() == Some("none");
+            assert_eq!(out(&plain), out(&split), "{context}");
+        }
     }
 
     proptest! {

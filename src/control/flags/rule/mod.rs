@@ -22,8 +22,6 @@ pub struct Targeting {
     pub root: Rule,
     /// Whether the answer depends on the time.
     pub clock: bool,
-    /// Whether there is a `fractional` in it.
-    pub splits: bool,
 }
 
 /// A rule: JSON Logic with every name resolved.
