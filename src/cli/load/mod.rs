@@ -120,7 +120,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         context.ui.out(shown::table(&summary).join("\n"));
     }
     for warning in &summary.warnings {
-        context.ui.note(format!("warning: {warning}"));
+        context.ui.warn(warning);
     }
     if let Some(interrupt) = interrupted {
         return Ok(interrupt.code);

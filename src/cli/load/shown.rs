@@ -6,7 +6,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Context;
 use crate::error::count;
-use crate::judge::Unit;
 use crate::load::drive::summary::Spread;
 use crate::load::drive::{Pace, Summary, Tally};
 use crate::units::duration;
@@ -128,7 +127,7 @@ fn ms(value: f64) -> String {
         value if value < 1.0 => format!("{:.0}us", value * 1000.0),
         value if value < 10.0 => format!("{value:.2}ms"),
         value if value < 1000.0 => format!("{value:.1}ms"),
-        value => Unit::Milliseconds.format(value.round()),
+        value => format!("{:.2}s", value / 1000.0),
     }
 }
 
@@ -221,7 +220,7 @@ mod tests {
         latency p95            2.50ms
         latency p99            44.0ms
         latency p99.9         400.0ms
-        latency max           1s200ms
+        latency max             1.20s
         latencies count from when each request was due
         ");
     }
