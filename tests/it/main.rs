@@ -53,6 +53,7 @@ mod shop;
 mod signals;
 mod status;
 mod suites;
+mod sweep;
 mod taking_up;
 mod tour;
 mod transport;
