@@ -135,11 +135,10 @@ impl Staging {
         }
     }
 
-    /// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
-    /// gateway and app share. And a phase that fails takes no earlier ones with it: what a drill
+    /// Leaves out what [`adapt`] does. And a phase that fails takes no earlier ones with it: what a drill
     /// compares with is the state before that phase.
     pub fn adapt(&self, plan: &mut Plan) {
-        plan.guards.retain(|guard| guard.measure.own() != Some(Metric::Cpu));
+        adapt(plan);
         for phase in &mut plan.phases {
             if phase.on_failure == OnFailure::RollbackAll {
                 phase.on_failure = OnFailure::RollbackPhase;
@@ -147,6 +146,16 @@ impl Staging {
             self.watch_long_enough(phase);
         }
     }
+}
+
+/// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
+/// gateway and app share, and what a Prometheus knows, because none scrapes a stage.
+pub fn adapt(plan: &mut Plan) {
+    plan.leave_out(
+        |guard| guard.measure.own().is_none_or(|metric| metric == Metric::Cpu),
+        |criterion| criterion.check.query().is_some(),
+        |metric| metric == Metric::Cpu,
+    );
 }
 
 #[cfg(test)]

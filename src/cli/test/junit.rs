@@ -43,14 +43,16 @@ fn load(load: &LoadOutcome, class: &str) -> Vec<Case> {
     let applied = match load.faults.first() {
         None => Outcome::Passed(vec![load.sent()]),
         Some(fault) => {
-            let bad = Bad { kind: "load", message: fault.clone(), text: load.faults.clone() };
+            let text = [load.faults.clone(), load.told()].concat();
+            let bad = Bad { kind: "load", message: fault.clone(), text };
             if load.outcome.is_some() { Outcome::Failed(bad) } else { Outcome::Error(bad) }
         }
     };
     let case = |name: String, took, outcome| Case { name, class: class.to_owned(), took, outcome };
     let judged = load.judged.iter().map(|(metric, verdict)| {
         let why = || verdict.why().to_owned();
-        let bad = |kind| Outcome::Failed(Bad { kind, message: why(), text: vec![why()] });
+        let text = || [vec![why()], load.told()].concat();
+        let bad = |kind| Outcome::Failed(Bad { kind, message: why(), text: text() });
         let outcome = match verdict {
             Verdict::Pass(_) => Outcome::Passed(vec![why()]),
             Verdict::Fail(_) => bad("threshold"),
