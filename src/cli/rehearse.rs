@@ -194,7 +194,13 @@ fn leave_out(context: &Context, plan: &mut Plan) {
         || loads.flat_map(|load| &load.thresholds).any(|(metric, _)| busy(Some(*metric)));
     let asks = plan.guards.iter().any(|guard| guard.measure.query().is_some())
         || plan.named_criteria().any(|criterion| criterion.check.query().is_some());
+    let longer = plan.suites.iter().filter_map(|suite| suite.load.as_ref());
+    let longer = longer.filter(|load| load.lasts > staging::LOAD).count();
     staging::adapt(plan);
+    if longer > 0 {
+        let (loads, most) = (count(longer, "load"), duration::format(staging::LOAD));
+        context.ui.note(format!("{loads} of suites cut to {most}"));
+    }
     if judged {
         context.ui.note("guards on cpu are left out: senders and app share this machine's cores");
     }

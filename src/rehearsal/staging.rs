@@ -27,6 +27,9 @@ use crate::secret::{Secret, SecretRef};
 /// Longer than a fault of the app takes to show, with requests that time out after ten seconds.
 const LONG_ENOUGH: Duration = Duration::from_secs(20);
 
+/// The longest load of a suite on a stage.
+pub const LOAD: Duration = Duration::from_secs(2);
+
 /// One stage's instructions, kept in a file of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,13 +152,17 @@ impl Staging {
 }
 
 /// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
-/// gateway and app share, and what a Prometheus knows, because none scrapes a stage.
+/// gateway and app share, and what a Prometheus knows, because none scrapes a stage. Load is real,
+/// and short: rates and latencies do not shrink with the soaks.
 pub fn adapt(plan: &mut Plan) {
     plan.leave_out(
         |guard| guard.measure.own().is_none_or(|metric| metric == Metric::Cpu),
         |criterion| criterion.check.query().is_some(),
         |metric| metric == Metric::Cpu,
     );
+    for load in plan.suites.iter_mut().filter_map(|suite| suite.load.as_mut()) {
+        load.lasts = load.lasts.min(LOAD);
+    }
 }
 
 #[cfg(test)]

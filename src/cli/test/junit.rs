@@ -78,7 +78,10 @@ mod tests {
             <testcase name="a mention is acknowledged" classname="shop.events" time="0.002"><failure type="expectation" message="expected status 200, got 500 with `{&quot;detail&quot;:&quot;no&quot;}`">request POST /slack/events
         expected status 200
         got 500 with `{&quot;detail&quot;:&quot;no&quot;}`</failure></testcase>
-            <testcase name="load" classname="shop.events" time="10.000"><failure type="load" message="no request was answered">no request was answered</failure></testcase>
+            <testcase name="load" classname="shop.events" time="10.000"><failure type="load" message="no request was answered">no request was answered
+        request POST /github/events (`a push is acknowledged`)
+        expected status 200
+        got no answer: connection refused, 20 times</failure></testcase>
             <testcase name="load: error_rate" classname="shop.events" time="0.000"><system-out>error_rate 0% (n=2000), limit at most 1%</system-out></testcase>
           </testsuite>
         </testsuites>

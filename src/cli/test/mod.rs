@@ -255,6 +255,9 @@ mod tests {
           load: 0 requests in 10s, 0 wrong .................... FAIL
               no request was answered
           error_rate 0% (n=2000), limit at most 1% .............. ok
+              request   POST /github/events (`a push is acknowledged`)
+              expected  status 200
+              got       no answer: connection refused, 20 times
         "#);
     }
 

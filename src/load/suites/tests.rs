@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::control::config::Platform;
 use crate::judge::{Limit, Metric};
-use crate::plan::model::{Expect, Request, Signature, SuiteKind};
+use crate::plan::model::{Expect, Load, Request, Signature, SuiteKind};
 use crate::rehearsal::legacy::{Faults, Legacy};
 use crate::units::Percent;
 
