@@ -35,6 +35,8 @@ const LONG_ENOUGH: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// From one of its looks to the next.
 const EVERY: Duration = Duration::from_millis(100);
+/// The longest load of a suite on a stage.
+pub const LOAD: Duration = Duration::from_secs(2);
 
 /// One stage's instructions, kept in a file of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,12 +183,11 @@ impl Staging {
         });
     }
 
-    /// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
-    /// gateway and app share, and what a server says that watches another service. And a phase that fails takes no earlier ones with it: what a drill
-    /// compares with is the state before that phase.
+    /// Leaves out what [`adapt`] does, and adds what the stage's own server is asked. And a phase
+    /// that fails takes no earlier ones with it: what a drill compares with is the state before
+    /// that phase.
     pub fn adapt(&self, plan: &mut Plan) {
-        let means = |metric: Metric| metric != Metric::Cpu;
-        plan.guards.retain(|guard| guard.measure.own().is_some_and(means));
+        adapt(plan);
         self.add_query(plan);
         for phase in &mut plan.phases {
             if phase.on_failure == OnFailure::RollbackAll {
@@ -194,6 +195,20 @@ impl Staging {
             }
             self.watch_long_enough(phase);
         }
+    }
+}
+
+/// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
+/// gateway and app share, and what a Prometheus knows, because none scrapes a stage. Load is real,
+/// and short: rates and latencies do not shrink with the soaks.
+pub fn adapt(plan: &mut Plan) {
+    plan.leave_out(
+        |guard| guard.measure.own().is_none_or(|metric| metric == Metric::Cpu),
+        |criterion| criterion.check.query().is_some(),
+        |metric| metric == Metric::Cpu,
+    );
+    for load in plan.suites.iter_mut().filter_map(|suite| suite.load.as_mut()) {
+        load.lasts = load.lasts.min(LOAD);
     }
 }
 
