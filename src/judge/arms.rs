@@ -2,7 +2,8 @@
 //!
 //! The law: an arm is worse when it is so beyond chance **and** by enough to matter. What is beyond
 //! chance but does not matter passes; what would matter but may be chance is inconclusive, and so
-//! is too little of anything. The verdict does not depend on the unit, and is the same for the same
+//! is too little of anything: few failures among few requests pass only once an arm that is twice
+//! as much worse as matters would hardly have had so few. The verdict does not depend on the unit, and is the same for the same
 //! samples, to the byte.
 //!
 //! Values (latencies, sizes) are compared by their ranks, and what matters is how much the typical
@@ -24,6 +25,10 @@ use super::{Unit, Verdict};
 pub const FEWEST: u64 = 5;
 /// The fewest values of an arm that have a tail: with fewer, not one slow answer is expected.
 pub const FEWEST_OF_TAIL: u64 = tail::ONE_IN;
+
+/// How probable so few failures may be, of an arm that is worse by twice what matters, for it to
+/// pass as no worse.
+pub const MISS: f64 = 0.05;
 
 /// What was measured of both arms.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,7 +171,12 @@ fn outcomes(name: &str, baseline: Failures, canary: Failures, worse: Worse) -> F
         Unit::Ratio.format(worse.min_effect),
         probability(p),
     );
-    finding.verdict = worse.verdict(p, effect, &line);
+    finding.verdict = match worse.verdict(p, effect, &line) {
+        Verdict::Pass(_) if fisher::so_few(canary, theirs + 2.0 * worse.min_effect) > MISS => {
+            Verdict::Inconclusive(format!("{line} -> too few to tell"))
+        }
+        verdict => verdict,
+    };
     finding
 }
 
@@ -292,6 +302,10 @@ mod tests {
         assert!(inconclusive(&latency(&[1.0, 2.0, 3.0, 4.0, 5.0], &[1.5, 2.5, 3.5, 6.0, 7.0])));
         assert!(inconclusive(&errors((1, 100), (3, 100))));
         assert!(inconclusive(&errors((0, 0), (3, 100))));
+        assert!(inconclusive(&errors((0, 500), (0, 148))), "two in a hundred may show none yet");
+        assert!(errors((0, 500), (0, 149)).verdict.passed());
+        assert!(inconclusive(&errors((10, 1000), (1, 100))));
+        assert!(errors((10, 1000), (2, 220)).verdict.passed());
         assert!(inconclusive(&latency(&[1.0; 5], &[f64::NAN; 5])));
     }
 

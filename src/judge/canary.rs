@@ -249,6 +249,9 @@ mod tests {
         serve(&mut trial, &mut dice, 99, [0, 0], [20_000, 20_000]);
         let verdict = trial.look();
         assert!(held(&verdict) && verdict.why().ends_with("needs 100 in each arm"), "{verdict:?}");
+        serve(&mut trial, &mut dice, 40, [0, 0], [20_000, 20_000]);
+        let verdict = trial.look();
+        assert!(held(&verdict) && verdict.why().contains("-> too few to tell"), "{verdict:?}");
         let mut trial = Trial::new(WANTED, ALPHA);
         trial.control.add(Failures { requests: 1000, failed: 0 }, &[Bucket { ms: 1.0, n: 1000 }]);
         assert!(held(&trial.look()), "a canary without traffic");

@@ -43,7 +43,7 @@ fn a_verdict_names_each_metric_and_says_what_follows() {
         (&json!("latency"), &json!(true))
     );
     let outcomes = json!({ "kind": "outcomes", "name": "errors" });
-    let healthy = with_arms(outcomes, &json!(vec![false; 500]), &json!(vec![false; 50]));
+    let healthy = with_arms(outcomes, &json!(vec![false; 500]), &json!(vec![false; 150]));
     let same = judge(&recorded(&json!([values(&fast, &fast), healthy])), Code::Done);
     assert_eq!(same["verdict"], "pass");
     let mut slow_tail: Vec<f64> = [&fast[..], &fast].concat().repeat(20);

@@ -7,7 +7,7 @@ use ctx::control::config::{Canary, Config, Upstream};
 use ctx::rehearsal::legacy::{Faults, Legacy};
 use ctx::units::Percent;
 
-use crate::support::serve::Serve;
+use crate::support::serve::{Serve, TOKEN};
 use crate::support::{Test, block_on};
 
 /// How many senders there are.
@@ -38,6 +38,10 @@ impl Apps {
     }
 }
 
+fn project() -> Test {
+    Test::new().env("CTX_TOKEN", TOKEN)
+}
+
 /// The senders whose events go to the second app.
 fn beside(serve: &Serve) -> BTreeSet<u32> {
     let url = format!("{}/github/events", serve.address());
@@ -59,7 +63,7 @@ fn beside(serve: &Serve) -> BTreeSet<u32> {
 
 #[test]
 fn a_sender_stays_on_its_side_as_the_share_grows_over_a_restart_and_elsewhere() {
-    let (test, apps) = (Test::new(), Apps::start());
+    let (test, apps) = (project(), Apps::start());
     let mut serve = Serve::start(&test, &apps.legacy.url());
     let mut before = BTreeSet::new();
     for share in [1, 5, 25] {
@@ -76,7 +80,7 @@ fn a_sender_stays_on_its_side_as_the_share_grows_over_a_restart_and_elsewhere() 
     assert_eq!(beside(&serve), before, "after a restart");
 
     // Another orchestrator with a state of its own, which never had a smaller share.
-    let other_test = Test::new();
+    let other_test = project();
     let other = Serve::start(&other_test, &apps.legacy.url());
     other.set(apps.give(25));
     assert_eq!(beside(&other), before, "at another orchestrator");

@@ -20,7 +20,7 @@ title = "The next app"
 
   [[phase.step]]
   id     = "canary"
-  canary = { upstream = "next", url = "NEXT", to = ["20%", "50%", "100%"], soak = "SOAK", min_samples = 30, max_latency_ratio = 4.0, max_tail_ratio = 30.0 }
+  canary = { upstream = "next", url = "NEXT", to = ["20%", "50%", "100%"], soak = "SOAK", min_samples = 30, max_error_increase = "10%", max_latency_ratio = 4.0, max_tail_ratio = 30.0 }
 "#;
 
 /// Another change, after the canary's.

@@ -224,48 +224,68 @@ fn upper_tail(u: f64, mean: f64, variance: f64) -> f64 {
 /// The median of all differences between the arms (Hodges and Lehmann, 1963), in the values' own
 /// unit. Both arms are in order, finite and not empty.
 ///
-/// No difference is ever formed for keeping: how many of them are at most `x` is counted in one
-/// walk along both arms, and halving the numbers between the least and the greatest difference
-/// finds the middle one in 64 walks at most. So a million measurements cost what their buckets do.
+/// The differences are never all formed: how many of them are at most `x`, and which ones are next
+/// to `x`, is found in one walk along both arms, and halving the numbers between the least and the
+/// greatest finds the middle one in 64 walks at most, in a handful as a rule. So a million
+/// measurements cost what their buckets do.
 pub fn shift(baseline: &[Counted], canary: &[Counted]) -> f64 {
     let pairs = u128::from(total(baseline)) * u128::from(total(canary));
     let (lower, upper) = (pairs.div_ceil(2), pairs / 2 + 1);
     let low = difference(baseline, canary, lower);
-    if at_most(baseline, canary, low) >= upper {
-        return low;
-    }
-    between(low, difference(baseline, canary, upper))
+    let around = Around::of(baseline, canary, low);
+    between(low, if around.at_most >= upper { low } else { around.above })
 }
 
 /// The `rank`-th smallest of all differences, from 1.
 fn difference(baseline: &[Counted], canary: &[Counted], rank: u128) -> f64 {
     let ends = |arm: &[Counted]| (arm[0].0, arm[arm.len() - 1].0);
     let ((least, most), (first, last)) = (ends(baseline), ends(canary));
-    let (mut low, mut high) = (place(first - most), place(last - least));
+    let (mut low, mut high) = (minus(first, most), minus(last, least));
     while low < high {
-        let middle = low + (high - low) / 2;
-        if at_most(baseline, canary, value_at(middle)) >= rank {
-            high = middle;
+        let middle = value_at(place(low) + (place(high) - place(low)) / 2);
+        let around = Around::of(baseline, canary, if middle < high { middle } else { low });
+        if around.at_most >= rank {
+            high = around.below;
         } else {
-            low = middle + 1;
+            low = around.above;
         }
     }
-    // The negative zero becomes the positive one.
-    value_at(low) + 0.0
+    high
 }
 
-/// How many of all differences are at most `most`.
-fn at_most(baseline: &[Counted], canary: &[Counted], most: f64) -> u128 {
-    let all = u128::from(total(baseline));
-    let (mut theirs, mut below, mut found) = (0, 0, 0);
-    for (ours, n) in canary {
-        while theirs < baseline.len() && ours - baseline[theirs].0 > most {
-            below += u128::from(baseline[theirs].1);
-            theirs += 1;
+/// The differences around a number.
+struct Around {
+    /// How many are at most the number.
+    at_most: u128,
+    /// The greatest of those, and the least of the others.
+    below: f64,
+    above: f64,
+}
+
+impl Around {
+    fn of(baseline: &[Counted], canary: &[Counted], number: f64) -> Self {
+        let (mut left, mut theirs) = (u128::from(total(baseline)), 0);
+        let mut around = Self { at_most: 0, below: f64::NEG_INFINITY, above: f64::INFINITY };
+        for (ours, n) in canary {
+            while theirs < baseline.len() && minus(*ours, baseline[theirs].0) > number {
+                left -= u128::from(baseline[theirs].1);
+                theirs += 1;
+            }
+            around.at_most += u128::from(*n) * left;
+            if theirs > 0 {
+                around.above = around.above.min(minus(*ours, baseline[theirs - 1].0));
+            }
+            if let Some((value, _)) = baseline.get(theirs) {
+                around.below = around.below.max(minus(*ours, *value));
+            }
         }
-        found += u128::from(*n) * (all - below);
+        around
     }
-    found
+}
+
+/// The difference, with no negative zero.
+fn minus(ours: f64, theirs: f64) -> f64 {
+    ours - theirs + 0.0
 }
 
 /// Where a number stands among all numbers, in their order.

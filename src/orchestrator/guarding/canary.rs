@@ -139,7 +139,7 @@ mod tests {
     use crate::judge::canary::{ALPHA, Compare};
     use crate::judge::measure::Query;
 
-    /// An orchestrator whose arms answer a hundred requests in each half second.
+    /// An orchestrator whose arms answer 250 requests in each half second.
     struct Served {
         canary: RefCell<Option<CanaryView>>,
         now_ms: Cell<u64>,
@@ -174,7 +174,7 @@ mod tests {
     impl Samples for Served {
         fn metrics(&self, from_ms: u64) -> Metrics {
             let (to_ms, failing) = (self.now_ms.get(), self.failing.get());
-            let n = to_ms.saturating_sub(from_ms) / 5;
+            let n = to_ms.saturating_sub(from_ms) / 2;
             let arm = |errors| Window { requests: n, errors, latency: None };
             let mut metrics = Metrics { from_ms, to_ms, ..Metrics::default() };
             metrics.canary = self.canary.borrow().clone();
@@ -207,14 +207,14 @@ mod tests {
         assert_eq!(watched.look(Duration::from_millis(1499), &served), None, "not due yet");
         assert_eq!((served.look(&mut watched), watched.seen().is_some()), (None, true));
         let n = |watched: &Watched| watched.on.as_ref().unwrap().trial.requests();
-        assert_eq!(n(&watched), 100);
+        assert_eq!(n(&watched), 250);
         // Another change beside the canary: the look before it says nothing about what is in force.
         watched.begin(served.mark());
         assert_eq!(watched.seen(), None);
-        assert_eq!((served.look(&mut watched), n(&watched)), (None, 200));
+        assert_eq!((served.look(&mut watched), n(&watched)), (None, 500));
         served.give(25);
         watched.begin(served.mark());
-        assert_eq!((served.look(&mut watched), n(&watched)), (None, 100));
+        assert_eq!((served.look(&mut watched), n(&watched)), (None, 250));
         let seen = watched.seen().unwrap();
         assert_eq!((seen.at, seen.why.starts_with("promote: ")), (Percent::whole(25), true));
     }
