@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod canary;
+mod canary_sides;
 mod canary_steps;
 mod ci;
 mod compatibility;
