@@ -124,7 +124,7 @@ impl Incidents {
                 return vec![self.needs_a_person("failed, held where it is", next, at)];
             }
             Outcome::RollbackIncomplete => {
-                let next = "`ctx report` says what is not undone";
+                let next = "`ctx status` says what is not undone";
                 return vec![self.needs_a_person("rollback INCOMPLETE", next, at)];
             }
         };

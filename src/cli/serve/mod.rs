@@ -4,6 +4,7 @@ mod explain;
 mod initial;
 mod others;
 mod signals;
+mod supervisor;
 mod token;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::time::sleep;
 use self::explain::explain;
 use self::others::{Heard, Others, explain_handover, predecessor};
 use self::signals::{Asked, Signals};
+use self::supervisor::Stage;
 use self::token::{TokenSource, resolve, token_file};
 use super::extension_host::programs;
 use super::log::Format;
@@ -161,6 +163,8 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     others.open_door(&runtime);
     failpoint::hit(Point::ServeStarted);
     announce(context, format, &orchestrator, &source);
+    let socket = environment("NOTIFY_SOCKET");
+    supervisor::tell(socket.as_deref(), Stage::Ready);
     failpoint::hit(Point::ServeAnnounced);
     let gone = attend(&runtime, &mut signals, &mut others, &mut orchestrator, &source);
     let farewell = match &gone {
@@ -170,6 +174,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         _ => "stopping: requests in flight may finish; a second signal stops at once".to_owned(),
     };
     say(context, format, &farewell);
+    supervisor::tell(socket.as_deref(), Stage::Stopping);
     drop(others);
     failpoint::hit(Point::ServeDrains);
     let limits = orchestrator.plane().active().config.limits.clone();
