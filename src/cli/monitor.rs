@@ -80,7 +80,7 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         return Err(Failure::new(Code::Refused, format!("plan `{}` has no guards", plan.name))
             .hint("write `[guards]`; `ctx plan schema` says how"));
     }
-    queries::check(&plan.guards)?;
+    queries::check(&plan.guards, [])?;
     let client = connect(context, &plan.orchestrator)?;
     let (seen, silent) = (BTreeMap::new(), BTreeMap::new());
     let mut monitor = Monitor { args, context, observer, plan: &plan, seen, silent };
