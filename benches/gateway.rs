@@ -310,6 +310,7 @@ fn guards() -> ArmRequest {
             every_ms: 1000,
             patience_ms: None,
         }],
+        canaries: Vec::new(),
         record: "{}".to_owned(),
     }
 }
