@@ -54,8 +54,7 @@ fn what_prometheus_counts_decides_and_an_outage_of_it_does_not() {
 
     drop(prometheus);
     let unknown = scene.test.run(&["validate"]).exits(Code::CriteriaNotMet);
-    let unknown =
-        unknown.says(&["reliability: inconclusive", "cannot be reached", "no data"]);
+    let unknown = unknown.says(&["reliability: inconclusive", "cannot be reached", "no data"]);
     unknown.warns(&["1 criterion cannot be judged yet"]);
     let json = scene.test.run(&["validate", "--json"]).exits(Code::CriteriaNotMet).json();
     assert_eq!(json["verdict"], "inconclusive", "{json}");
