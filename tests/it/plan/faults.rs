@@ -410,6 +410,9 @@ fn changes_fit_the_configuration_as_earlier_steps_leave_it() {
     let canary = |rest: &str| format!("canary = {{ upstream = \"next\", to = [\"5%\"]{rest} }}");
     check_step(&canary(""), &["13:23 unknown upstream `next`"]);
     check_step(&canary(", url = \"http://127.0.0.1:9\""), &[]);
+    let unfair = canary(", url = \"http://127.0.0.1:9\", max_tail_ratio = 0.5");
+    let column = unfair.find("0.5").unwrap() + 1;
+    check_step(&unfair, &[&format!("13:{column} `max_tail_ratio` must be at least 1")]);
     for address in ["169.254.169.254", "[fe80::1]:80", "0.0.0.0:9", "2852039166"] {
         let found =
             faults(&[HEAD, STEP, &canary(&format!(", url = \"http://{address}\""))].concat());
