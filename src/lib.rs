@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`units`], [`ids`], [`clock`], [`error`]: the small words everything else is said in.
+//! - [`trust`]: whom a TLS connection trusts.
 //! - [`failpoint`], [`rules`]: instants and rules with names, for tests to kill at and to remove.
 //! - [`plan`] (pure): TOML with spans becomes a valid plan, or all its faults at once.
 //! - [`judge`] (pure): guards and criteria as functions from samples to three-valued verdicts.
@@ -42,5 +43,6 @@ pub mod secret;
 pub mod settings;
 #[cfg(test)]
 mod simulation;
+pub mod trust;
 pub mod ui;
 pub mod units;

@@ -1,12 +1,11 @@
 //! One POST of JSON, over TLS where the address says so.
 //!
 //! A connection of its own for each alert: there are few, and none may hold up another. `reqwest`
-//! is built without TLS, for everything else here speaks to its own machine; so this is hyper over
-//! rustls, with the certificates that the system trusts (`SSL_CERT_FILE` names others).
+//! is built without TLS, for most else here speaks to its own machine; so this is hyper over rustls,
+//! with the certificates that the system trusts, see [`crate::trust`].
 //!
 //! No error here names the address: that of a webhook is a secret.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,10 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::post::Unsent;
 use crate::secret::{Secret, redacted};
+use crate::trust;
 
 /// How much of an answer is read, for the sake of its reason.
 const READ: usize = 64 * 1024;
@@ -49,7 +48,7 @@ pub(super) async fn post(url: &str, bearer: Option<&Secret>, body: String) -> Re
     }
     let name = ServerName::try_from(bare.to_owned())
         .map_err(|_| Unsent::for_good("its host is no name of a server"))?;
-    let connector = TlsConnector::from(trust().map_err(Unsent::for_good)?);
+    let connector = TlsConnector::from(trust::system().map_err(Unsent::for_good)?);
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| Unsent::for_now(format!("no TLS: {error}")))?;
     exchange(stream, request).await
@@ -114,25 +113,4 @@ async fn read(answer: hyper::Response<hyper::body::Incoming>) -> Result<(), Unse
         });
     }
     Err(Unsent::for_good(why))
-}
-
-/// Whom to trust, read from the system once.
-fn trust() -> Result<Arc<ClientConfig>, String> {
-    static TRUST: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-    let read = || {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err("the system trusts no certificates; `SSL_CERT_FILE` can name some".into());
-        }
-        let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
-    };
-    TRUST.get_or_init(read).clone()
 }

@@ -66,13 +66,18 @@ pub struct ArmedQuery {
     /// In the server's query language.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
-    /// Where the server's API is: `http://prometheus:9090`.
+    /// Where the server's API is: `http://prometheus:9090`, or with `https`.
     #[schemars(length(max = 1024))]
     pub url: String,
     /// Where the token for it is, `env:NAME` or `file:PATH`, as the orchestrator sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub token: Option<String>,
+    /// Where the certificate of the authority is that the server's own is signed by, `env:NAME` or
+    /// `file:PATH`, as the orchestrator sees it; what its system trusts, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub ca: Option<String>,
     /// What its number is: `ratio`, `milliseconds`, `seconds`, `per_minute` or `number`.
     #[schemars(length(max = 16))]
     pub unit: String,

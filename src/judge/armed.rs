@@ -86,12 +86,14 @@ fn read_metric(metric: &str) -> Result<Metric, String> {
 }
 
 fn read_query(from: &str, asked: &ArmedQuery) -> Result<Query, String> {
-    let ArmedQuery { query, url, token, unit } = asked;
-    let reference = token.as_ref().map(|token| token.parse::<SecretRef>());
-    if let Some(Err(error)) = reference {
-        return Err(format!("`token`: {error}"));
+    let ArmedQuery { query, url, token, ca, unit } = asked;
+    for (name, text) in [("token", token), ("ca", ca)] {
+        if let Some(Err(error)) = text.as_ref().map(|text| text.parse::<SecretRef>()) {
+            return Err(format!("`{name}`: {error}"));
+        }
     }
-    if !url.starts_with("http://") || url.contains(char::is_whitespace) {
+    let known = url.starts_with("http://") || url.starts_with("https://");
+    if !known || url.contains(char::is_whitespace) {
         return Err("`url` must be like `http://127.0.0.1:9090`".to_owned());
     }
     if query.trim().is_empty() || query.len() > 4096 {
@@ -102,6 +104,7 @@ fn read_query(from: &str, asked: &ArmedQuery) -> Result<Query, String> {
         from: from.to_owned(),
         url: url.clone(),
         token: token.clone(),
+        ca: ca.clone(),
         unit: serde_json::from_value(unit.as_str().into())
             .map_err(|_| "`unit` must be ratio, milliseconds, seconds, per_minute or number")?,
     })
@@ -113,6 +116,7 @@ fn write_query(query: &Query) -> ArmedQuery {
         query: query.query.clone(),
         url: query.url.clone(),
         token: query.token.clone(),
+        ca: query.ca.clone(),
         unit: unit.as_str().unwrap_or_default().to_owned(),
     }
 }
@@ -242,6 +246,7 @@ mod tests {
             from: "prom".to_owned(),
             url: "http://127.0.0.1:9090".to_owned(),
             token: Some("env:TOKEN".to_owned()),
+            ca: Some("file:ca.pem".to_owned()),
             unit: crate::judge::Unit::PerMinute,
         };
         let asking = Guard { measure: Measure::Query(query), ..guard() };

@@ -161,6 +161,7 @@ mod tests {
             from: "prom".to_owned(),
             url: "http://127.0.0.1:9090".to_owned(),
             token: None,
+            ca: None,
             unit: crate::judge::Unit::Ratio,
         };
         assert_eq!(of_query(&query), "asked of http://127.0.0.1:9090, within 5m");

@@ -32,6 +32,10 @@ pub struct Query {
     /// A reference, `env:NAME` or `file:PATH`, resolved by whoever asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// A reference to the certificate of the authority that the server's own is signed by; what the
+    /// system trusts, if absent. For `https` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
     /// What its number is.
     pub unit: Unit,
 }
@@ -111,6 +115,7 @@ mod tests {
             from: "prom".to_owned(),
             url: "http://127.0.0.1:9090".to_owned(),
             token: None,
+            ca: None,
             unit: Unit::Ratio,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::{self, NoNumber};
+use super::tls;
 use crate::error::did_you_mean;
 use crate::judge::measure::Query;
 use crate::judge::promql;
@@ -79,7 +80,7 @@ impl Client {
     ) -> Result<Value, NoNumber> {
         let call = self.http.post(format!("{}{path}", query.url));
         let kind = "application/x-www-form-urlencoded";
-        send(query, call.header("content-type", kind).body(encoded(form))).await
+        self.send(query, call.header("content-type", kind).body(encoded(form))).await
     }
 
     async fn get(
@@ -88,16 +89,38 @@ impl Client {
         path: &str,
         form: &[(&str, &str)],
     ) -> Result<Value, NoNumber> {
-        send(query, self.http.get(format!("{}{path}?{}", query.url, encoded(form)))).await
+        self.send(query, self.http.get(format!("{}{path}?{}", query.url, encoded(form)))).await
+    }
+
+    async fn send(&self, query: &Query, call: reqwest::RequestBuilder) -> Result<Value, NoNumber> {
+        let call = authorized(query, call)?;
+        if !query.url.starts_with("https://") {
+            return send(query, call).await;
+        }
+        let url = shown_url(&query.url);
+        let request = call.build().map_err(|_| away(&format!("{url} is no URL")))?;
+        let sending = tls::send(&url, query.ca.as_deref(), request, MAX_BODY);
+        let answer = tokio::time::timeout(TIMEOUT, sending).await;
+        let late = |_| away(&format!("{url} does not answer within {TIMEOUT:?}"));
+        let (status, body) = answer.map_err(late)?.map_err(|why| away(&why))?;
+        answer::open(status, &body)
     }
 }
 
-async fn send(query: &Query, mut call: reqwest::RequestBuilder) -> Result<Value, NoNumber> {
-    let away = |text: &str| NoNumber::Away(redacted(text).into_owned());
-    if let Some(reference) = &query.token {
-        let token = reference.parse::<SecretRef>().and_then(|reference| reference.resolve());
-        call = call.bearer_auth(token.map_err(|error| away(&error.to_string()))?.expose());
-    }
+fn away(text: &str) -> NoNumber {
+    NoNumber::Away(redacted(text).into_owned())
+}
+
+fn authorized(
+    query: &Query,
+    call: reqwest::RequestBuilder,
+) -> Result<reqwest::RequestBuilder, NoNumber> {
+    let Some(reference) = &query.token else { return Ok(call) };
+    let token = reference.parse::<SecretRef>().and_then(|reference| reference.resolve());
+    Ok(call.bearer_auth(token.map_err(|error| away(&error.to_string()))?.expose()))
+}
+
+async fn send(query: &Query, call: reqwest::RequestBuilder) -> Result<Value, NoNumber> {
     let failed = |error: &reqwest::Error| {
         let url = shown_url(&query.url);
         away(&match error {

@@ -11,7 +11,8 @@ use ctx::failpoint;
 use crate::support::markdown::{Document, root};
 
 /// The small words that everything is said in; every module may use them.
-const WORDS: [&str; 7] = ["clock", "error", "failpoint", "ids", "rules", "secret", "units"];
+const WORDS: [&str; 8] =
+    ["clock", "error", "failpoint", "ids", "rules", "secret", "trust", "units"];
 
 /// The modules from the bottom up, and what each may use besides [`WORDS`].
 const MAY_USE: [(&str, &[&str]); 18] = [

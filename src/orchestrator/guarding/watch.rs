@@ -336,6 +336,7 @@ mod tests {
             query: "sum(up)".to_owned(),
             url: "http://127.0.0.1:9".to_owned(),
             token: None,
+            ca: None,
             unit: "ratio".to_owned(),
         };
         ArmedGuard { query: Some(query), ..guard("by-query", "prom", breaches) }

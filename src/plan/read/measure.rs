@@ -16,6 +16,11 @@ pub(super) static SERVER: Shape = Shape {
     keys: &[
         need("url", Kind::Text, "where its API is, such as `http://127.0.0.1:9090`"),
         may("token", Kind::Text, "where a token for it is: `env:NAME` or `file:PATH`"),
+        may(
+            "ca",
+            Kind::Text,
+            "where the certificate of its authority is, for `https`: `file:PATH` or `env:NAME`",
+        ),
     ],
 };
 
@@ -34,7 +39,15 @@ const UNITS: [(&str, Unit); 5] = [
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) name: String,
-    pub(super) body: Option<(String, Option<String>)>,
+    pub(super) body: Option<Body>,
+}
+
+/// Where a server is, and what it is asked with.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    url: String,
+    token: Option<String>,
+    ca: Option<String>,
 }
 
 /// Reads the servers.
@@ -50,22 +63,29 @@ pub(super) fn servers(table: &Table<'_>) -> Vec<Server> {
     table.map("metrics").into_iter().map(read).collect()
 }
 
-fn server(table: &Table<'_>) -> Option<(String, Option<String>)> {
+fn server(table: &Table<'_>) -> Option<Body> {
     let url = table.text("url")?;
     absolute_http(&url, table.faults)?;
-    if !url.get_ref().starts_with("http://") {
-        let hint = "ctx speaks plain HTTP: put the server, or a proxy for it, on a private network";
-        table.faults.hinted(url.span(), "a query cannot be asked over TLS", hint);
+    let token = reference(table, "token", "the token itself stands in the plan")?;
+    let ca = reference(table, "ca", "`ca` is no reference")?;
+    if ca.is_some() && !url.get_ref().starts_with("https://") {
+        let hint = "write the URL with `https://`, or leave `ca` out";
+        table.faults.hinted(table.key_span("ca"), "`ca` has no meaning without TLS", hint);
         return None;
     }
-    let token = table.text("token");
-    if let Some(token) = token.as_ref().filter(|t| t.get_ref().parse::<SecretRef>().is_err()) {
+    Some(Body { url: url.get_ref().trim_end_matches('/').to_owned(), token, ca })
+}
+
+/// Reads a reference to what does not stand in the plan; `None` after a fault.
+#[expect(clippy::option_option, reason = "a fault, and a key that is left out")]
+fn reference(table: &Table<'_>, key: &str, else_wise: &str) -> Option<Option<String>> {
+    let Some(text) = table.text(key) else { return Some(None) };
+    if text.get_ref().parse::<SecretRef>().is_err() {
         let hint = "write `env:NAME` or `file:PATH`; a plan is read by many and kept for long";
-        table.faults.covered(token.span(), "the token itself stands in the plan", hint);
+        table.faults.covered(text.span(), else_wise, hint);
         return None;
     }
-    let own = |text: Spanned<&str>| (*text.get_ref()).to_owned();
-    Some((own(url).trim_end_matches('/').to_owned(), token.map(own)))
+    Some(Some((*text.get_ref()).to_owned()))
 }
 
 /// Reads what is measured and within which limit; `who` is whose measure it is, for messages.
@@ -118,9 +138,9 @@ fn queried(table: &Table<'_>, servers: &[Server]) -> Option<(Measure, Limit)> {
         return None;
     }
     let ((bound, unit), server) = (bound?, server?);
-    let (url, token) = server.body.clone()?;
-    let query = (*query.get_ref()).to_owned();
-    let measure = Measure::Query(Query { query, from: server.name.clone(), url, token, unit });
+    let Body { url, token, ca } = server.body.clone()?;
+    let (query, from) = ((*query.get_ref()).to_owned(), server.name.clone());
+    let measure = Measure::Query(Query { query, from, url, token, ca, unit });
     let limit = if key == "max" { Limit::AtMost(bound) } else { Limit::AtLeast(bound) };
     Some((measure, limit))
 }

@@ -132,3 +132,26 @@ fn a_misspelt_metric_is_refused_before_anything_is_recorded() {
     scene.plan(&[&prometheus.table(), "[guards.errors]", QUERY, PHASE]);
     scene.test.run(&["plan", "check", "--live"]).exits(Code::Done).says(&["1 query answered"]);
 }
+
+/// The orchestrator asks over TLS, and ctx does; who is not trusted is not believed.
+#[test]
+fn a_server_behind_tls_is_trusted_by_its_own_authority() {
+    let scene = Scene::new(&[]);
+    let Some(prometheus) = Prometheus::over_tls(&scene.test, &scene.serve) else { return };
+    let table = prometheus.table();
+    let trusted = format!("{table}ca = \"file:prometheus/ca.pem\"\n");
+    scene.plan(&[&trusted, "[guards.errors]", QUERY, PHASE]);
+    let check = || scene.test.run(&["plan", "check", "--live"]);
+    until("it answers", || check().is(Code::Done).then_some(()));
+    let run = scene.begin("1");
+    until_seen(&scene, "the guard holds", |look| look.guard.as_str() == "errors" && look.held);
+    scene.test.run(&["confirm", "--yes"]).exits(Code::Done);
+    run.ends().exits(Code::Done);
+    // An authority that nobody has named.
+    scene.plan(&[&table, "[guards.errors]", QUERY, PHASE]);
+    check().exits(Code::Refused).warns(&["is not trusted", "https://127.0.0.1:"]);
+    scene.test.write("prometheus/ca.pem", "none");
+    scene.plan(&[&trusted, "[guards.errors]", QUERY, PHASE]);
+    check().exits(Code::Refused).warns(&["file:prometheus/ca.pem: there is no certificate in it"]);
+    scene.ends_undisturbed();
+}

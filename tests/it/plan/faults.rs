@@ -235,7 +235,12 @@ fn a_guard_measures_one_thing_and_its_samples_share_nothing() {
     );
     check(&plain("metric = \"cpu\", max = \"1%\", every = \"11m\""), &[]);
     let server = |text: &str| format!("[metrics.prom]\n{text}");
-    check(&server("url = \"https://a\""), &["15:7 a query cannot be asked over TLS"]);
+    check(&server("url = \"https://a\"\nca = \"file:ca.pem\""), &[]);
+    check(
+        &server("url = \"http://a\"\nca = \"file:ca.pem\""),
+        &["16:1 `ca` has no meaning without TLS"],
+    );
+    check(&server("url = \"https://a\"\nca = \"ca.pem\""), &["16:6 `ca` is no reference"]);
     let secret = server("url = \"http://a\"\ntoken = \"hush-hush\"");
     check(&secret, &["16:9 the token itself stands in the plan"]);
     assert!(!messages(&format!("{HEAD}{STEP}backup = true\n{secret}")).contains("hush-hush"));

@@ -77,6 +77,15 @@ const PEERS: &[Peer] = &[
         install: "apt-get install prometheus",
     },
     Peer {
+        name: "openssl",
+        probe: || {
+            let mut command = Command::new("openssl");
+            command.arg("version");
+            command
+        },
+        install: "apt-get install openssl",
+    },
+    Peer {
         name: "promtool",
         probe: || {
             let mut command = Command::new("promtool");

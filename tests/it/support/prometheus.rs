@@ -1,6 +1,7 @@
 //! A real Prometheus that scrapes an orchestrator.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,12 +16,30 @@ use super::{Test, block_on, peer, until};
 pub(crate) struct Prometheus {
     child: Child,
     port: u16,
+    tls: bool,
 }
 
 impl Prometheus {
     /// Starts one that has scraped this orchestrator; `None` where there is no Prometheus, see
     /// [`peer::require`].
     pub(crate) fn of(test: &Test, serve: &Serve) -> Option<Self> {
+        let prometheus = Self::start(test, serve, false)?;
+        until("two scrapes with traffic", || {
+            let query = "count_over_time(ctx_requests_total[1h])%20>%202";
+            let answer = prometheus.ask(query)?;
+            (!answer["data"]["result"].as_array()?.is_empty()).then_some(())
+        });
+        Some(prometheus)
+    }
+
+    /// As [`Prometheus::of`], behind TLS with an authority of its own in `prometheus/ca.pem`; it may
+    /// not have scraped yet.
+    pub(crate) fn over_tls(test: &Test, serve: &Serve) -> Option<Self> {
+        peer::require("openssl")?;
+        Self::start(test, serve, true)
+    }
+
+    fn start(test: &Test, serve: &Serve, tls: bool) -> Option<Self> {
         peer::require("prometheus")?;
         let config = format!(
             "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\n\
@@ -32,7 +51,14 @@ impl Prometheus {
         test.write("prometheus/prometheus.yml", &config);
         // It cannot be told to take any free port and say which.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new("prometheus")
+        let mut command = Command::new("prometheus");
+        if tls {
+            let web = "tls_server_config: { cert_file: server.pem, key_file: server.key }\n";
+            test.write("prometheus/web.yml", web);
+            certify(&test.path("prometheus"));
+            command.arg("--web.config.file=web.yml");
+        }
+        let child = command
             .current_dir(test.path("prometheus"))
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -41,18 +67,13 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let prometheus = Self { child, port };
-        until("two scrapes with traffic", || {
-            let query = "count_over_time(ctx_requests_total[1h])%20>%202";
-            let answer = prometheus.ask(query)?;
-            (!answer["data"]["result"].as_array()?.is_empty()).then_some(())
-        });
-        Some(prometheus)
+        Some(Self { child, port, tls })
     }
 
     /// The table of a plan that names it.
     pub(crate) fn table(&self) -> String {
-        format!("[metrics.prom]\nurl = \"http://127.0.0.1:{}\"\n", self.port)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("[metrics.prom]\nurl = \"{scheme}://127.0.0.1:{}\"\n", self.port)
     }
 
     fn ask(&self, query: &str) -> Option<Value> {
@@ -71,6 +92,26 @@ impl Prometheus {
     pub(crate) fn go_on(&self) {
         kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
+}
+
+/// Makes an authority and a certificate for this machine that is signed by it.
+fn certify(folder: &Path) {
+    let make = |args: &str| {
+        let mut command = Command::new("openssl");
+        let usual = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+        let output = command
+            .args(usual.split(' ').chain(args.split(' ')))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    make("-subj /CN=authority -keyout ca.key -out ca.pem");
+    make(
+        "-subj /CN=server -keyout server.key -out server.pem -CA ca.pem -CAkey ca.key -addext \
+         subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
+    );
 }
 
 impl Drop for Prometheus {
