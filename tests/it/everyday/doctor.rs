@@ -82,7 +82,7 @@ fn sinks_of_alerts_are_looked_for_and_sent_nothing() {
     shop.test.write("alerts.toml", &sinks);
     shop.test.write("ctx.toml", "alerts = \"alerts.toml\"\n");
     let ran = shop.ctx(&["doctor"]).exits(Code::Done);
-    ran.says(&["can be reached: `am`, `chat`, `log`", "alerts `alerts.toml` (from ctx.toml)"]);
+    ran.says(&["can be reached: `chat`, `log`, `am`", "alerts `alerts.toml` (from ctx.toml)"]);
     there.set_nonblocking(true).unwrap();
     for stream in there.incoming().map_while(Result::ok) {
         let mut bytes = [0; 1];
