@@ -12,13 +12,15 @@
 #![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 #![expect(clippy::disallowed_methods, reason = "it waits for other programs, in real time")]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ctx::clock::SystemClock;
 use ctx::control::armed::{ArmRequest, ArmedGuard, Bound};
@@ -32,24 +34,15 @@ use ctx::load::source::Source;
 use ctx::load::webhooks::{Mix, Webhooks};
 use ctx::secret::Secret;
 use ctx::units::Percent;
+use support::{
+    BUILD, Process, Result, answers, free_port, lacking, loopback, median, milliseconds, numbers,
+    processor_time,
+};
 
 const CONNECTIONS: [u32; 2] = [64, 1000];
 /// Smallest body that counts as a push of the usual size.
 const PUSH: usize = 6_500;
-const PATIENCE: Duration = Duration::from_secs(10);
 const SECRET: &str = "bench-secret";
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// A process that ends with the benchmark.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A proxy under test.
 struct Proxy {
@@ -69,17 +62,11 @@ struct Sample {
 }
 
 fn main() -> Result<ExitCode> {
-    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
-    let (seconds, rounds): (u64, usize) =
-        (numbers.next().unwrap_or(5), { usize::try_from(numbers.next().unwrap_or(3))? });
-    for tool in ["nginx", "haproxy", "wrk", "taskset"] {
-        if find(tool).is_none() {
-            println!("skipped: `{tool}` is not installed");
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    if std::thread::available_parallelism()?.get() < 2 {
-        println!("skipped: it takes two cores");
+    let mut numbers = numbers();
+    let (seconds, rounds) =
+        (numbers.next().unwrap_or(5), usize::try_from(numbers.next().unwrap_or(3))?);
+    if let Some(why) = lacking(&["nginx", "haproxy", "wrk", "taskset"]) {
+        println!("{why}");
         return Ok(ExitCode::SUCCESS);
     }
     let folder = tempfile::tempdir()?;
@@ -97,8 +84,7 @@ fn main() -> Result<ExitCode> {
         measure(proxy, 64, 1, &script)?;
     }
     println!(
-        "{rounds} rounds of {seconds} s, POST of a GitHub push, one core per proxy; {} build",
-        if cfg!(debug_assertions) { "debug" } else { "release" }
+        "{rounds} rounds of {seconds} s, POST of a GitHub push, one core per proxy; {BUILD} build"
     );
     for connections in CONNECTIONS {
         let mut samples = vec![Vec::new(); proxies.len()];
@@ -144,12 +130,6 @@ fn table(connections: u32, proxies: &[Proxy], samples: &[Vec<Sample>]) -> String
     text
 }
 
-fn median(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
-    let mut values: Vec<f64> = samples.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Loads a proxy with wrk for some seconds.
 fn measure(proxy: &Proxy, connections: u32, seconds: u64, script: &Path) -> Result<Sample> {
     let before = processor_time(proxy.process.0.id())?;
@@ -182,27 +162,6 @@ fn measure(proxy: &Proxy, connections: u32, seconds: u64, script: &Path) -> Resu
         busy: used / took.as_secs_f64(),
         failed,
     })
-}
-
-fn milliseconds(text: &str) -> Result<f64> {
-    let unit = text.find(|c: char| c.is_alphabetic()).ok_or("no unit")?;
-    let value: f64 = text[..unit].parse()?;
-    match &text[unit..] {
-        "us" => Ok(value / 1000.0),
-        "ms" => Ok(value),
-        "s" => Ok(value * 1000.0),
-        other => Err(format!("wrk says `{other}`").into()),
-    }
-}
-
-/// Processor seconds that a process has used.
-fn processor_time(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let rest = stat.rsplit_once(')').ok_or("an odd stat")?.1;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    // Fields 14 and 15 of proc(5), in ticks of 10 ms; the third is the first of `rest`.
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / 100.0)
 }
 
 /// An upstream that answers at once.
@@ -351,6 +310,7 @@ fn guards() -> ArmRequest {
             every_ms: 1000,
             patience_ms: None,
         }],
+        canaries: Vec::new(),
         record: "{}".to_owned(),
     }
 }
@@ -377,30 +337,4 @@ fn push_script(folder: &Path) -> Result<PathBuf> {
     fs::write(&path, script)?;
     println!("a push of {} bytes", push.body.len());
     Ok(path)
-}
-
-fn find(tool: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(sbin).map(|dir| dir.join(tool)).find(|path| path.is_file())
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Waits until somebody listens.
-fn answers(addr: SocketAddr) -> Result<()> {
-    let began = Instant::now();
-    while TcpStream::connect(addr).is_err() {
-        if began.elapsed() > PATIENCE {
-            return Err(format!("nobody listens on {addr}").into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

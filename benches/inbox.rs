@@ -18,11 +18,13 @@
 #![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
+mod support;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader as LineReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,7 @@ use ctx::load::webhooks::{Mix, Webhooks};
 use ctx::load::{Observer, Outgoing, Rate, Scenario, Source};
 use ctx::secret::Secret;
 use ctx::units::Percent;
+use support::{BUILD, Process, Result, numbers};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -52,8 +55,6 @@ const PUSH: usize = 6_500;
 /// How long the inbox may take to become empty.
 const PATIENCE: Duration = Duration::from_secs(120);
 const SECRET: &str = "bench-secret";
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// When things happened to each event, by its delivery id.
 #[derive(Default)]
@@ -109,9 +110,9 @@ impl Observer for Noting {
     }
 }
 
-/// `ctx serve`, ended with the benchmark.
+/// `ctx serve`.
 struct Serve {
-    child: Child,
+    _process: Process,
     data: String,
     client: Client,
     /// Held open, so that nothing it prints can fail.
@@ -119,20 +120,12 @@ struct Serve {
     _state: tempfile::TempDir,
 }
 
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn main() -> Result<ExitCode> {
-    let numbers: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
-    let seconds = numbers.first().copied().unwrap_or(60).clamp(1, 600);
-    let burst = numbers.get(1).copied().unwrap_or(10).clamp(1, 120);
+    let mut numbers = numbers();
+    let seconds = numbers.next().unwrap_or(60).clamp(1, 600);
+    let burst = numbers.next().unwrap_or(10).clamp(1, 120);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-    println!("inbox.mode = store, signatures checked; {build} build");
+    println!("inbox.mode = store, signatures checked; {BUILD} build");
     runtime.block_on(async {
         let times = Shared::default();
         let app = app(Arc::clone(&times)).await?;
@@ -376,7 +369,7 @@ fn start(app: SocketAddr) -> Result<Serve> {
     let addr = |field: &str| said[field].as_str().map(str::to_owned).ok_or("no address");
     let data = addr("data")?.trim_start_matches("http://").to_owned();
     let client = Client::new(&addr("control")?, Some(Secret::new(token)));
-    Ok(Serve { child, data, client, _stdout: stdout, _state: state })
+    Ok(Serve { _process: Process(child), data, client, _stdout: stdout, _state: state })
 }
 
 async fn configure(client: &Client) -> Result<()> {

@@ -1,18 +1,20 @@
 //! How often a canary is judged wrongly, and after how many requests it is decided, by the judge
 //! of a canary step and by what others do, on the same simulated traffic.
 //!
-//! A phase is 60 looks; at each, both arms have served 20 more requests. Latencies vary by a tenth
-//! around 100 ms with one in fifty three times as long; the control fails once in a hundred. What
-//! stands beside:
+//! A phase is 60 looks, a second apart; at each, both arms have served 20 more requests. Latencies
+//! vary by a tenth around 100 ms with one in fifty three times as long; the control fails once in
+//! 200. What stands beside:
 //!
-//! - *threshold*, checked at each look on what came since the last one, as Flagger and Argo Rollouts
-//!   do: more than 1 % errors or a p99 above 500 ms is a failed check; at the first one, or at the
-//!   fifth of all, the canary is rolled back;
+//! - *threshold*, checked every five looks on what came since the last check, as Flagger and Argo
+//!   Rollouts do, with Flagger's figures: more than 1 % errors or a p99 above 500 ms is a failed
+//!   check. At the first one, or at the fifth of all, the canary is rolled back. It sees the canary
+//!   alone, so whoever sets the limits has to know what is usual;
 //! - *rank test, once*, as Kayenta's published rule: the mean latency and the error rate of each look
 //!   are a series per arm, and the canary fails when the 98 % confidence interval of the shift between
-//!   them (Mann-Whitney) is above a quarter of the shift itself.
+//!   them (Mann-Whitney) is above a quarter of the shift itself. It decides when the phase is over.
 //!
-//! `cargo bench --bench judge -- 500`. The number is that of phases per row.
+//! `cargo bench --bench judge -- 500`. The number is that of phases per row. With `--profile dev` it
+//! takes as long, and nothing is built anew.
 
 #![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 #![expect(clippy::cast_precision_loss, reason = "small counts of a simulation")]
@@ -25,27 +27,37 @@ use ctx::load::dice::Dice;
 
 const LOOKS: usize = 60;
 const REQUESTS: u64 = 20;
-const WANTED: Compare =
-    Compare { max_error_increase: 0.01, max_latency_ratio: 1.25, min_samples: 100 };
+/// How many looks lie between two checks of a threshold.
+const CHECK: usize = 5;
+/// What everybody is used to: of a thousand requests, so many fail, and so many take long.
+const FAILING: u64 = 5;
+const SLOW: u64 = 20;
 /// The quantile of the normal distribution for a two-sided interval of 98 %.
 const Z: f64 = 2.326_347_874_040_841;
 
-/// What the canary is like; the control fails at 10 per mille and takes 100 ms.
+/// What the canary is like.
 struct Traffic {
     name: &'static str,
     /// Of a thousand requests.
     failing: u64,
     typical_us: u64,
+    /// Of a thousand answers, those that take three times as long.
+    slow: u64,
     worse: bool,
 }
 
-const TRAFFIC: [Traffic; 6] = [
-    Traffic { name: "equal", failing: 10, typical_us: 100_000, worse: false },
-    Traffic { name: "5 % slower", failing: 10, typical_us: 105_000, worse: false },
-    Traffic { name: "1.5 times as slow", failing: 10, typical_us: 150_000, worse: true },
-    Traffic { name: "3 % errors", failing: 30, typical_us: 100_000, worse: true },
-    Traffic { name: "10 % errors", failing: 100, typical_us: 100_000, worse: true },
-    Traffic { name: "all fail", failing: 1000, typical_us: 100_000, worse: true },
+const USUAL: Traffic =
+    Traffic { name: "equal", failing: FAILING, typical_us: 100_000, slow: SLOW, worse: false };
+
+const TRAFFIC: [Traffic; 8] = [
+    USUAL,
+    Traffic { name: "5 % slower", typical_us: 105_000, ..USUAL },
+    Traffic { name: "1.5 times as slow", typical_us: 150_000, worse: true, ..USUAL },
+    Traffic { name: "10 times as slow", typical_us: 1_000_000, worse: true, ..USUAL },
+    Traffic { name: "one in ten slow", slow: 100, worse: true, ..USUAL },
+    Traffic { name: "3 % errors", failing: 30, worse: true, ..USUAL },
+    Traffic { name: "10 % errors", failing: 100, worse: true, ..USUAL },
+    Traffic { name: "all fail", failing: 1000, worse: true, ..USUAL },
 ];
 
 /// What one arm served between two looks.
@@ -55,12 +67,13 @@ struct Served {
     ms: Vec<f64>,
 }
 
-fn served(dice: &mut Dice, failing: u64, typical_us: u64) -> Served {
+fn served(dice: &mut Dice, traffic: &Traffic) -> Served {
+    let Traffic { failing, typical_us, slow, .. } = *traffic;
     let failed = (0..REQUESTS).filter(|_| dice.below(1000) < failing).count() as u64;
     let one = |dice: &mut Dice| {
         // Twelve throws add up to nearly normal ones: 6 on average, by 1.
         let sum: u64 = (0..12).map(|_| dice.below(1000)).sum();
-        let tail = if dice.below(50) == 0 { 3.0 } else { 1.0 };
+        let tail = if dice.below(1000) < slow { 3.0 } else { 1.0 };
         // As a histogram has it: in steps of half a percent.
         let ms = typical_us as f64 / 1000.0 * (0.4 + sum as f64 / 10_000.0) * tail;
         (ms * 2.0).round() / 2.0
@@ -72,7 +85,7 @@ fn served(dice: &mut Dice, failing: u64, typical_us: u64) -> Served {
 type Decided = Option<usize>;
 
 fn sequential(control: &[Served], canary: &[Served]) -> Decided {
-    let mut trial = Trial::new(WANTED, ALPHA);
+    let mut trial = Trial::new(Compare::default(), ALPHA);
     (0..LOOKS).find(|look| {
         for (arm, served) in
             [(&mut trial.control, &control[*look]), (&mut trial.canary, &canary[*look])]
@@ -85,11 +98,14 @@ fn sequential(control: &[Served], canary: &[Served]) -> Decided {
 }
 
 fn threshold(canary: &[Served], checks: usize) -> Decided {
-    let failed = canary.iter().enumerate().filter(|(_, served)| {
-        let slow = served.ms.iter().copied().fold(0.0, f64::max) > 500.0;
-        slow || served.failed as f64 / REQUESTS as f64 > 0.01
+    let failed = canary.chunks(CHECK).enumerate().filter(|(_, served)| {
+        let mut ms: Vec<f64> = served.iter().flat_map(|one| one.ms.iter().copied()).collect();
+        ms.sort_by(f64::total_cmp);
+        let p99 = ms[(ms.len() * 99).div_ceil(100) - 1];
+        let errors: u64 = served.iter().map(|one| one.failed).sum();
+        p99 > 500.0 || errors as f64 / ms.len() as f64 > 0.01
     });
-    failed.map(|(look, _)| look).nth(checks - 1)
+    failed.map(|(check, _)| (check + 1) * CHECK - 1).nth(checks - 1)
 }
 
 fn once(control: &[Served], canary: &[Served]) -> Decided {
@@ -114,7 +130,8 @@ fn main() {
     // `cargo bench` adds a flag of its own.
     let phases: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(500);
     println!("{phases} phases of {LOOKS} looks at {REQUESTS} more requests per arm");
-    println!("wrong: equal canaries rolled back, or worse ones not; requests: median per arm\n");
+    println!("each cell: wrong decisions, and the requests per arm until a rollback (median)");
+    println!("wrong is an equal canary that was rolled back, or a worse one that was not\n");
     println!(
         "{:<18}{:>15}{:>15}{:>15}{:>15}",
         "canary", "ctx", "threshold, 1st", "threshold, 5th", "rank test, once"
@@ -123,10 +140,8 @@ fn main() {
         let mut decided: [Vec<Decided>; 4] = Default::default();
         for seed in 0..phases {
             let mut dice = Dice::new(seed);
-            let control: Vec<_> = (0..LOOKS).map(|_| served(&mut dice, 10, 100_000)).collect();
-            let canary: Vec<_> = (0..LOOKS)
-                .map(|_| served(&mut dice, traffic.failing, traffic.typical_us))
-                .collect();
+            let control: Vec<_> = (0..LOOKS).map(|_| served(&mut dice, &USUAL)).collect();
+            let canary: Vec<_> = (0..LOOKS).map(|_| served(&mut dice, traffic)).collect();
             let all = [
                 sequential(&control, &canary),
                 threshold(&canary, 1),

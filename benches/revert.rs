@@ -163,6 +163,7 @@ fn guards() -> ArmRequest {
             every_ms: u64::try_from(WINDOW.as_millis()).expect("a second fits"),
             patience_ms: None,
         }],
+        canaries: Vec::new(),
         record: "{}".to_owned(),
     }
 }

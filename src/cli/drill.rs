@@ -45,8 +45,8 @@ pub(super) struct Flags {
     /// Drill this step only
     #[arg(long, value_name = "ID", requires = "drill")]
     step: Option<String>,
-    /// Inject this fault only: errors, latency, hang, app-down, crash-orchestrator, crash-ctx,
-    /// ctx-gone
+    /// Inject this fault only: errors, latency, hang, app-down, metrics-down, crash-orchestrator,
+    /// crash-ctx, ctx-gone
     #[arg(long, value_name = "NAME", requires = "drill")]
     fault: Vec<Fault>,
     /// Drills at the same time [default: three per core]
@@ -110,6 +110,7 @@ pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage)
         secrets: PathBuf::new(),
         in_earnest: args.run_programs.is_some(),
         watching: None,
+        provider: None,
         taken: PathBuf::new(),
     };
     staging.adapt(&mut plan);
@@ -237,7 +238,9 @@ fn introduce(context: &Context, drill: &Drill, cases: &[Case]) {
         count(cases.len(), "drill"),
         drill.jobs
     ));
-    ui.note("guards on cpu are left out: senders and app share this machine's cores");
+    ui.note(
+        "guards on cpu and by query are left out: they measure this machine, or another service",
+    );
     let outside =
         |case: &Case| matches!(case.step.action, Action::Run { .. } | Action::Call { .. });
     if drill.files.is_none() && cases.iter().any(outside) {
@@ -375,12 +378,31 @@ fn document(plan: &Plan, drilled: &[Drilled], took: Duration) -> Value {
     })
 }
 
+/// What the table says of a drill, line by line.
+fn told(one: &Drilled) -> Vec<String> {
+    let time = |at: Option<Duration>| {
+        at.map_or_else(|| "not".to_owned(), |at| format!("after {}", seconds(at)))
+    };
+    let by = if one.by.is_empty() { String::new() } else { format!(": {}", one.by) };
+    let mut lines = vec![
+        format!("detected {}{by}", time(one.detected)),
+        format!("rolled back {}, {}", time(one.rolled_back), one.ending.name()),
+        format!("{} of {} lost, state equal", one.lost.len(), count_of(one.acknowledged)),
+    ];
+    lines.extend(one.note.clone());
+    lines
+}
+
+fn count_of(events: u64) -> String {
+    count(usize::try_from(events).unwrap_or(usize::MAX), "acknowledged event")
+}
+
 /// The result as JUnit: a suite for each phase, a case for each drill.
 fn suites(plan: &Plan, drilled: &[Drilled]) -> String {
     let suite = |phase: &Phase| {
         let case = |one: &Drilled| {
             let outcome = if one.is_clean() {
-                Outcome::Passed(Vec::new())
+                Outcome::Passed(told(one))
             } else {
                 let (message, text) = (one.faults().join("; "), one.faults());
                 Outcome::Failed(Bad { kind: "drill", message, text })

@@ -215,7 +215,7 @@ fn migrate(
     }
     let client = connect(context, &loaded.plan.orchestrator)?;
     if matches!(admission, Admission::Begin { .. }) {
-        super::queries::check(&loaded.plan.guards_of(phase))?;
+        super::queries::check_phase(&loaded.plan, phase)?;
         lock::before_asking(context, &loaded.plan.orchestrator)?;
         preview::summary(context, loaded, phase);
         confirm(

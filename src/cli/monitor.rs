@@ -96,7 +96,7 @@ fn watch(
         return Err(Failure::new(Code::Refused, format!("plan `{}` has no guards", plan.name))
             .hint("write `[guards]`; `ctx plan schema` says how"));
     }
-    queries::check(&plan.guards)?;
+    queries::check(&plan.guards, [])?;
     let client = connect(context, &plan.orchestrator)?;
     let (seen, silent) = (BTreeMap::new(), BTreeMap::new());
     let outside = Outside::of(plan.name.clone(), client.url().to_owned());

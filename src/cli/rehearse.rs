@@ -17,11 +17,11 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::Outcome;
 use crate::load::Rate;
 use crate::plan::Loaded;
-use crate::plan::model::Phase;
+use crate::plan::model::{Phase, Plan};
 use crate::progress;
 use crate::rehearsal::stage::Stage;
 use crate::rehearsal::traffic::TrafficReport;
-use crate::rehearsal::{BUDGET, tempo_for};
+use crate::rehearsal::{BUDGET, staging, tempo_for};
 use crate::report::Live;
 use crate::units::duration;
 
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let tempo = tempo_for(&loaded.plan, args.soaks.unwrap_or(BUDGET));
     context.ui.detach();
     introduce(context, &loaded, tempo, per_second);
-    leave_out_cpu(context, &mut loaded);
+    leave_out(context, &mut loaded.plan);
     // As `ctx serve --programs` beside the plan would.
     let beside = loaded.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let programs = programs(beside.unwrap_or(Path::new("."))).ok();
@@ -186,18 +186,28 @@ fn introduce(context: &Context, loaded: &Loaded, tempo: Tempo, rate: f64) {
     ));
 }
 
-/// A rehearsal puts senders, gateway and app on one machine, so how busy its cores are says
-/// nothing about the machine that the plan is for. Every other guard is judged as written.
-fn leave_out_cpu(context: &Context, loaded: &mut Loaded) {
-    let before = loaded.plan.guards.len();
-    loaded.plan.guards.retain(|guard| guard.measure.own() != Some(Metric::Cpu));
-    if loaded.plan.guards.len() < before {
+/// Leaves out what means nothing in a rehearsal, and says so.
+fn leave_out(context: &Context, plan: &mut Plan) {
+    let busy = |metric: Option<Metric>| metric == Some(Metric::Cpu);
+    let loads = plan.suites.iter().filter_map(|suite| suite.load.as_ref());
+    let judged = plan.guards.iter().any(|guard| busy(guard.measure.own()))
+        || loads.flat_map(|load| &load.thresholds).any(|(metric, _)| busy(Some(*metric)));
+    let asks = plan.guards.iter().any(|guard| guard.measure.query().is_some())
+        || plan.named_criteria().any(|criterion| criterion.check.query().is_some());
+    let longer = plan.suites.iter().filter_map(|suite| suite.load.as_ref());
+    let longer = longer.filter(|load| load.lasts > staging::LOAD).count();
+    staging::adapt(plan);
+    if longer > 0 {
+        let (loads, most) = (count(longer, "load"), duration::format(staging::LOAD));
+        context.ui.note(format!("{loads} of suites cut to {most}"));
+    }
+    if judged {
         context.ui.note("guards on cpu are left out: senders and app share this machine's cores");
     }
-    let before = loaded.plan.guards.len();
-    loaded.plan.guards.retain(|guard| guard.measure.query().is_none());
-    if loaded.plan.guards.len() < before {
-        context.ui.note("guards by query are left out: no Prometheus scrapes a rehearsal");
+    if asks {
+        context
+            .ui
+            .note("guards and criteria by query are left out: no Prometheus scrapes a rehearsal");
     }
 }
 

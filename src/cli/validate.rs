@@ -153,8 +153,9 @@ async fn judge_all(
         let target =
             Target { data: format!("http://{}", there.data_addr), client, fence: &fence, key: "" };
         let plan = &loaded.plan;
-        judged
-            .push(judge_now(&plan.name, criterion, &plan.suites, &mut hands, target, None).await?);
+        let (suites, clock) = (&plan.suites, &SystemClock);
+        let judging = judge_now(&plan.name, criterion, suites, &mut hands, target, None, clock);
+        judged.push(judging.await?);
     }
     Ok(judged)
 }

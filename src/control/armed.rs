@@ -1,5 +1,5 @@
-//! The messages about guards that the orchestrator itself holds, and about what people ask of a
-//! run from elsewhere.
+//! The messages about guards and canaries that the orchestrator itself judges, and about what
+//! people ask of a run from elsewhere.
 //!
 //! `PUT|GET|DELETE /v1/guards`, `GET /v1/guards/record`, `POST /v1/asks`. A phase arms its guards
 //! once, before its first change. From then on the orchestrator judges them by itself, whether or
@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuardId, PhaseId, PlanName, RunId};
+use crate::units::Percent;
 
 /// The most bytes of [`ArmRequest::record`].
 pub const MAX_RECORD: usize = 512 * 1024;
@@ -23,6 +24,10 @@ pub struct ArmRequest {
     pub phase: PhaseId,
     #[schemars(length(max = 64))]
     pub guards: Vec<ArmedGuard>,
+    /// How the canaries of the phase are judged, while they are in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub canaries: Vec<ArmedCanary>,
     /// The first fact of the run, as JSON text: what another machine needs to take the run up
     /// when this one and its ledger are gone. At most 512 KiB; opaque to the orchestrator.
     pub record: String,
@@ -73,6 +78,32 @@ pub struct ArmedQuery {
     pub unit: String,
 }
 
+/// How a canary is compared with the legacy app, which serves at the same time. One that is worse
+/// takes the phase back, as a breach does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArmedCanary {
+    #[schemars(length(min = 1, max = 64))]
+    pub upstream: String,
+    /// The shares at which it is compared: below 100%, where a control is left.
+    #[schemars(length(max = 64))]
+    pub at: Vec<Percent>,
+    /// How much higher than the control's its error rate may be, in 0..=1.
+    #[schemars(range(min = 0, max = 1))]
+    pub max_error_increase: f64,
+    /// How many times as long a typical answer may take.
+    #[schemars(range(min = 1))]
+    pub max_latency_ratio: f64,
+    /// How many times as long its 95th percentile may be.
+    #[schemars(range(min = 1))]
+    pub max_tail_ratio: f64,
+    /// With fewer requests in either arm it is not to be promoted.
+    pub min_samples: u64,
+    /// How probable it may be that an equal canary takes the phase back at one of its shares.
+    #[schemars(range(min = 0, max = 1))]
+    pub alpha: f64,
+}
+
 /// A bound in the metric's own unit; the bound itself is still within.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +122,8 @@ pub struct Armed {
     pub target: u64,
     pub target_hash: String,
     pub guards: Vec<ArmedGuard>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<ArmedCanary>,
     /// Set once, by a breach or by a person; from then on the run's changes are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tripped: Option<Tripped>,
@@ -102,7 +135,7 @@ pub struct Armed {
 /// The phase was taken back by the orchestrator itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tripped {
-    /// The guard that was breached; absent when a person aborted.
+    /// The guard that was breached; absent when a canary was worse, or a person aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardId>,
     /// One sentence: both numbers and the limit, or who aborted and why.
@@ -171,6 +204,32 @@ pub struct GuardsView {
     pub armed: Option<Armed>,
     /// One per armed guard, in the same order; empty until the first look.
     pub looks: Vec<GuardLook>,
+    /// The last look at the canary in force, where the phase has one that is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryLook>,
+}
+
+/// What the last look at a canary came to, over all it has served since its share last changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryLook {
+    pub upstream: String,
+    /// The share that the configuration gives it.
+    pub at: Percent,
+    pub outcome: CanaryOutcome,
+    /// One sentence: both numbers, both counts, the limit and the decision for each metric.
+    pub why: String,
+}
+
+/// What becomes of a canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryOutcome {
+    /// Nothing that matters is worse.
+    Promote,
+    /// Too little to tell.
+    Hold,
+    /// It is worse.
+    Abort,
 }
 
 /// The last look at one guard.

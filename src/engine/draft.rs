@@ -121,6 +121,7 @@ fn accept(call: &Call, there: &mut State, run: &RunId, begun: &RunBegun) -> Answ
                 target: there.head,
                 target_hash: there.config_hash.clone(),
                 guards: request.guards.clone(),
+                canaries: request.canaries.clone(),
                 tripped: None,
                 asked: None,
             });

@@ -38,6 +38,7 @@ fn tripped(target_hash: &str) -> State {
         target: 1,
         target_hash: target_hash.to_owned(),
         guards: Vec::new(),
+        canaries: Vec::new(),
         tripped: Some(tripped),
         asked: None,
     };

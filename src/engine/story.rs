@@ -151,6 +151,7 @@ fn armed(request: ArmRequest) -> Armed {
         target: 1,
         target_hash: begun().base.config_hash,
         guards: request.guards,
+        canaries: request.canaries,
         tripped: None,
         asked: None,
     }

@@ -1,17 +1,21 @@
-//! A guard as it crosses the wire, and as it is judged.
+//! Guards and canaries as they cross the wire, and as they are judged.
 //!
 //! The orchestrator judges the guards that are armed there with the code that ctx itself uses, so
 //! both sides mean the same by the same numbers.
 
 use std::time::Duration;
 
+use super::canary::Compare;
 use super::guard::{Guard, OnNoData};
 use super::measure::{Measure, Query};
 use super::metric::KEPT;
-use super::{Limit, Metric};
-use crate::control::armed::{ArmedGuard, ArmedQuery, Bound};
+use super::{Limit, Metric, Verdict};
+use crate::control::armed::{
+    ArmedCanary, ArmedGuard, ArmedQuery, Bound, CanaryLook, CanaryOutcome,
+};
 use crate::error::did_you_mean;
 use crate::secret::SecretRef;
+use crate::units::Percent;
 
 /// The shortest and the longest time from one look to the next.
 const EVERY: std::ops::RangeInclusive<u64> = 100..=86_400_000;
@@ -141,6 +145,76 @@ pub fn write(guard: &Guard) -> ArmedGuard {
     }
 }
 
+/// Reads from the wire how a canary is compared, and with which probability of a false alarm.
+///
+/// # Errors
+/// Says which value breaks which rule.
+pub fn read_canary(armed: &ArmedCanary) -> Result<(Compare, f64), String> {
+    let ArmedCanary { upstream, at, alpha, .. } = armed;
+    let compare = Compare {
+        max_error_increase: armed.max_error_increase,
+        max_latency_ratio: armed.max_latency_ratio,
+        max_tail_ratio: armed.max_tail_ratio,
+        min_samples: armed.min_samples,
+    };
+    let wrong = |what: &str| Err(format!("canary `{upstream}`: {what}"));
+    if upstream.is_empty() || upstream.len() > 64 {
+        return Err("a canary's `upstream` must have 1 to 64 bytes".to_owned());
+    }
+    if at.len() > 64 {
+        return wrong("`at` may have at most 64 entries");
+    }
+    if !(0.0..=1.0).contains(&compare.max_error_increase) {
+        return wrong("`max_error_increase` must be within 0..=1");
+    }
+    let ratios = [compare.max_latency_ratio, compare.max_tail_ratio];
+    if !ratios.iter().all(|ratio| ratio.is_finite() && *ratio >= 1.0) {
+        return wrong("`max_latency_ratio` and `max_tail_ratio` must be at least 1");
+    }
+    if !(*alpha > 0.0 && *alpha < 1.0) {
+        return wrong("`alpha` is a probability between 0 and 1");
+    }
+    Ok((compare, *alpha))
+}
+
+/// Writes for the wire how a canary is compared at some of its shares.
+pub fn write_canary(
+    upstream: &str,
+    at: Vec<Percent>,
+    (compare, alpha): (Compare, f64),
+) -> ArmedCanary {
+    let Compare { max_error_increase, max_latency_ratio, max_tail_ratio, min_samples } = compare;
+    ArmedCanary {
+        upstream: upstream.to_owned(),
+        at,
+        max_error_increase,
+        max_latency_ratio,
+        max_tail_ratio,
+        min_samples,
+        alpha,
+    }
+}
+
+/// What a look at a canary came to, for the wire.
+pub fn write_look(upstream: &str, at: Percent, verdict: &Verdict) -> CanaryLook {
+    let outcome = match verdict {
+        Verdict::Pass(_) => CanaryOutcome::Promote,
+        Verdict::Inconclusive(_) => CanaryOutcome::Hold,
+        Verdict::Fail(_) => CanaryOutcome::Abort,
+    };
+    CanaryLook { upstream: upstream.to_owned(), at, outcome, why: verdict.why().to_owned() }
+}
+
+/// What a look at a canary came to, from the wire.
+pub fn read_look(look: &CanaryLook) -> Verdict {
+    let why = look.why.clone();
+    match look.outcome {
+        CanaryOutcome::Promote => Verdict::Pass(why),
+        CanaryOutcome::Hold => Verdict::Inconclusive(why),
+        CanaryOutcome::Abort => Verdict::Fail(why),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +248,29 @@ mod tests {
         assert_eq!(read(&write(&asking)), Ok(asking));
         let hasty = Guard { every: Duration::from_micros(1), ..guard() };
         assert_eq!(read(&write(&hasty)).unwrap().every, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_canary_survives_the_wire() {
+        let good = write_canary("next", vec![Percent::whole(5)], (Compare::default(), 0.01));
+        assert_eq!(read_canary(&good), Ok((Compare::default(), 0.01)));
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive] {
+            let verdict = verdict("both numbers".to_owned());
+            assert_eq!(read_look(&write_look("next", Percent::whole(5), &verdict)), verdict);
+        }
+        let why = |armed: ArmedCanary| read_canary(&armed).unwrap_err();
+        for (armed, field) in [
+            (ArmedCanary { upstream: String::new(), ..good.clone() }, "upstream"),
+            (ArmedCanary { at: vec![Percent::ZERO; 65], ..good.clone() }, "at"),
+            (ArmedCanary { max_error_increase: 1.5, ..good.clone() }, "max_error_increase"),
+            (ArmedCanary { max_error_increase: f64::NAN, ..good.clone() }, "max_error_increase"),
+            (ArmedCanary { max_latency_ratio: 0.9, ..good.clone() }, "max_latency_ratio"),
+            (ArmedCanary { max_tail_ratio: f64::INFINITY, ..good.clone() }, "max_tail_ratio"),
+            (ArmedCanary { alpha: 0.0, ..good.clone() }, "alpha"),
+            (ArmedCanary { alpha: f64::NAN, ..good.clone() }, "alpha"),
+        ] {
+            assert!(why(armed).contains(&format!("`{field}`")), "{field}");
+        }
     }
 
     #[test]

@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
-use super::{Metric, Verdict};
+use super::measure::Query;
+use super::{Metric, Verdict, promql};
 use crate::control::observe::{ExtensionList, Health, Metrics, Shadow, Status};
 use crate::error::count;
+use crate::secret::shown_url;
 use crate::units::duration;
 
 /// What the orchestrator showed when a criterion was judged. What was not asked is absent.
@@ -39,6 +41,15 @@ pub fn of_metric(metric: Metric, seen: &Seen) -> String {
         }
         Metric::ExtensionsUp => seen.extensions.as_ref().map(extensions).unwrap_or_default(),
         Metric::Cpu | Metric::Memory => String::new(),
+    }
+}
+
+/// The evidence for what a query came to: who was asked, and how far back it looks.
+pub fn of_query(query: &Query) -> String {
+    let asked = format!("asked of {}", shown_url(&query.url));
+    match promql::selected(&query.query).range {
+        Some(range) => format!("{asked}, within {}", duration::format(range)),
+        None => asked,
     }
 }
 
@@ -141,6 +152,20 @@ mod tests {
         (seen.metrics.from_ms, seen.metrics.to_ms) = (1000, 61_000);
         assert_eq!(of_metric(Metric::LatencyP95, &seen), "within 1m");
         assert_eq!(of_metric(Metric::Cpu, &seen), "");
+    }
+
+    #[test]
+    fn a_query_names_its_server_and_how_far_back_it_looks() {
+        let mut query = Query {
+            query: "sum(rate(errors_total[5m]))".to_owned(),
+            from: "prom".to_owned(),
+            url: "http://127.0.0.1:9090".to_owned(),
+            token: None,
+            unit: crate::judge::Unit::Ratio,
+        };
+        assert_eq!(of_query(&query), "asked of http://127.0.0.1:9090, within 5m");
+        query.query = "up".to_owned();
+        assert_eq!(of_query(&query), "asked of http://127.0.0.1:9090");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub mod guard;
 pub mod limit;
 pub mod measure;
 pub mod metric;
+#[cfg(test)]
+mod odds;
 pub mod promql;
 pub mod stats;
 pub mod verdict;

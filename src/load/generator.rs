@@ -47,7 +47,8 @@ impl Rate {
 
 /// Learns how each request ended.
 pub trait Observer: Send + Sync {
-    /// Called once per request that was sent, with its delivery id if it is an event.
+    /// Called once per request that was sent, with what its source said about it: the delivery id
+    /// of an event, as a rule.
     fn ended(&self, delivery: Option<&str>, result: Result<u16, FailureKind>);
 }
 

@@ -13,7 +13,7 @@ pub struct Outgoing {
     pub body: Bytes,
     /// The status that the sender counts as right.
     pub expect: u16,
-    /// The delivery id, for an event that somebody must handle.
+    /// What an observer is told about it: the delivery id, for an event that somebody must handle.
     pub delivery: Option<String>,
 }
 

@@ -22,8 +22,9 @@ use super::inbox::Inbox;
 use super::metrics::Registry;
 use super::parity;
 use super::pool::Address;
+use super::scaling::scales_workers;
 use crate::clock::{Clock, Tempo, WallMs};
-use crate::control::config::{Canary, Config, LEGACY, flag};
+use crate::control::config::{Canary, Config, LEGACY};
 use crate::control::observe::{CanaryView, Connections, Metrics, Overrides, PoolView};
 use crate::units::Percent;
 
@@ -151,7 +152,7 @@ impl Plane {
         switching.withdrawn = switching.withdrawn.take().filter(|_| same_canary);
         let table = Arc::new(self.compile(&active, &switching));
         self.cache.configure(config.cache.capacity, config.longest_ttl());
-        let scaling = config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled);
+        let scaling = scales_workers(config);
         let (min, max) = (config.scaling.min, config.scaling.max.max(config.scaling.min));
         let now = self.workers.load(Ordering::Relaxed);
         self.workers.store(if scaling { now.clamp(min, max) } else { min }, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::flags::{Key, Share};
 use super::gateway::gate::EVENTS_PER_WORKER;
 use super::plane::Plane;
 use crate::control::config::{Config, Replicas, Scaling, flag};
@@ -102,13 +103,22 @@ fn ceiling(value: f64) -> u32 {
     (value - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
+/// The key by which the flag includes the event workers; an extension is its id.
+const WORKERS: &[u8] = b"workers";
+
 /// Whether scaling may still add event workers.
 pub fn can_grow(config: &Config, plane: &Plane) -> bool {
-    is_on(config) && plane.workers.load(Ordering::Relaxed) < config.scaling.max
+    scales_workers(config) && plane.workers.load(Ordering::Relaxed) < config.scaling.max
 }
 
-fn is_on(config: &Config) -> bool {
-    config.flags.get(flag::AUTO_SCALING).is_some_and(|flag| flag.enabled)
+/// Whether the event workers are scaled.
+pub fn scales_workers(config: &Config) -> bool {
+    share(config).includes(Key::Sticky(WORKERS))
+}
+
+/// What is scaled: the flag's percentage is the share of those that could be.
+fn share(config: &Config) -> Share {
+    Share::of_flag(flag::AUTO_SCALING, config.flags.get(flag::AUTO_SCALING))
 }
 
 /// Measures, decides, and sets how many there are.
@@ -132,11 +142,27 @@ impl Scaler {
     /// Decides, where scaling is on. `waited` is the longest wait for a worker since the last
     /// decision.
     pub fn run(&mut self, config: &Config, plane: &Plane, waited: Duration) {
-        if !is_on(config) {
+        let share = share(config);
+        if share.is_nobody() {
             *self = Self::default();
             return;
         }
         let now = plane.clock.boot();
+        if share.includes(Key::Sticky(WORKERS)) {
+            self.scale_workers(config, plane, now, waited);
+        } else {
+            (self.samples, self.in_flight) = (0, 0);
+            self.workers = Trail::default();
+        }
+        let views = plane.extensions.views();
+        let included = |id: &str| share.includes(Key::Sticky(id.as_bytes()));
+        self.replicas.retain(|id, _| included(id) && views.iter().any(|view| view.id == *id));
+        for view in views.iter().filter(|view| included(&view.id)) {
+            self.scale(view, config, plane, now);
+        }
+    }
+
+    fn scale_workers(&mut self, config: &Config, plane: &Plane, now: Duration, waited: Duration) {
         let current = plane.workers.load(Ordering::Relaxed).max(1);
         let signals = Signals { utilisation: self.utilisation(current), delay: waited };
         let next = decide(now, signals, current, &config.scaling, &mut self.workers);
@@ -144,11 +170,6 @@ impl Scaler {
             let Signals { utilisation, delay } = signals;
             tracing::info!(from = current, to = next, utilisation, ?delay, "event workers scaled");
             plane.workers.store(next, Ordering::Relaxed);
-        }
-        let views = plane.extensions.views();
-        self.replicas.retain(|id, _| views.iter().any(|view| view.id == *id));
-        for view in &views {
-            self.scale(view, config, plane, now);
         }
     }
 

@@ -55,7 +55,7 @@ mod tests {
     use crate::units::Percent;
 
     fn compare() -> Compare {
-        Compare { max_error_increase: 0.01, max_latency_ratio: 1.5, min_samples: 100 }
+        Compare { max_latency_ratio: 1.5, ..Compare::default() }
     }
 
     #[test]

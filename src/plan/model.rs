@@ -14,7 +14,8 @@ use crate::ids::{CriterionId, GuardId, MilestoneId, PhaseId, PlanName, StepId, S
 use crate::judge::canary::ALPHA;
 pub use crate::judge::canary::Compare;
 pub use crate::judge::guard::{Guard, OnNoData};
-use crate::judge::{Limit, Metric};
+use crate::judge::measure::Query;
+use crate::judge::{Limit, Measure, Metric};
 use crate::units::{Percent, duration};
 
 /// A migration, described.
@@ -188,9 +189,11 @@ impl Category {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CriterionCheck {
-    /// A metric keeps a limit over a window that ends now.
+    /// A metric keeps a limit over a window that ends now; a query says itself what it looks at.
     Metric {
-        metric: Metric,
+        /// Called `metric` where it is kept: that of the orchestrator is its plain name.
+        #[serde(rename = "metric")]
+        measure: Measure,
         limit: Limit,
         min_samples: u64,
         #[serde(with = "duration")]
@@ -261,10 +264,47 @@ pub struct Case {
     /// Sign the body as this platform does, with the secret of its route where there is one, and
     /// give the request a fresh delivery id.
     pub sign_as: Option<crate::control::config::Platform>,
+    /// How that signature is made.
+    #[serde(default, skip_serializing_if = "Signature::is_right")]
+    pub signature: Signature,
     /// Send the same delivery a second time; both answers must be alike.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
     pub expect: Expect,
+}
+
+/// How a case is signed. All but the right one must be refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    #[default]
+    Right,
+    /// With another secret.
+    Wrong,
+    /// With the right secret, over another body.
+    OtherBytes,
+    /// As it would have been right a day ago.
+    Stale,
+    /// Not at all.
+    Missing,
+}
+
+impl Signature {
+    /// Whether the event must be taken.
+    pub fn is_right(&self) -> bool {
+        *self == Self::Right
+    }
+
+    /// The name as in plans.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Wrong => "wrong",
+            Self::OtherBytes => "other-bytes",
+            Self::Stale => "stale",
+            Self::Missing => "missing",
+        }
+    }
 }
 
 /// What must come back.
@@ -290,6 +330,26 @@ pub struct Load {
     pub thresholds: Vec<(Metric, Limit)>,
 }
 
+impl CriterionCheck {
+    /// What must be, in words: `error_rate at most 1%`, or that a suite passes.
+    pub fn target(&self) -> String {
+        match self {
+            Self::Metric { measure, limit, .. } => {
+                format!("{measure} {}", limit.describe_in(measure.unit()))
+            }
+            Self::Suite { suite } => format!("suite `{suite}` passes"),
+        }
+    }
+
+    /// The query that decides it, if one does.
+    pub fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Metric { measure, .. } => measure.query(),
+            Self::Suite { .. } => None,
+        }
+    }
+}
+
 impl Plan {
     /// The phase with this number (from 1) or id.
     pub fn phase(&self, number_or_id: &str) -> Option<&Phase> {
@@ -312,6 +372,35 @@ impl Plan {
             }
         }
         all
+    }
+
+    /// As [`Plan::all_criteria`], with those that only a step requires or a milestone stands for;
+    /// one may come more than once.
+    pub fn named_criteria(&self) -> impl Iterator<Item = &Criterion> {
+        let steps = self.phases.iter().flat_map(|phase| &phase.steps);
+        let required = steps.flat_map(|step| &step.require);
+        let of_milestones = self.milestones.iter().flat_map(|milestone| &milestone.when);
+        self.all_criteria().into_iter().chain(required).chain(of_milestones)
+    }
+
+    /// Drops guards and criteria, wherever they are named, and thresholds of load.
+    pub fn leave_out(
+        &mut self,
+        guard: impl Fn(&Guard) -> bool,
+        criterion: impl Fn(&Criterion) -> bool,
+        threshold: impl Fn(Metric) -> bool,
+    ) {
+        self.guards.retain(|one| !guard(one));
+        let keep = |criteria: &mut Vec<Criterion>| criteria.retain(|one| !criterion(one));
+        keep(&mut self.criteria);
+        for phase in &mut self.phases {
+            keep(&mut phase.criteria);
+            phase.steps.iter_mut().for_each(|step| keep(&mut step.require));
+        }
+        self.milestones.iter_mut().for_each(|milestone| keep(&mut milestone.when));
+        for load in self.suites.iter_mut().filter_map(|suite| suite.load.as_mut()) {
+            load.thresholds.retain(|(metric, _)| !threshold(*metric));
+        }
     }
 
     /// How long all soaks take together, as the plan says.

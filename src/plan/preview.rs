@@ -9,9 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::effect;
-use super::model::{
-    Action, Criterion, CriterionCheck, Guard, OnFailure, Phase, Plan, Request, Step,
-};
+use super::model::{Action, Criterion, Guard, OnFailure, Phase, Plan, Request, Step};
 use crate::control::config::Config;
 use crate::control::document::{DocumentError, assign};
 use crate::error::count;
@@ -125,13 +123,7 @@ impl Condition {
     }
 
     fn of_criterion(criterion: &Criterion) -> Self {
-        let bound = match &criterion.check {
-            CriterionCheck::Metric { metric, limit, .. } => {
-                format!("{metric} {}", limit.describe(*metric))
-            }
-            CriterionCheck::Suite { suite } => format!("suite `{suite}` passes"),
-        };
-        Self { id: criterion.id.to_string(), bound }
+        Self { id: criterion.id.to_string(), bound: criterion.check.target() }
     }
 }
 

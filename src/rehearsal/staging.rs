@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Tempo;
 use crate::control::config::Platform;
-use crate::ids::{PhaseId, StepId, random_hex};
-use crate::judge::Metric;
+use crate::ids::{GuardId, PhaseId, StepId, random_hex};
+use crate::judge::guard::{Guard, OnNoData};
+use crate::judge::limit::Limit;
+use crate::judge::measure::{Measure, Query};
+use crate::judge::{Metric, Unit};
 use crate::load::sign::Secrets;
 use crate::orchestrator::extensions::Witness;
 use crate::plan::Plan;
@@ -26,6 +29,14 @@ use crate::secret::{Secret, SecretRef};
 
 /// Longer than a fault of the app takes to show, with requests that time out after ten seconds.
 const LONG_ENOUGH: Duration = Duration::from_secs(20);
+
+/// How long a guard that has nobody to ask may wait on a stage: longer than a look takes, and no
+/// longer than a drill has time for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// From one of its looks to the next.
+const EVERY: Duration = Duration::from_millis(100);
+/// The longest load of a suite on a stage.
+pub const LOAD: Duration = Duration::from_secs(2);
 
 /// One stage's instructions, kept in a file of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +50,8 @@ pub struct Staging {
     pub in_earnest: bool,
     /// The step from which on soaks that change nothing take real time, as far as that goes.
     pub watching: Option<(PhaseId, StepId)>,
+    /// The monitoring server that a guard of the phase of `watching` asks, besides the plan's own.
+    pub provider: Option<String>,
     /// Where the orchestrator notes the events that its extensions' programs have taken.
     pub taken: PathBuf,
 }
@@ -135,17 +148,67 @@ impl Staging {
         }
     }
 
-    /// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
-    /// gateway and app share. And a phase that fails takes no earlier ones with it: what a drill
-    /// compares with is the state before that phase.
+    /// A guard by query at the stage's own server, which gives up where those of the plan would. A
+    /// phase that does not ask it says so, because phases before it were confirmed without.
+    fn add_query(&self, plan: &mut Plan) {
+        let Ok(id) = "drill-monitoring".parse::<GuardId>() else { return };
+        let mut asked = None;
+        for phase in &mut plan.phases {
+            let watched = self.watching.as_ref().is_some_and(|(id, _)| *id == phase.id);
+            match &self.provider {
+                Some(url) if watched => asked = Some((url.clone(), phase.number)),
+                _ => phase.without_guards.push(id.clone()),
+            }
+        }
+        let Some((url, number)) = asked else { return };
+        let phase = plan.phases.iter().find(|phase| phase.number == number);
+        let own = phase.map(|phase| plan.guards_of(phase)).unwrap_or_default();
+        let fails = own.iter().any(|guard| guard.on_no_data == OnNoData::Fail);
+        let query = Query {
+            query: "vector(0)".to_owned(),
+            from: "drill".to_owned(),
+            url,
+            token: None,
+            unit: Unit::Number,
+        };
+        plan.guards.push(Guard {
+            id,
+            measure: Measure::Query(query),
+            limit: Limit::AtMost(0.0),
+            breaches: 3,
+            min_samples: 1,
+            every: self.tempo().to_plan(EVERY),
+            on_no_data: if fails { OnNoData::Fail } else { OnNoData::Ignore },
+            patience: self.tempo().to_plan(PATIENCE),
+        });
+    }
+
+    /// Leaves out what [`adapt`] does, and adds what the stage's own server is asked. And a phase
+    /// that fails takes no earlier ones with it: what a drill compares with is the state before
+    /// that phase.
     pub fn adapt(&self, plan: &mut Plan) {
-        plan.guards.retain(|guard| guard.measure.own() != Some(Metric::Cpu));
+        adapt(plan);
+        self.add_query(plan);
         for phase in &mut plan.phases {
             if phase.on_failure == OnFailure::RollbackAll {
                 phase.on_failure = OnFailure::RollbackPhase;
             }
             self.watch_long_enough(phase);
         }
+    }
+}
+
+/// Leaves out of a plan what means nothing on a stage: how busy the processor is that senders,
+/// gateway and app share, and what a Prometheus knows, because none scrapes a stage. Load is real,
+/// and short: rates and latencies do not shrink with the soaks.
+pub fn adapt(plan: &mut Plan) {
+    plan.leave_out(
+        |guard| guard.measure.own().is_none_or(|metric| metric == Metric::Cpu),
+        |criterion| criterion.check.query().is_some(),
+        |metric| metric == Metric::Cpu,
+    );
+    for load in plan.suites.iter_mut().filter_map(|suite| suite.load.as_mut()) {
+        load.lasts = load.lasts.min(LOAD);
     }
 }
 
@@ -180,6 +243,7 @@ step = [
             secrets: PathBuf::new(),
             in_earnest: false,
             watching: Some(("one".parse().unwrap(), "change".parse().unwrap())),
+            provider: None,
             taken: PathBuf::new(),
         };
         staging.adapt(&mut plan);
@@ -187,5 +251,49 @@ step = [
         assert_eq!([soak(0), soak(1), soak(2), soak(3)], [24, 24, 24, 5]);
         assert_eq!(plan.guards.len(), 1, "nothing is judged by the processor of a stage");
         assert_eq!(plan.phases[0].on_failure, OnFailure::RollbackPhase);
+        assert_eq!(plan.guards_of(&plan.phases[0]).len(), 1);
+    }
+
+    #[test]
+    fn the_phase_that_is_drilled_alone_asks_the_stage_s_own_monitoring() {
+        let text = r#"
+schema = 1
+plan = { name = "p", title = "P" }
+orchestrator = { url = "http://127.0.0.1:1" }
+guards.errors = { metric = "error_rate", max = "5%" }
+
+[[phase]]
+id = "one"
+title = "One"
+step = [{ id = "day", soak = "24h" }]
+
+[[phase]]
+id = "two"
+title = "Two"
+step = [{ id = "change", set = { "pool.max_idle" = 1 }, soak = "24h" }]
+"#;
+        let plan =
+            crate::plan::parse("p.toml", text, &|_| Err(io::ErrorKind::NotFound.into())).unwrap();
+        let staging = |provider: Option<&str>| Staging {
+            tempo: 3600.0,
+            secrets: PathBuf::new(),
+            in_earnest: false,
+            watching: Some(("two".parse().unwrap(), "change".parse().unwrap())),
+            provider: provider.map(str::to_owned),
+            taken: PathBuf::new(),
+        };
+        let adapted = |provider| {
+            let mut plan = plan.clone();
+            staging(provider).adapt(&mut plan);
+            plan
+        };
+        let (without, with) = (adapted(None), adapted(Some("http://127.0.0.1:9")));
+        let guards = |plan: &Plan, n: usize| plan.guards_of(&plan.phases[n]);
+        assert_eq!(guards(&with, 0), guards(&without, 0));
+        assert_eq!(with.phases[0], without.phases[0], "what was confirmed is as it was");
+        assert_eq!([guards(&without, 1).len(), guards(&with, 1).len()], [1, 2]);
+        let guard = &guards(&with, 1)[1];
+        assert_eq!(guard.on_no_data, OnNoData::Fail, "as those of the plan");
+        assert_eq!(staging(None).tempo().to_real(guard.patience), PATIENCE);
     }
 }

@@ -6,7 +6,7 @@ use crate::ids::{CriterionId, PhaseId};
 use crate::judge::Verdict;
 use crate::ledger::view::CriterionRow;
 use crate::plan::Plan;
-use crate::plan::model::{Category, Criterion, CriterionCheck, Phase};
+use crate::plan::model::{Category, Criterion, Phase};
 
 /// Every criterion of the plan, or else of the phases that were run, and what was found.
 pub(super) fn by_category(records: &Records, plan: Option<&Plan>) -> Vec<CategoryEntry> {
@@ -37,7 +37,7 @@ pub(super) fn by_category(records: &Records, plan: Option<&Plan>) -> Vec<Categor
 }
 
 fn entry(criterion: &Criterion, row: Option<&CriterionRow>, phases: &[&Phase]) -> CriterionEntry {
-    let target = target(&criterion.check);
+    let target = criterion.check.target();
     let id = criterion.id.clone();
     let title = criterion.title.clone().unwrap_or_else(|| id.to_string());
     let required_by = required_by(&id, phases);
@@ -76,13 +76,4 @@ fn recorded(row: &CriterionRow, phases: &[&Phase]) -> CriterionEntry {
 fn required_by(id: &CriterionId, phases: &[&Phase]) -> Vec<PhaseId> {
     let needs = |phase: &&&Phase| phase.criteria.iter().any(|criterion| criterion.id == *id);
     phases.iter().filter(needs).map(|phase| phase.id.clone()).collect()
-}
-
-fn target(check: &CriterionCheck) -> String {
-    match check {
-        CriterionCheck::Metric { metric, limit, .. } => {
-            format!("{metric} {}", limit.describe(*metric))
-        }
-        CriterionCheck::Suite { suite } => format!("suite `{suite}` passes"),
-    }
 }

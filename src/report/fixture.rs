@@ -64,7 +64,7 @@ fn guard(id: &str, metric: Metric, limit: f64) -> Guard {
 
 fn criterion(id: &str, category: Category, metric: Metric, limit: Limit) -> Criterion {
     let window = Duration::from_secs(60);
-    let check = CriterionCheck::Metric { metric, limit, min_samples: 50, window };
+    let check = CriterionCheck::Metric { measure: metric.into(), limit, min_samples: 50, window };
     Criterion { id: id.parse().unwrap(), title: None, category, check }
 }
 

@@ -434,6 +434,7 @@ fn what_the_orchestrator_itself_counts_is_what_counts() {
             target: 42,
             target_hash: String::new(),
             guards: Vec::new(),
+            canaries: Vec::new(),
             tripped: None,
             asked: None,
         }),
@@ -441,6 +442,7 @@ fn what_the_orchestrator_itself_counts_is_what_counts() {
             look("error-rate", LookOutcome::Suspect, suspect),
             look("cpu", LookOutcome::Held, "cpu 40%, limit at most 95%"),
         ],
+        canary: None,
     });
     live.state.as_mut().unwrap().config = Config::legacy("http://127.0.0.1:8000");
     let inputs = Inputs { now_ms: LATER, records: &records, plan: Some(&plan), live: Some(&live) };

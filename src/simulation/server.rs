@@ -312,7 +312,7 @@ impl Server {
     /// A guard is breached: the phase is taken back, on record or not.
     pub(super) fn breach(&mut self, here: &mut Here<'_>) {
         let Some(armed) = self.core.as_ref().and_then(Core::armed).cloned() else { return };
-        let guard = "g".parse().expect("a name");
+        let guard = Some("g".parse().expect("a name"));
         let cause = Breach::Breach { guard, why: "too much".to_owned() };
         self.owed.get_or_insert((armed, cause));
         let _ = self.settle_owed(here);

@@ -127,6 +127,13 @@ impl Ui {
         }
     }
 
+    /// Prints what casts doubt on a result to stderr, unless quiet.
+    pub fn warn(&self, text: &str) {
+        const LABEL: &str = "warning:";
+        let text = indent(&self.wrap(&format!("{LABEL} {text}")));
+        self.note(text.replacen(LABEL, &self.paint(Paint::Warn, LABEL), 1));
+    }
+
     /// Prints a question to stderr, leaving the cursor behind it.
     pub fn ask(&self, question: &str) {
         self.put(Stream::Err, Worth::Result, question);

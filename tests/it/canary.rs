@@ -43,9 +43,18 @@ fn a_verdict_names_each_metric_and_says_what_follows() {
         (&json!("latency"), &json!(true))
     );
     let outcomes = json!({ "kind": "outcomes", "name": "errors" });
-    let healthy = with_arms(outcomes, &json!(vec![false; 500]), &json!(vec![false; 50]));
+    let healthy = with_arms(outcomes, &json!(vec![false; 500]), &json!(vec![false; 150]));
     let same = judge(&recorded(&json!([values(&fast, &fast), healthy])), Code::Done);
     assert_eq!(same["verdict"], "pass");
+    let mut slow_tail: Vec<f64> = [&fast[..], &fast].concat().repeat(20);
+    let control = slow_tail.clone();
+    slow_tail.iter_mut().step_by(10).for_each(|value| *value *= 4.0);
+    let all = values(&control, &slow_tail);
+    let mut tail = all.clone();
+    (tail["kind"], tail["name"]) = (json!("tail"), json!("latency_p95"));
+    let worse = judge(&recorded(&json!([all, tail])), Code::CriteriaNotMet);
+    let verdicts = [&worse["metrics"][0]["verdict"], &worse["metrics"][1]["verdict"]];
+    assert_eq!(verdicts, ["pass", "fail"], "ranks do not show it: {worse}");
     let few = judge(&recorded(&json!([values(&fast, &slow[..3])])), Code::Awaiting);
     assert_eq!(few["verdict"], "inconclusive");
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ctx::control::wire::State;
 use ctx::error::Code;
 use ctx::ledger::fact::Fact;
 use ctx::rehearsal::legacy::{Faults, Legacy};
@@ -10,7 +11,8 @@ use ctx::units::Percent;
 use crate::resume::Scene;
 
 /// The second app takes a growing share. Both answer within a few milliseconds on a machine that
-/// is busy with other tests, so that only what is four times as slow counts.
+/// is busy with other tests, so that only what is four times as slow counts, or thirty times the
+/// slowest.
 const CANARY: &str = r#"
 [[phase]]
 id    = "next"
@@ -18,7 +20,7 @@ title = "The next app"
 
   [[phase.step]]
   id     = "canary"
-  canary = { upstream = "next", url = "NEXT", to = ["20%", "50%", "100%"], soak = "SOAK", min_samples = 30, max_latency_ratio = 4.0 }
+  canary = { upstream = "next", url = "NEXT", to = ["20%", "50%", "100%"], soak = "SOAK", min_samples = 30, max_error_increase = "10%", max_latency_ratio = 4.0, max_tail_ratio = 30.0 }
 "#;
 
 /// Another change, after the canary's.
@@ -73,6 +75,41 @@ fn a_canary_with_errors_is_aborted_before_its_soak_is_over() {
     scene.migrate("1").exits(Code::RolledBack).warns(&["abort: error_rate canary ", "-> worse"]);
     assert_eq!(scene.config(), before);
     assert_eq!(scene.test.count("change_confirmed"), 0);
+    // The orchestrator is the one that judges.
+    assert_eq!((scene.test.count("taken_back"), scene.test.count("step_failed")), (1, 0));
+    scene.ends();
+}
+
+#[test]
+fn a_worse_canary_that_nobody_watches_is_taken_out_by_the_orchestrator() {
+    let (scene, next) = scene("10m", "min_samples = 30");
+    let before = scene.config();
+    let detach = ["migrate", "phase", "1", "--yes", "--detach"];
+    scene.test.run(&detach).exits(Code::Awaiting);
+    assert_eq!(scene.serve.state().lease, None, "nobody drives the run");
+    next.inject(Faults { errors: Percent::whole(30), ..Faults::default() });
+    let tripped = |state: &State| state.armed.as_ref().and_then(|armed| armed.tripped.clone());
+    let state = scene.serve.until("the trip", |state| tripped(state).is_some());
+    assert_eq!((&state.config_hash, &state.provisional), (&before, &None));
+    let tripped = tripped(&state).unwrap();
+    assert!(tripped.guard.is_none() && tripped.why.starts_with("abort: error_rate canary "));
+    let resumed = scene.test.run(&["resume"]).exits(Code::RolledBack);
+    resumed.warns(&["taken back by the orchestrator", "abort: error_rate canary ", "-> worse"]);
+    assert_eq!(scene.config(), before);
+    scene.ends();
+}
+
+#[test]
+fn where_a_failed_phase_is_held_the_canary_is_judged_by_whoever_drives_it() {
+    let (scene, next) = scene("10m", "min_samples = 30");
+    let plan = std::fs::read_to_string(scene.test.path("plans/small.toml")).unwrap();
+    let plan =
+        plan.replace("title = \"The next app\"", "title = \"The next app\"\non_failure = \"hold\"");
+    scene.test.write("plans/small.toml", &plan);
+    next.inject(Faults { errors: Percent::whole(30), ..Faults::default() });
+    let ran = scene.migrate("1");
+    ran.warns(&["abort: error_rate canary ", "-> worse"]);
+    assert_eq!((scene.test.count("taken_back"), scene.test.count("step_failed")), (0, 1));
     scene.ends();
 }
 
@@ -111,6 +148,8 @@ fn a_canary_without_enough_traffic_is_held_until_a_person_decides() {
     scene.test.run(&promote).exits(Code::Done);
     scene.test.until_recorded(2, "soak_begun");
     assert_eq!(weight(), Some(Percent::whole(50)));
+    let known = decisions(&scene);
+    assert!(known.len() == 2 && known[1].starts_with("hold: error_rate canary 0%"), "{known:?}");
     let abort = [&["canary", "abort"], &because[..]].concat();
     scene.test.run(&abort).exits(Code::Done);
     running.ends().exits(Code::RolledBack);

@@ -13,8 +13,16 @@ use serde_json::Value;
 
 use crate::support::{Ran, Test, plans};
 
-const FAULTS: [&str; 7] =
-    ["errors", "latency", "hang", "app-down", "crash-orchestrator", "crash-ctx", "ctx-gone"];
+const FAULTS: [&str; 8] = [
+    "errors",
+    "latency",
+    "hang",
+    "app-down",
+    "metrics-down",
+    "crash-orchestrator",
+    "crash-ctx",
+    "ctx-gone",
+];
 
 /// A step of every kind that a fault meets otherwise.
 const PLAN: &str = r#"
@@ -137,7 +145,7 @@ fn texts<'a>(drills: &'a Value, field: &str) -> Vec<&'a str> {
 fn every_fault_at_every_step_rolls_back_to_the_state_before_the_phase() {
     let project = Project::new(RESTORES, "off");
     let ran = project.drill(&["--jobs", "6", "--junit", "drill.xml", "--json", "--step", "ramp"]);
-    let ran = ran.exits(Code::Done).warns(&["7 drills", "none lost", "phase 1 `reads` migrated"]);
+    let ran = ran.exits(Code::Done).warns(&["8 drills", "none lost", "phase 1 `reads` migrated"]);
     let found = ran.json();
     assert_eq!(found["schema"], "ctx.drill/1");
     assert_eq!((&found["clean"], &found["blamed"]), (&true.into(), &Value::Array(vec![])));
@@ -151,14 +159,20 @@ fn every_fault_at_every_step_rolls_back_to_the_state_before_the_phase() {
         let killed = drill["fault"].as_str().is_some_and(|fault| fault.contains("ctx"));
         assert_eq!(drill["ending"], if killed { "on-request" } else { "by-itself" }, "{drill}");
     }
-    let gone = &found["drills"][6];
+    let gone = &found["drills"][7];
     assert!(gone["detected_by"].as_str().unwrap().contains("the lease lapsed"), "{gone}");
+    let blind = &found["drills"][4];
+    let by = blind["detected_by"].as_str().unwrap();
+    assert!(by.contains("cannot be reached") && by.contains("inconclusive for"), "{blind}");
     let xml = std::fs::read_to_string(project.test.path("drill.xml")).unwrap();
     assert!(
-        xml.contains("<testsuite name=\"events\" tests=\"7\" failures=\"0\" errors=\"0\""),
+        xml.contains("<testsuite name=\"events\" tests=\"8\" failures=\"0\" errors=\"0\""),
         "{xml}"
     );
     assert!(xml.contains("name=\"ramp: crash-orchestrator\""), "{xml}");
+    for told in ["<system-out>detected after ", "rolled back after ", "0 of ", "state equal"] {
+        assert!(xml.matches(told).count() == 8, "{told}: {xml}");
+    }
 }
 
 #[test]

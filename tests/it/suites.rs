@@ -1,9 +1,13 @@
 //! A plan's test suites, run by hand: `ctx test`.
 
+use ctx::control::config::Mode;
 use ctx::error::Code;
 use insta::assert_snapshot;
 
 use crate::shop::{PLAN_FILE, Shop, redact};
+use crate::support::serve::{Serve, TOKEN};
+use crate::support::uvicorn::Uvicorn;
+use crate::support::{Test, block_on, junit, peer, plans};
 
 const SUITES: &str = r#"
 [[suite]]
@@ -123,4 +127,145 @@ fn a_dead_orchestrator_fails_no_suite() {
     hint:  start it with `ctx serve`, or name another with `--orchestrator URL`
     hint:  `ctx help 32`
     ");
+}
+
+/// The suite `smoke` of [`SUITES`], in a file of its own.
+const SMOKE: &str = r#"
+id   = "smoke"
+kind = "functional"
+
+[[case]]
+name = "the service answers"
+path = "/"
+"#;
+
+#[test]
+fn a_suite_in_a_file_is_a_part_of_the_plan() {
+    let shop = shop();
+    let path = shop.test.path(PLAN_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, _) = text.split_once("[[suite]]").unwrap();
+    std::fs::write(&path, format!("{before}[[suite]]\nfile = \"suites/smoke.toml\"\n")).unwrap();
+    let file = "plans/suites/smoke.toml";
+    shop.refuses(&["plan", "check"], Code::PlanInvalid);
+    shop.test.write(file, &SMOKE.replace("path =", "paht ="));
+    let ran = shop.ctx(&["plan", "check"]).exits(Code::PlanInvalid);
+    ran.says(&["plans/suites/smoke.toml:7:1", "unknown key `paht`"]);
+    shop.refuses(&["test", "suite", "smoke"], Code::PlanInvalid);
+
+    shop.test.write(file, SMOKE);
+    shop.ctx(&["test", "suite", "smoke"]).exits(Code::Done).says(&["smoke (1 case)"]);
+    shop.ctx(&["migrate", "phase", "1", "--yes"]).exits(Code::Done);
+    // What is applied is applied: a comment is no edit, another expectation is one.
+    shop.test.write(file, &format!("# As it was.\n{SMOKE}"));
+    shop.ctx(&["migrate", "phase", "2", "--dry-run"]).exits(Code::Done);
+    shop.test
+        .write(file, &SMOKE.replace("path = \"/\"", "path = \"/\"\nexpect = { status = 204 }"));
+    let before = shop.standing();
+    let said = shop.refuses(&["migrate", "phase", "2", "--yes"], Code::PlanEdited);
+    assert!(said.contains("phase 1 `caching` was edited after it was applied"), "{said}");
+    assert_eq!(shop.standing(), before);
+}
+
+#[test]
+fn every_platform_is_taken_when_it_signed_and_refused_when_it_did_not() {
+    let Some(app) = Uvicorn::start() else { return };
+    let test = Test::new().env("CTX_TOKEN", TOKEN).env("HUSH", "hush-hush");
+    plans::relaxed_strategy(&test);
+    let plan = test.path("plans/contexten.toml");
+    let aim = |serve: &Serve| {
+        let text = std::fs::read_to_string(&plan).unwrap();
+        let line = text.lines().find(|line| line.starts_with("url ")).unwrap().to_owned();
+        std::fs::write(&plan, text.replace(&line, &format!("url = \"http://{}\"", serve.control)))
+            .unwrap();
+    };
+    let signed = ["--linear-secret", "--github-secret", "--slack-secret"];
+    let signed = signed.map(|flag| [flag, "env:HUSH"]).concat();
+    let serve = Serve::with(&test, app.url(), &signed);
+    aim(&serve);
+    // Every platform's events are handled, whoever is in charge.
+    let handled = || block_on(app.handled());
+    test.run(&["test", "suite", "integration"]).exits(Code::Done);
+    assert_eq!(handled().len(), 3, "{:?}", handled());
+    serve.set(|config| config.mode = Mode::Enhanced);
+    test.run(&["test", "suite", "integration"])
+        .exits(Code::Done)
+        .says(&["Linear: an issue is created"]);
+    assert_eq!(handled().len(), 6, "{:?}", handled());
+    // And of eleven imitations none.
+    let junit_file = ["--junit", "tests.xml"];
+    test.run(&[&["test", "suite", "forged"], &junit_file[..]].concat())
+        .exits(Code::Done)
+        .says(&["Slack: a signature of yesterday is refused"]);
+    assert_eq!(handled().len(), 6, "{:?}", handled());
+    assert!(handled().values().all(|times| *times == 1), "{:?}", handled());
+    drop(serve);
+
+    // Where no secret is known, nobody can be refused, and the suite says so.
+    let open = Test::new().env("CTX_TOKEN", TOKEN);
+    plans::relaxed_strategy(&open);
+    let serve = Serve::start(&open, app.url());
+    let url = format!("http://{}", serve.control);
+    open.run(&[
+        "test",
+        "suite",
+        "forged",
+        "--orchestrator",
+        &url,
+        "--plan",
+        "plans/contexten.toml",
+    ])
+    .exits(Code::CriteriaNotMet)
+    .says(&["no secret of `github` is known here"]);
+    assert_eq!(handled().len(), 6, "{:?}", handled());
+    if peer::require("junitparser").is_none() {
+        return;
+    }
+    let suites = junit::read(&test.path("tests.xml"));
+    assert_eq!((&suites[0]["name"], &suites[0]["tests"]), (&"forged".into(), &11.into()));
+    assert_eq!(suites[0]["failures"], 0, "{suites:#}");
+}
+
+#[test]
+fn a_performance_suite_bounds_what_the_machine_uses() {
+    let shop = shop();
+    let suite = |cpu: &str, expect: u16| {
+        format!(
+            "\n[[suite]]\nid = \"busy\"\nkind = \"performance\"\ncase = [{{ name = \"home\", path = \
+             \"/\", expect = {{ status = {expect} }} }}]\nload = {{ rate = 50, lasts = \"300ms\", \
+             thresholds = {{ cpu = {{ max = \"{cpu}\" }}, memory = {{ max = \"100%\" }}, error_rate = \
+             {{ max = \"1%\" }} }} }}\n"
+        )
+    };
+    let path = shop.test.path(PLAN_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |suite: &str| std::fs::write(&path, format!("{text}{suite}")).unwrap();
+    // The orchestrator reads the machine once a second.
+    let client = shop.client();
+    crate::support::until("the machine is read", || block_on(client.metrics(None)).ok()?.host.cpu);
+    with(&suite("100%", 200));
+    let ran = shop.ctx(&["test", "suite", "busy"]).exits(Code::Done);
+    ran.says(&["cpu ", "limit at most 100%", "memory "]);
+    with(&suite("0%", 201));
+    let junit_file = ["--junit", "busy.xml"];
+    let ran = shop.ctx(&[&["test", "suite", "busy"], &junit_file[..]].concat());
+    let ran = ran.exits(Code::CriteriaNotMet);
+    ran.says(&[
+        "limit at most 0%",
+        "error_rate 100% (n=15), limit at most 1%",
+        "request   GET / (`home`)",
+        "expected  status 201",
+        "got       status 200, 15 times",
+    ]);
+    if peer::require("junitparser").is_none() {
+        return;
+    }
+    let suites = junit::read(&shop.test.path("busy.xml"));
+    let cases = &suites[0]["cases"];
+    assert_eq!(cases["load"][0], "passed", "{suites:#}");
+    assert_eq!(cases["load: error_rate"][0], "failed", "{suites:#}");
+    assert_eq!(cases["load: memory"][0], "passed", "{suites:#}");
+    assert_eq!(cases["home"][0], "failed", "{suites:#}");
+    let said = cases["home"][1].as_str().unwrap();
+    assert!(said.starts_with("expected status 201, got 200"), "{said}");
 }

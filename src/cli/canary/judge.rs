@@ -11,6 +11,7 @@ use crate::error::{Code, Failure, Result};
 use crate::judge::Verdict;
 use crate::judge::arms::{self, Finding, Samples, Worse};
 use crate::judge::stats::fisher::Failures;
+use crate::judge::stats::rank;
 
 /// The largest file of samples.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -38,6 +39,16 @@ enum Metric {
         baseline: Vec<f64>,
         canary: Vec<f64>,
     },
+    /// Likewise, of which the slowest in twenty are looked at.
+    Tail {
+        name: String,
+        #[serde(default)]
+        unit: String,
+        #[serde(default = "a_half")]
+        min_effect: f64,
+        baseline: Vec<f64>,
+        canary: Vec<f64>,
+    },
     Outcomes {
         name: String,
         #[serde(default = "one_percent")]
@@ -53,6 +64,10 @@ fn one_percent() -> f64 {
 
 fn a_tenth() -> f64 {
     0.1
+}
+
+fn a_half() -> f64 {
+    0.5
 }
 
 /// Runs the command.
@@ -115,8 +130,9 @@ fn fault(recorded: &Recorded) -> Option<String> {
         return Some("it has no metrics".to_owned());
     }
     recorded.metrics.iter().find_map(|metric| {
-        let (Metric::Values { name, min_effect, .. } | Metric::Outcomes { name, min_effect, .. }) =
-            metric;
+        let (Metric::Values { name, min_effect, .. }
+        | Metric::Tail { name, min_effect, .. }
+        | Metric::Outcomes { name, min_effect, .. }) = metric;
         let bad = !(min_effect.is_finite() && *min_effect >= 0.0);
         bad.then(|| format!("metric `{name}`: `min_effect` is not below zero, not {min_effect}"))
     })
@@ -129,6 +145,11 @@ fn judge<'a>(recorded: &'a Recorded) -> Vec<(&'a str, Finding)> {
     let one = |metric: &'a Metric| match *metric {
         Metric::Values { ref name, ref unit, min_effect, ref baseline, ref canary } => {
             let samples = Samples::Values { baseline: baseline.clone(), canary: canary.clone() };
+            (name.as_str(), arms::judge(name, unit, &samples, Worse { alpha, min_effect }))
+        }
+        Metric::Tail { ref name, ref unit, min_effect, ref baseline, ref canary } => {
+            let [baseline, canary] = [baseline, canary].map(|arm| rank::counted(arm));
+            let samples = Samples::Tails { baseline, canary };
             (name.as_str(), arms::judge(name, unit, &samples, Worse { alpha, min_effect }))
         }
         Metric::Outcomes { ref name, min_effect, ref baseline, ref canary } => {

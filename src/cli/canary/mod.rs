@@ -44,7 +44,8 @@ enum Command {
     ///
     /// The file is JSON: `{"schema": "ctx.samples/1", "alpha": 0.01, "metrics": [...]}`. A metric of
     /// quantities has `"kind": "values"`, an optional `unit` and `min_effect` (0.1: a tenth of the
-    /// baseline's), and the arrays of numbers `baseline` and `canary`. One of failures has
+    /// baseline's), and the arrays of numbers `baseline` and `canary`; with `"kind": "tail"` the
+    /// slowest in twenty of them are judged (0.5: a p95 half as large again). One of failures has
     /// `"kind": "outcomes"`, an optional `min_effect` (0.01: one request in a hundred), and arrays
     /// of `true` for each request that failed and `false` for each that did not.
     ///

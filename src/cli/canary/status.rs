@@ -10,6 +10,7 @@ use crate::control::config::LEGACY;
 use crate::control::observe::{CanaryView, Metrics, Window};
 use crate::control::wire::State;
 use crate::error::{Code, Result};
+use crate::judge::armed::read_look;
 use crate::judge::canary::{Compare, Trial};
 use crate::judge::{Unit, Verdict};
 use crate::plan::model::{Action, Phase};
@@ -82,11 +83,12 @@ fn row(name: &str, window: &Window) -> String {
 pub(super) fn view(context: &Context) -> Result<Option<View>> {
     let known = known(context)?;
     let client = connect(context, &there(context, &known)?)?;
-    let (state, metrics, soaks) = block_on(async {
+    let (state, metrics, guards, soaks) = block_on(async {
         let state = client.state().await.map_err(|error| control_failure(&error))?.body;
         let seen = client.metrics(None).await.map_err(|error| control_failure(&error))?;
         let since = seen.canary.as_ref().map(|canary| canary.since_ms);
         let metrics = client.metrics(since).await.map_err(|error| control_failure(&error))?;
+        let guards = client.guards().await.map_err(|error| control_failure(&error))?;
         let soaks = match &state.provisional {
             Some(provisional) => {
                 let before = client.revision(provisional.reverts_to).await;
@@ -95,9 +97,16 @@ pub(super) fn view(context: &Context) -> Result<Option<View>> {
             }
             None => None,
         };
-        Ok((state, metrics, soaks))
+        Ok((state, metrics, guards, soaks))
     })?;
-    Ok(seen(&known, &state, &metrics, soaks))
+    let view = seen(&known, &state, &metrics, soaks);
+    Ok(view.map(|view| match &guards.canary {
+        // Whoever takes the canary out of traffic has the last word on it.
+        Some(look) if look.upstream == view.canary.upstream => {
+            View { verdict: read_look(look), ..view }
+        }
+        _ => view,
+    }))
 }
 
 fn seen(known: &Known, state: &State, metrics: &Metrics, soaks: Option<bool>) -> Option<View> {

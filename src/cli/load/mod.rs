@@ -6,6 +6,7 @@ mod shown;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Context;
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(long = "stage", value_name = "DURATION:RATE", conflicts_with = "lasts")]
     stages: Vec<Stage>,
     /// For how long, at most 24h; 10s when nothing else is said
-    #[arg(long, value_name = "DURATION", value_parser = lasts)]
+    #[arg(long, visible_alias = "duration", value_name = "DURATION", value_parser = lasts)]
     lasts: Option<Duration>,
     /// Send so many requests and no more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -106,7 +107,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     };
     context.ui.note(format!("sending {} to {address}", shown::plan(&pace, connections)));
     let (tally, interrupted) = apply(drive, Live::new(context, &pace))?;
-    let mut summary = Summary::new(request::without_query(&args.url), &pace, &tally, interrupted);
+    let mut summary = Summary::new(
+        request::without_query(&args.url),
+        &pace,
+        &tally,
+        interrupted.map(|interrupt| interrupt.after),
+    );
     summary.thresholds = args.thresholds.iter().map(|bound| bound.judge(&summary)).collect();
     if context.ui.json {
         context.ui.json(&summary);
@@ -114,18 +120,32 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         context.ui.out(shown::table(&summary).join("\n"));
     }
     for warning in &summary.warnings {
-        context.ui.note(format!("warning: {warning}"));
+        context.ui.warn(warning);
     }
-    if interrupted.is_some() {
-        return Ok(Code::Interrupted);
+    if let Some(interrupt) = interrupted {
+        return Ok(interrupt.code);
     }
+    let Some(failure) = failed(&summary) else { return Ok(Code::Done) };
+    context.ui.fail(&failure);
+    Ok(failure.code)
+}
+
+/// What is wrong with the outcome, if anything is.
+fn failed(summary: &Summary) -> Option<Failure> {
     if summary.answered == 0 {
         let sent = count(usize::try_from(summary.sent).unwrap_or(usize::MAX), "request");
         let failure = Failure::new(Code::Failure, "no request was answered");
-        context.ui.fail(&failure.why(format!("{sent} sent")).hint("is the server running?"));
-        return Ok(Code::Failure);
+        return Some(failure.why(format!("{sent} sent")).hint("is the server running?"));
     }
-    Ok(if summary.met() { Code::Done } else { Code::CriteriaNotMet })
+    let missed: Vec<_> = summary.thresholds.iter().filter(|judged| !judged.met).collect();
+    let all = count(summary.thresholds.len(), "threshold");
+    let what = format!("{} of {all} not met", missed.len());
+    let failure = Failure::new(Code::CriteriaNotMet, what);
+    (!missed.is_empty()).then(|| {
+        missed.iter().fold(failure, |failure, judged| {
+            failure.why(format!("`{}`: it was {}", judged.threshold, judged.shown))
+        })
+    })
 }
 
 impl Args {
@@ -142,25 +162,37 @@ impl Args {
     }
 }
 
-/// Runs until the load is over, or an interrupt; says after how long, if there was one.
-fn apply(drive: Drive, mut live: Live<'_>) -> Result<(Tally, Option<Duration>)> {
+/// Somebody did not want to wait for the end.
+#[derive(Clone, Copy, Debug)]
+struct Interrupt {
+    /// From the start.
+    after: Duration,
+    code: Code,
+}
+
+/// Runs until the load is over, or an interrupt.
+fn apply(drive: Drive, mut live: Live<'_>) -> Result<(Tally, Option<Interrupt>)> {
     let failed =
         |error: std::io::Error| Failure::new(Code::Failure, "failed to apply load").because(&error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(failed)?.block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let interrupt = stop.clone();
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let began = tokio::time::Instant::now();
-        let interrupted = tokio::spawn(async move {
-            tokio::signal::ctrl_c().await.ok()?;
-            interrupt.send_replace(true);
-            Some(began.elapsed())
+        let asked = tokio::spawn(async move {
+            let code = tokio::select! {
+                _ = interrupt.recv() => Code::Interrupted,
+                _ = terminate.recv() => Code::Terminated,
+            };
+            stop.send_replace(true);
+            Interrupt { after: began.elapsed(), code }
         });
-        let tally = drive::apply(drive, stopped, |at, tally| live.tick(at, tally)).await;
+        let tally = drive::apply(drive, stopped.clone(), |at, tally| live.tick(at, tally)).await;
         live.end();
-        let was = *stop.borrow();
-        let after = if was { interrupted.await.ok().flatten() } else { None };
-        Ok((tally.map_err(failed)?, after))
+        let was = *stopped.borrow();
+        let interrupt = if was { asked.await.ok() } else { None };
+        Ok((tally.map_err(failed)?, interrupt))
     })
 }
 

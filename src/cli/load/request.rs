@@ -70,6 +70,11 @@ impl Sent {
         let Some(senders) = self.webhooks else {
             return Ok(Supply::Same(self.same(path)?));
         };
+        if path != "/" {
+            return Err(usage(format!("webhooks are not sent to `{}`", without_query(&path)))
+                .why("each platform has a path of its own, such as `/github/events`")
+                .hint("leave the path out of the address"));
+        }
         let secrets = resolve(&self.secrets)?;
         // Each thread has dice of its own, so that no delivery id is sent twice.
         Ok(Supply::Each(Box::new(move || {
@@ -156,6 +161,11 @@ pub(super) fn target(url: &str) -> Result<(Address, String)> {
             .hint("write it like `http://127.0.0.1:7800/`")
     };
     let uri: Uri = url.parse().map_err(|_| unfit())?;
+    if uri.scheme_str() == Some("https") {
+        return Err(unfit()
+            .why("it does not speak TLS: what is measured is the service, not its ciphers")
+            .hint("use the port behind what ends TLS"));
+    }
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(unfit());

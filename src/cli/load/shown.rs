@@ -6,24 +6,31 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Context;
 use crate::error::count;
-use crate::judge::Unit;
 use crate::load::drive::summary::Spread;
 use crate::load::drive::{Pace, Summary, Tally};
 use crate::units::duration;
 
 /// What will be sent, in words.
 pub(super) fn plan(pace: &Pace, connections: u32) -> String {
+    let times = |n: u64| count(usize::try_from(n).unwrap_or(usize::MAX), "request");
     match pace {
         Pace::Open(schedule) => {
-            let stages: Vec<_> = schedule.stages().iter().map(ToString::to_string).collect();
-            format!("requests for {}", stages.join(", "))
+            let all = schedule.limit().map_or_else(|| "requests".to_owned(), times);
+            let stages = schedule.stages();
+            // How long that takes follows from their number.
+            if let ([stage], Some(_)) = (stages, schedule.limit())
+                && stage.from.to_bits() == stage.to.to_bits()
+            {
+                return format!("{all} at {}/s", stage.to);
+            }
+            let stages: Vec<_> = stages.iter().map(ToString::to_string).collect();
+            let most = if schedule.limit().is_some() { " at most" } else { "" };
+            format!("{all}{most} for {}", stages.join(", "))
         }
         Pace::Closed { lasts, requests, .. } => {
-            let until = requests.map_or_else(
-                || format!("for {}", duration::format(*lasts)),
-                |n| format!("{n} times"),
-            );
-            format!("requests {until} on {}", count(connections as usize, "connection"))
+            let what = requests
+                .map_or_else(|| format!("requests for {}", duration::format(*lasts)), times);
+            format!("{what} on {}", count(connections as usize, "connection"))
         }
     }
 }
@@ -81,8 +88,37 @@ impl<'a> Live<'a> {
             |l| format!("p50 {}  p99 {}", ms(l.p50_ms), ms(l.p99_ms)),
         );
         let errors = tally.errors();
-        format!("{:>4}s  {rate:.0}{wanted}/s  {latency}  errors {errors}", at.as_secs())
+        let text = format!("{rate:.0}{wanted}/s  {latency}  errors {errors}");
+        let done = self.done(at, tally);
+        match &self.line {
+            None => format!("{:>4}s  {text}", at.as_secs()),
+            Some(_) => format!("{:>4}s {} {text}", at.as_secs(), bar(done)),
+        }
     }
+
+    /// How much of it is done, of 1; a load that ends with its requests is measured by them.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    fn done(&self, at: Duration, tally: &Tally) -> f64 {
+        let of = |all: Duration| at.as_secs_f64() / all.as_secs_f64().max(1e-3);
+        match &self.pace {
+            Pace::Open(schedule) => of(schedule.lasts()),
+            Pace::Closed { requests: Some(all), .. } => tally.sent as f64 / *all as f64,
+            Pace::Closed { lasts, .. } => of(*lasts),
+        }
+    }
+}
+
+/// A bar of sixteen columns.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of sixteen columns"
+)]
+fn bar(done: f64) -> String {
+    const COLUMNS: u8 = 16;
+    let full = (done.clamp(0.0, 1.0) * f64::from(COLUMNS)) as u8;
+    let of = |mark: &str, columns: u8| mark.repeat(usize::from(columns));
+    format!("[{}{}]", of("#", full), of("-", COLUMNS - full))
 }
 
 /// Milliseconds with as many digits as matter.
@@ -91,7 +127,7 @@ fn ms(value: f64) -> String {
         value if value < 1.0 => format!("{:.0}us", value * 1000.0),
         value if value < 10.0 => format!("{value:.2}ms"),
         value if value < 1000.0 => format!("{value:.1}ms"),
-        value => Unit::Milliseconds.format(value.round()),
+        value => format!("{:.2}s", value / 1000.0),
     }
 }
 
@@ -184,7 +220,7 @@ mod tests {
         latency p95            2.50ms
         latency p99            44.0ms
         latency p99.9         400.0ms
-        latency max           1s200ms
+        latency max             1.20s
         latencies count from when each request was due
         ");
     }

@@ -97,7 +97,10 @@ fn check(path: &Path, live: bool, context: &Context) -> Result<Code> {
     let ui = &context.ui;
     let faults = match plan::check(path) {
         Ok(loaded) => {
-            let asked = if live { super::queries::check(&loaded.plan.guards)? } else { 0 };
+            let asked = match live {
+                true => super::queries::check(&loaded.plan.guards, loaded.plan.named_criteria())?,
+                false => 0,
+            };
             if ui.json {
                 ui.json(&json!([]));
             } else {

@@ -43,14 +43,16 @@ fn load(load: &LoadOutcome, class: &str) -> Vec<Case> {
     let applied = match load.faults.first() {
         None => Outcome::Passed(vec![load.sent()]),
         Some(fault) => {
-            let bad = Bad { kind: "load", message: fault.clone(), text: load.faults.clone() };
+            let text = [load.faults.clone(), load.told()].concat();
+            let bad = Bad { kind: "load", message: fault.clone(), text };
             if load.outcome.is_some() { Outcome::Failed(bad) } else { Outcome::Error(bad) }
         }
     };
     let case = |name: String, took, outcome| Case { name, class: class.to_owned(), took, outcome };
     let judged = load.judged.iter().map(|(metric, verdict)| {
         let why = || verdict.why().to_owned();
-        let bad = |kind| Outcome::Failed(Bad { kind, message: why(), text: vec![why()] });
+        let text = || [vec![why()], load.told()].concat();
+        let bad = |kind| Outcome::Failed(Bad { kind, message: why(), text: text() });
         let outcome = match verdict {
             Verdict::Pass(_) => Outcome::Passed(vec![why()]),
             Verdict::Fail(_) => bad("threshold"),
@@ -76,7 +78,10 @@ mod tests {
             <testcase name="a mention is acknowledged" classname="shop.events" time="0.002"><failure type="expectation" message="expected status 200, got 500 with `{&quot;detail&quot;:&quot;no&quot;}`">request POST /slack/events
         expected status 200
         got 500 with `{&quot;detail&quot;:&quot;no&quot;}`</failure></testcase>
-            <testcase name="load" classname="shop.events" time="10.000"><failure type="load" message="no request was answered">no request was answered</failure></testcase>
+            <testcase name="load" classname="shop.events" time="10.000"><failure type="load" message="no request was answered">no request was answered
+        request POST /github/events (`a push is acknowledged`)
+        expected status 200
+        got no answer: connection refused, 20 times</failure></testcase>
             <testcase name="load: error_rate" classname="shop.events" time="0.000"><system-out>error_rate 0% (n=2000), limit at most 1%</system-out></testcase>
           </testsuite>
         </testsuites>

@@ -168,6 +168,7 @@ fn load_lines(load: &LoadOutcome, ui: &Ui) -> Vec<String> {
     lines.extend(load.faults.iter().map(|fault| format!("      {fault}")));
     lines
         .extend(load.judged.iter().map(|(_, verdict)| leader(verdict.why(), verdict.passed(), ui)));
+    lines.extend(load.told().iter().map(|line| format!("      {line}")));
     lines
 }
 
@@ -203,7 +204,7 @@ mod tests {
     use super::*;
     use crate::judge::{Metric, Verdict};
     use crate::load::Counters;
-    use crate::load::suites::Fault;
+    use crate::load::suites::{Fault, Wrong};
     use crate::plan::model::SuiteKind;
     use crate::ui::Color;
 
@@ -230,6 +231,14 @@ mod tests {
                 outcome: Some(Counters::default().outcome(Duration::from_secs(10))),
                 faults: vec!["no request was answered".into()],
                 judged: vec![(Metric::ErrorRate, verdict)],
+                wrong: vec![Wrong {
+                    case: "a push is acknowledged".into(),
+                    request: "POST /github/events".into(),
+                    expected: "status 200".into(),
+                    got: "no answer: connection refused".into(),
+                    times: 20,
+                }],
+                ..LoadOutcome::default()
             }),
         }
     }
@@ -248,6 +257,9 @@ mod tests {
           load: 0 requests in 10s, 0 wrong .................... FAIL
               no request was answered
           error_rate 0% (n=2000), limit at most 1% .............. ok
+              request   POST /github/events (`a push is acknowledged`)
+              expected  status 200
+              got       no answer: connection refused, 20 times
         "#);
     }
 

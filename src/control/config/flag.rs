@@ -14,11 +14,11 @@ pub const ENHANCED_EVENT_PROCESSING: &str = "enhanced_event_processing";
 pub const CONNECTION_POOLING: &str = "connection_pooling";
 /// Share of requests that the cache serves.
 pub const CACHING_LAYER: &str = "caching_layer";
-/// Whether self-healing runs, in the mode that `healing.mode` says.
+/// Share of what could be sick that self-healing looks after, in the mode that `healing.mode` says.
 pub const SELF_HEALING: &str = "self_healing";
 /// Share of events that installed extensions handle.
 pub const EXTENSION_MANAGEMENT: &str = "extension_management";
-/// Whether the event workers are scaled.
+/// Share of what could be scaled that is: the event workers, and each extension.
 pub const AUTO_SCALING: &str = "auto_scaling";
 /// Share of upstream requests that ask a breaker first.
 pub const CIRCUIT_BREAKING: &str = "circuit_breaking";

@@ -149,11 +149,12 @@ impl Config {
         hex::encode(Sha256::digest(self.canonical()))
     }
 
-    /// Whether self-healing watches, and perhaps acts.
+    /// Whether self-healing watches anything, and perhaps acts.
     pub fn heals(&self) -> bool {
+        let flag = self.flags.get(flag::SELF_HEALING);
         self.health.enabled
             && self.healing.mode != HealingMode::Off
-            && self.flags.get(flag::SELF_HEALING).is_some_and(|flag| flag.enabled)
+            && flag.is_some_and(|flag| flag.enabled && flag.percentage != Percent::ZERO)
     }
 
     /// The longest time that a cached answer may be served, on whichever route.

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use super::watch::{Breach, needs_health};
 use super::{Executor, Hands, Stop, Target};
+use crate::clock::{Clock, epoch_seconds};
 use crate::control::client::Client;
 use crate::control::observe::Health;
 use crate::error::Result;
 use crate::ids::{PlanName, StepId};
 use crate::judge::evidence::Seen;
-use crate::judge::{Metric, Verdict, criterion, evidence};
+use crate::judge::measure::Query;
+use crate::judge::{Limit, Measure, Metric, Verdict, criterion, evidence};
 use crate::ledger::fact::{Fact, Judged};
 use crate::plan::model::{Category, Criterion, CriterionCheck, Suite};
+use crate::prometheus;
 
 /// How long a criterion that cannot be judged yet is asked again.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -128,7 +131,8 @@ impl<H: Hands> Executor<'_, H> {
             let target =
                 Target { data: String::new(), client: self.world.client, fence: &fence, key: &key };
             let plan = &self.protocol.state.begun.plan;
-            let judging = judge_now(plan, criterion, suites, &mut *self.world.hands, target, cap);
+            let (hands, clock) = (&mut *self.world.hands, &*self.world.clock);
+            let judging = judge_now(plan, criterion, suites, hands, target, cap, clock);
             let mut judged = judging.await.map_err(Stop::Failed)?;
             judged.required_by = required_by.cloned();
             let waited = self.world.clock.boot().saturating_sub(began);
@@ -154,10 +158,16 @@ pub async fn judge_now<H: Hands>(
     hands: &mut H,
     mut target: Target<'_>,
     cap: Option<Duration>,
+    clock: &dyn Clock,
 ) -> Result<Judged> {
     let (wanted, actual, verdict) = match &criterion.check {
-        CriterionCheck::Metric { metric, limit, min_samples, window } => {
-            let wanted = format!("{metric} {}", limit.describe(*metric));
+        CriterionCheck::Metric { measure: Measure::Query(query), limit, .. } => {
+            let wanted = criterion.check.target();
+            let (actual, verdict) = ask(query, *limit, epoch_seconds(clock)).await;
+            (wanted, actual, evidence::with(verdict, &evidence::of_query(query)))
+        }
+        CriterionCheck::Metric { measure: Measure::Own(metric), limit, min_samples, window } => {
+            let wanted = criterion.check.target();
             let window = cap.map_or(*window, |cap| (*window).min(cap));
             let reading = read(target.client, *metric, window).await;
             let seen = match reading {
@@ -198,6 +208,14 @@ pub async fn judge_now<H: Hands>(
         }
     };
     Ok(judged(plan, criterion, wanted, actual, verdict))
+}
+
+/// Asks a query's server. A guard's query is asked where the guard is armed; a criterion is judged
+/// by whoever wants to know.
+async fn ask(query: &Query, limit: Limit, now: f64) -> (String, Verdict) {
+    let answer = prometheus::Client::default().ask(query, now).await;
+    let actual = answer.as_ref().map_or_else(|_| "no data".to_owned(), |v| query.unit.format(*v));
+    (actual, query.judge(limit, answer.map_err(|error| error.to_string())))
 }
 
 async fn read(

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use super::{Executor, Hands, Left, Stop};
-use crate::control::armed::{Armed, Ask, Asked, GuardsView};
+use crate::control::armed::{Armed, Ask, Asked, CanaryOutcome, GuardsView};
 use crate::control::client::Client;
 use crate::control::config::LEGACY;
 use crate::control::wire::State;
 use crate::engine::moves::Act;
 use crate::engine::state::MoveState;
 use crate::judge::Verdict;
+use crate::judge::armed::read_look;
 use crate::judge::canary::Trial;
 use crate::ledger::fact::{At, Fact};
-use crate::plan::model::Action;
+use crate::plan::model::{Action, OnFailure};
 use crate::progress::{Soak, Tick};
 use crate::units::Percent;
 
@@ -28,8 +29,15 @@ const SAMPLING: Duration = Duration::from_millis(500);
 const CANARY_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The two arms of a canary, since the last change of its weight.
+///
+/// The orchestrator compares them by itself where it holds the phase's guards, and its word is
+/// taken over: two judges of the same traffic would raise two false alarms. Where a phase that
+/// fails is to hold, nothing is armed there, and they are compared here.
 struct Arms {
     upstream: String,
+    weight: Percent,
+    /// Whether the orchestrator judges.
+    judged_there: bool,
     trial: Trial,
     /// Up to when the orchestrator's windows are in the trial.
     from_ms: Option<u64>,
@@ -38,9 +46,33 @@ struct Arms {
 }
 
 impl Arms {
+    /// What is known by now, with what the orchestrator says of it; `None` where it does not answer.
+    async fn look(&mut self, client: &Client, view: Option<&GuardsView>) -> Verdict {
+        if let Some(armed) = view.and_then(|view| view.armed.as_ref()) {
+            self.judged_there = armed
+                .canaries
+                .iter()
+                .any(|canary| canary.upstream == self.upstream && canary.at.contains(&self.weight));
+        }
+        if !self.judged_there {
+            return self.compare(client).await;
+        }
+        let seen = view.and_then(|view| view.canary.as_ref());
+        match seen.filter(|look| look.upstream == self.upstream && look.at == self.weight) {
+            // It is about to take the phase back, and says so itself when it has.
+            Some(look) if look.outcome == CanaryOutcome::Abort => {
+                Verdict::Inconclusive(look.why.clone())
+            }
+            Some(look) => read_look(look),
+            None => {
+                Verdict::Inconclusive("hold: the orchestrator has not judged it yet".to_owned())
+            }
+        }
+    }
+
     /// Adds what came since the last look, and looks. Windows are disjoint, so that a soak may be
     /// longer than the orchestrator keeps them.
-    async fn look(&mut self, client: &Client) -> Verdict {
+    async fn compare(&mut self, client: &Client) -> Verdict {
         let metrics = match client.metrics(self.from_ms).await {
             Ok(metrics) => metrics,
             Err(error) => return Verdict::Inconclusive(format!("hold: no metrics, {error}")),
@@ -127,19 +159,25 @@ impl<H: Hands> Executor<'_, H> {
             let mut verdict = None;
             if now.saturating_sub(asked) >= ASKING.min(*total) {
                 asked = now;
-                match self.elsewhere().await? {
+                let view = self.view().await?;
+                match self.heed(view.as_ref().and_then(|view| view.armed.as_ref()))? {
                     Elsewhere::Nothing => {}
                     Elsewhere::TakenBack => return Ok(()),
                     Elsewhere::Confirm => early = true,
                 }
                 if let Some(arms) = &mut arms {
-                    verdict = Some(arms.look(self.world.client).await);
+                    verdict = Some(arms.look(self.world.client, view.as_ref()).await);
                 }
             }
             let elapsed = now.saturating_sub(began);
             let over = elapsed >= *total && (!*change || self.watch.all_held());
+            let time = match (early, over) {
+                (true, _) => Time::Asked,
+                (false, true) => Time::Over(elapsed.saturating_sub(*total)),
+                (false, false) => Time::Left,
+            };
             if let (Some(arms), Some(verdict)) = (&mut arms, &verdict)
-                && !self.go_on(at, arms, verdict, over.then(|| elapsed.saturating_sub(*total)))?
+                && !self.go_on(at, arms, verdict, time)?
             {
                 return Ok(());
             }
@@ -168,27 +206,28 @@ impl<H: Hands> Executor<'_, H> {
         self.record(&Fact::GuardsSampled { at: at.clone(), samples })
     }
 
-    /// Whether a canary may go on. What decides is put on record: a promotion, an abortion, and that
-    /// it is held `beyond` its soak.
+    /// Whether a canary may go on. What decides is put on record: a promotion, an abortion, that it
+    /// is held beyond its soak, and what was known when a person promoted it.
     fn go_on(
         &mut self,
         at: &At,
         arms: &mut Arms,
         verdict: &Verdict,
-        beyond: Option<Duration>,
+        time: Time,
     ) -> Result<bool, Stop> {
         let judged = Fact::CanaryJudged { at: at.clone(), judgement: verdict.clone() };
-        match (verdict, beyond) {
-            (Verdict::Pass(_), Some(_)) => self.record(&judged)?,
+        match (verdict, time) {
+            (Verdict::Pass(_), Time::Over(_))
+            | (Verdict::Pass(_) | Verdict::Inconclusive(_), Time::Asked) => self.record(&judged)?,
             (Verdict::Fail(why), _) => {
                 self.record(&Fact::StepFailed { at: at.clone(), why: why.clone() })?;
                 return Ok(false);
             }
-            (Verdict::Inconclusive(why), Some(beyond)) if beyond > CANARY_PATIENCE => {
+            (Verdict::Inconclusive(why), Time::Over(beyond)) if beyond > CANARY_PATIENCE => {
                 self.record(&Fact::StepFailed { at: at.clone(), why: why.clone() })?;
                 return Ok(false);
             }
-            (Verdict::Inconclusive(_), Some(_)) if !arms.held => {
+            (Verdict::Inconclusive(_), Time::Over(_)) if !arms.held => {
                 arms.held = true;
                 self.record(&judged)?;
             }
@@ -215,7 +254,13 @@ impl<H: Hands> Executor<'_, H> {
         match self.heed(view.armed.as_ref())? {
             Elsewhere::Nothing => {}
             Elsewhere::TakenBack => return Ok(()),
-            Elsewhere::Confirm => return self.soaked(at, change, 0).await,
+            Elsewhere::Confirm => {
+                if let Some(arms) = &mut arms {
+                    let judgement = arms.look(self.world.client, Some(&view)).await;
+                    self.record(&Fact::CanaryJudged { at: at.clone(), judgement })?;
+                }
+                return self.soaked(at, change, 0).await;
+            }
         }
         let began = self.began_at(index, &there).unwrap_or(there.up_ms);
         let elapsed = Duration::from_millis(there.up_ms.saturating_sub(began));
@@ -224,7 +269,7 @@ impl<H: Hands> Executor<'_, H> {
         if soaks.is_zero() {
             waits_for = unheld(&view).filter(|_| change);
             if let (None, Some(arms)) = (&waits_for, &mut arms) {
-                let verdict = arms.look(self.world.client).await;
+                let verdict = arms.look(self.world.client, Some(&view)).await;
                 let judged = Fact::CanaryJudged { at: at.clone(), judgement: verdict.clone() };
                 match verdict {
                     Verdict::Pass(_) => self.record(&judged)?,
@@ -273,15 +318,12 @@ impl<H: Hands> Executor<'_, H> {
         }
     }
 
-    /// Looks at what happened elsewhere: at the orchestrator by itself, or by a person there.
-    async fn elsewhere(&mut self) -> Result<Elsewhere, Stop> {
+    /// Asks what happened elsewhere: at the orchestrator by itself, or by a person there. No answer
+    /// is no news; guards and lease have their own patience.
+    async fn view(&mut self) -> Result<Option<GuardsView>, Stop> {
         let stopper = self.world.stopper.clone();
         tokio::select! {
-            view = self.world.client.guards() => match view {
-                Ok(view) => self.heed(view.armed.as_ref()),
-                // No answer is no news; guards and lease have their own patience.
-                Err(_) => Ok(Elsewhere::Nothing),
-            },
+            view = self.world.client.guards() => Ok(view.ok()),
             signal = stopper.wait() => Err(Stop::Interrupted(signal)),
         }
     }
@@ -327,13 +369,16 @@ impl<H: Hands> Executor<'_, H> {
         let Action::Canary { upstream, compare, to, .. } = &step.action else { return None };
         // With all the traffic on the canary there is no control left; the guards go on.
         let part = usize::try_from(at.part).ok()?;
-        to.get(part.checked_sub(1)?).filter(|weight| **weight < Percent::ALL)?;
+        let weight = to.get(part.checked_sub(1)?).filter(|weight| **weight < Percent::ALL)?;
+        let weight = *weight;
         let from_ms = match from_ms {
             Some(from) => Some(from),
             None => self.world.client.metrics(None).await.ok().map(|metrics| metrics.to_ms),
         };
         let trial = Trial::new(*compare, self.state().begun.phase.canary_alpha());
-        Some(Arms { upstream: upstream.clone(), trial, from_ms, held: false })
+        let judged_there = self.state().on_failure() != OnFailure::Hold;
+        let upstream = upstream.clone();
+        Some(Arms { upstream, weight, judged_there, trial, from_ms, held: false })
     }
 
     fn tell(&mut self, soak: Soak) {
@@ -341,6 +386,16 @@ impl<H: Hands> Executor<'_, H> {
         let guards = self.watch.glances();
         self.world.observer.tick(&Tick { at_ms, soak: Some(soak), guards, waiting: None });
     }
+}
+
+/// How far a soak is.
+#[derive(Clone, Copy)]
+enum Time {
+    Left,
+    /// By so much already.
+    Over(Duration),
+    /// A person has asked for its end.
+    Asked,
 }
 
 /// What happened to the run while nobody here looked.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Call, Protocol, Want};
 use crate::clock::Tempo;
-use crate::control::armed::{ArmRequest, ArmedGuard, MAX_RECORD};
+use crate::control::armed::{ArmRequest, ArmedCanary, ArmedGuard, MAX_RECORD};
 use crate::control::config::Config;
 use crate::control::wire::{OperationKind, RevisionRequest, State};
 use crate::engine::moves::Act;
@@ -12,7 +12,8 @@ use crate::engine::state::{MoveState, Restore};
 use crate::judge;
 use crate::judge::guard::Guard;
 use crate::ledger::fact::Fact;
-use crate::plan::model::OnFailure;
+use crate::plan::model::{Action, OnFailure};
+use crate::units::Percent;
 
 /// The position under which a rollback's restore is keyed.
 const RESTORE: &str = "(restore)";
@@ -136,6 +137,7 @@ impl Protocol {
             plan: begun.plan.clone(),
             phase: begun.phase.id.clone(),
             guards: self.guards(),
+            canaries: self.canaries(),
             // Too large to be kept there: the phase is guarded all the same, but cannot be
             // adopted by a machine without the ledger.
             record: if record.len() <= MAX_RECORD { record } else { String::new() },
@@ -149,6 +151,23 @@ impl Protocol {
             return Vec::new();
         }
         self.state.begun.guards.iter().map(|guard| armed(guard, self.tempo())).collect()
+    }
+
+    /// The canaries that it is to judge, likewise.
+    fn canaries(&self) -> Vec<ArmedCanary> {
+        let phase = &self.state.begun.phase;
+        if self.state.on_failure() == OnFailure::Hold {
+            return Vec::new();
+        }
+        let canary = |action: &Action| match action {
+            Action::Canary { upstream, to, compare, .. } => {
+                let at = to.iter().copied().filter(|share| *share < Percent::ALL).collect();
+                let terms = (*compare, phase.canary_alpha());
+                Some(judge::armed::write_canary(upstream, at, terms))
+            }
+            _ => None,
+        };
+        phase.steps.iter().filter_map(|step| canary(&step.action)).collect()
     }
 
     fn target(&self, index: usize) -> &Config {

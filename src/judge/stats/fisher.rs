@@ -48,6 +48,32 @@ pub fn p_greater(baseline: Failures, canary: Failures) -> Option<f64> {
     Some(sum.min(1.0))
 }
 
+/// The probability that so few of the requests fail, or fewer, where each fails with the
+/// probability `rate`: the binomial distribution.
+pub fn so_few(arm: Failures, rate: f64) -> f64 {
+    if arm.failed >= arm.requests || rate <= 0.0 {
+        return 1.0;
+    }
+    if rate >= 1.0 {
+        return 0.0;
+    }
+    let Failures { requests, failed } = arm;
+    let passed = count(requests - failed);
+    let mut term =
+        (ln_choose(requests, failed) + count(failed) * rate.ln() + passed * (-rate).ln_1p()).exp();
+    let mut sum = 0.0;
+    for at in (0..=failed).rev() {
+        sum += term;
+        // From each count to the one below it.
+        let fewer = count(at) / count(requests - at + 1) * (1.0 - rate) / rate;
+        term *= fewer;
+        if term < sum * 1e-18 && fewer < 1.0 {
+            break;
+        }
+    }
+    sum.min(1.0)
+}
+
 /// The logarithm of the number of ways to choose `k` of `n`.
 fn ln_choose(n: u64, k: u64) -> f64 {
     let ln_factorial = |n: u64| libm::lgamma(count(n) + 1.0);
@@ -93,5 +119,18 @@ mod tests {
             last = now;
         }
         assert!(p((1000, 1_000_000), (400, 100_000)).unwrap() < 1e-50);
+    }
+
+    #[test]
+    fn so_few_failures_add_up_as_the_binomial_distribution_does() {
+        let arm = |failed, requests| Failures { requests, failed };
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(so_few(arm(0, 100), 0.02), 0.98f64.powi(100)));
+        // 1 + 4 + 6 of 16 ways.
+        assert!(close(so_few(arm(2, 4), 0.5), 11.0 / 16.0));
+        let all = [so_few(arm(4, 4), 0.5), so_few(arm(0, 9), 0.0), so_few(arm(0, 9), 1.0)];
+        assert_eq!(all, [1.0, 1.0, 0.0]);
+        // As scipy.stats.binom.cdf says.
+        assert!(close(so_few(arm(10, 1000), 0.03), 1.812991346796405e-05));
     }
 }

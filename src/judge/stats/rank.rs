@@ -11,10 +11,6 @@
 
 /// Up to how many pairs of values the exact distribution is counted out: 20 values per arm.
 pub const EXACT_PAIRS: usize = 400;
-/// How many values of an arm the shift is estimated from; of more, as many are taken in even steps.
-const SHIFT_VALUES: usize = 1000;
-/// Likewise for values that are counted, which are looked at each second.
-const STEPS: usize = 200;
 
 /// What the ranks of two arms say.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,8 +70,7 @@ pub fn mann_whitney_up_to(
 /// A million measurements in a thousand buckets cost as much as a thousand values.
 pub fn mann_whitney_counted(baseline: &[Counted], canary: &[Counted]) -> Option<RankTest> {
     let (ours, theirs) = (total(canary), total(baseline));
-    let small = ours.max(theirs) <= STEPS as u64;
-    if small && ours.saturating_mul(theirs) <= EXACT_PAIRS as u64 {
+    if ours.saturating_mul(theirs) <= EXACT_PAIRS as u64 {
         return mann_whitney(&spread(baseline), &spread(canary));
     }
     let finite = |arm: &[Counted]| arm.iter().all(|(value, _)| value.is_finite());
@@ -114,21 +109,36 @@ pub fn total(arm: &[Counted]) -> u64 {
     arm.iter().map(|(_, n)| n).sum()
 }
 
-/// The measurements one by one; in even steps where there are more than [`STEPS`].
-pub fn spread(arm: &[Counted]) -> Vec<f64> {
-    let (all, most) = (u128::from(total(arm)), STEPS as u128);
-    let wanted = all.min(most);
-    let mut values = Vec::new();
-    let (mut seen, mut at) = (0, 0);
-    for (value, n) in arm {
+/// The measurements one by one.
+fn spread(arm: &[Counted]) -> Vec<f64> {
+    let times = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    arm.iter().flat_map(|(value, n)| std::iter::repeat_n(*value, times(*n))).collect()
+}
+
+/// The smallest value that at least `part` of `of` measurements do not exceed; `None` of none.
+pub fn quantile(arm: &[Counted], part: u64, of: u64) -> Option<f64> {
+    let all = u128::from(total(arm));
+    let wanted = (all * u128::from(part)).div_ceil(u128::from(of)).max(1);
+    let mut seen = 0;
+    let reached = arm.iter().find(|(_, n)| {
         seen += u128::from(*n);
-        // The middle of each of the even steps.
-        while at < wanted && (2 * at + 1) * all / (2 * wanted) < seen {
-            values.push(*value);
-            at += 1;
-        }
-    }
-    values
+        seen >= wanted
+    });
+    reached.map(|(value, _)| *value)
+}
+
+/// The median, of measurements that there are.
+pub fn median(arm: &[Counted]) -> f64 {
+    let all = total(arm);
+    let at = |rank: u64| quantile(arm, rank, all).expect("there are measurements");
+    between(at(all.div_ceil(2)), at(all / 2 + 1))
+}
+
+/// Values in order, each counted once.
+pub fn counted(values: &[f64]) -> Vec<Counted> {
+    let mut counted: Vec<Counted> = values.iter().map(|value| (*value, 1)).collect();
+    counted.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    counted
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^52")]
@@ -212,34 +222,87 @@ fn upper_tail(u: f64, mean: f64, variance: f64) -> f64 {
 }
 
 /// The median of all differences between the arms (Hodges and Lehmann, 1963), in the values' own
-/// unit; from as many values as [`SHIFT_VALUES`] allows. Neither arm is empty.
-pub fn shift(baseline: &[f64], canary: &[f64]) -> f64 {
-    let (baseline, canary) = (thinned(baseline), thinned(canary));
-    let mut differences: Vec<f64> =
-        canary.iter().flat_map(|ours| baseline.iter().map(move |theirs| ours - theirs)).collect();
-    median(&mut differences)
+/// unit. Both arms are in order, finite and not empty.
+///
+/// The differences are never all formed: how many of them are at most `x`, and which ones are next
+/// to `x`, is found in one walk along both arms, and halving the numbers between the least and the
+/// greatest finds the middle one in 64 walks at most, in a handful as a rule. So a million
+/// measurements cost what their buckets do.
+pub fn shift(baseline: &[Counted], canary: &[Counted]) -> f64 {
+    let pairs = u128::from(total(baseline)) * u128::from(total(canary));
+    let (lower, upper) = (pairs.div_ceil(2), pairs / 2 + 1);
+    let low = difference(baseline, canary, lower);
+    let around = Around::of(baseline, canary, low);
+    between(low, if around.at_most >= upper { low } else { around.above })
 }
 
-/// An arm's values in order, in even steps where there are too many.
-fn thinned(arm: &[f64]) -> Vec<f64> {
-    let mut sorted = arm.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    if sorted.len() <= SHIFT_VALUES {
-        return sorted;
+/// The `rank`-th smallest of all differences, from 1.
+fn difference(baseline: &[Counted], canary: &[Counted], rank: u128) -> f64 {
+    let ends = |arm: &[Counted]| (arm[0].0, arm[arm.len() - 1].0);
+    let ((least, most), (first, last)) = (ends(baseline), ends(canary));
+    let (mut low, mut high) = (minus(first, most), minus(last, least));
+    while low < high {
+        let middle = value_at(place(low) + (place(high) - place(low)) / 2);
+        let around = Around::of(baseline, canary, if middle < high { middle } else { low });
+        if around.at_most >= rank {
+            high = around.below;
+        } else {
+            low = around.above;
+        }
     }
-    (0..SHIFT_VALUES).map(|at| sorted[(2 * at + 1) * sorted.len() / (2 * SHIFT_VALUES)]).collect()
+    high
 }
 
-/// The median, of values that there are.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    let middle = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    match below.iter().copied().max_by(f64::total_cmp) {
-        Some(lower) if even => lower + (upper - lower) / 2.0,
-        _ => upper,
+/// The differences around a number.
+struct Around {
+    /// How many are at most the number.
+    at_most: u128,
+    /// The greatest of those, and the least of the others.
+    below: f64,
+    above: f64,
+}
+
+impl Around {
+    fn of(baseline: &[Counted], canary: &[Counted], number: f64) -> Self {
+        let (mut left, mut theirs) = (u128::from(total(baseline)), 0);
+        let mut around = Self { at_most: 0, below: f64::NEG_INFINITY, above: f64::INFINITY };
+        for (ours, n) in canary {
+            while theirs < baseline.len() && minus(*ours, baseline[theirs].0) > number {
+                left -= u128::from(baseline[theirs].1);
+                theirs += 1;
+            }
+            around.at_most += u128::from(*n) * left;
+            if theirs > 0 {
+                around.above = around.above.min(minus(*ours, baseline[theirs - 1].0));
+            }
+            if let Some((value, _)) = baseline.get(theirs) {
+                around.below = around.below.max(minus(*ours, *value));
+            }
+        }
+        around
     }
+}
+
+/// The difference, with no negative zero.
+fn minus(ours: f64, theirs: f64) -> f64 {
+    ours - theirs + 0.0
+}
+
+/// Where a number stands among all numbers, in their order.
+fn place(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if value.is_sign_negative() { !bits } else { bits | SIGN }
+}
+
+/// The number at a place.
+fn value_at(place: u64) -> f64 {
+    f64::from_bits(if place & SIGN == 0 { !place } else { place & !SIGN })
+}
+
+const SIGN: u64 = 1 << 63;
+
+fn between(lower: f64, upper: f64) -> f64 {
+    lower + (upper - lower) / 2.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^52")]
@@ -269,19 +332,34 @@ mod tests {
                 arm
             };
             let (baseline, canary) = (counted(&baseline), counted(&canary));
-            let whole = mann_whitney(&spread(&baseline), &spread(&canary)).unwrap();
+            let (theirs, ours) = (spread(&baseline), spread(&canary));
+            let whole = mann_whitney(&theirs, &ours).unwrap();
             let brief = mann_whitney_counted(&baseline, &canary).unwrap();
             prop_assert!(close(whole.u, brief.u) && whole.exact == brief.exact);
             prop_assert!((whole.p_greater - brief.p_greater).abs() < 1e-9);
             prop_assert!((whole.p_less - brief.p_less).abs() < 1e-9);
+            let middle = |mut values: Vec<f64>| {
+                values.sort_by(f64::total_cmp);
+                (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+            };
+            let differences = ours.iter().flat_map(|a| theirs.iter().map(move |b| a - b));
+            prop_assert!(close(shift(&baseline, &canary), middle(differences.collect())));
+            prop_assert!(close(median(&canary), middle(ours)));
+        }
+
+        #[test]
+        fn places_are_in_the_order_of_their_numbers(a in any::<f64>(), b in any::<f64>()) {
+            prop_assert_eq!(place(a).cmp(&place(b)), a.total_cmp(&b));
+            prop_assert_eq!(value_at(place(a)).to_bits(), a.to_bits());
         }
     }
 
     #[test]
-    fn a_million_measurements_are_spread_in_even_steps() {
-        let values = spread(&[(1.0, 250_000), (2.0, 500_000), (3.0, 250_000)]);
-        let of = |value: f64| values.iter().filter(|v| close(**v, value)).count();
-        assert_eq!((values.len(), of(1.0), of(2.0), of(3.0)), (200, 50, 100, 50));
+    fn a_quantile_is_a_measurement_that_was_made() {
+        let arm = [(1.0, 19), (7.0, 1)];
+        assert_eq!(quantile(&arm, 19, 20), Some(1.0));
+        assert_eq!(quantile(&[(1.0, 18), (7.0, 2)], 19, 20), Some(7.0));
+        assert_eq!(quantile(&[], 19, 20), None);
     }
 
     #[test]
@@ -290,7 +368,7 @@ mod tests {
         let test = mann_whitney(&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0, 7.0]).unwrap();
         assert!(close(test.p_greater, 1.0 / 35.0) && test.exact);
         assert!(close(test.p_less, 1.0));
-        assert!(close(shift(&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0, 7.0]), 3.5));
+        assert!(close(shift(&counted(&[1.0, 2.0, 3.0, 4.0]), &counted(&[5.0, 6.0, 7.0])), 3.5));
         assert!(close(test.cles, 1.0));
     }
 
@@ -371,6 +449,7 @@ mod tests {
             let other = mann_whitney(&canary, &baseline).unwrap();
             prop_assert!((one.p_greater - other.p_less).abs() < 1e-12);
             prop_assert!((one.cles + other.cles - 1.0).abs() < 1e-12);
+            let (baseline, canary) = (counted(&baseline), counted(&canary));
             prop_assert!((shift(&baseline, &canary) + shift(&canary, &baseline)).abs() < 1e-9);
         }
     }

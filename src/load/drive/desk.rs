@@ -1,11 +1,10 @@
 //! Which connection takes the next request.
 //!
-//! A connection that is free takes what is due; where nothing is, it waits in a queue, and the
-//! pacer hands it the next request when its time comes. What is due and finds no connection waits
-//! in the schedule itself, so a service that stalls for an hour costs no memory here.
+//! A connection that is free waits in a queue and is handed the next request when its time comes.
+//! What is due and finds no connection waits in the schedule itself, so a service that stalls for
+//! an hour costs no memory here; the next connection that is free takes it.
 
 use std::collections::VecDeque;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// Where the next due time comes from.
@@ -15,30 +14,23 @@ pub(super) trait Dues {
 }
 
 /// The desk of one thread.
+#[derive(Debug)]
 pub(super) struct Desk<D> {
     dues: D,
     /// The first request that nobody has taken.
     next: u64,
     /// When it is due; kept, because a ramp's roots cost something.
     next_due: Option<Duration>,
-    slots: Vec<Slot>,
     /// The one that waits longest comes first, so that all connections are used.
     free: VecDeque<usize>,
-    over: bool,
 }
 
-#[derive(Default)]
-struct Slot {
-    given: Option<Duration>,
-    waits: Option<Waker>,
-}
-
-/// When the pacer looks again.
+/// When somebody has to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
-    /// All is over.
+    /// There are no more requests.
     Never,
-    /// When a connection waits for something to be due.
+    /// When a connection is free.
     WhenFree,
     At(Duration),
 }
@@ -53,64 +45,40 @@ pub(super) struct Job {
 }
 
 impl<D: Dues> Desk<D> {
+    /// All of these connections are free.
     pub(super) fn new(dues: D, connections: usize) -> Self {
         let next_due = dues.due(0);
-        let slots = std::iter::repeat_with(Slot::default).take(connections).collect();
-        Self { dues, next: 0, next_due, slots, free: VecDeque::new(), over: false }
+        Self { dues, next: 0, next_due, free: (0..connections).collect() }
     }
 
-    /// The next request for connection `id`; `None` when there are no more.
-    pub(super) fn take(&mut self, id: usize, now: Duration, waker: &Waker) -> Poll<Option<Job>> {
-        if let Some(due) = self.slots[id].given.take() {
-            return Poll::Ready(Some(Job { due, waited: false }));
-        }
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let Some(due) = self.next_due else { return Poll::Ready(None) };
-        if due <= now {
-            self.advance();
-            return Poll::Ready(Some(Job { due, waited: true }));
-        }
-        if self.slots[id].waits.is_none() {
-            self.free.push_back(id);
-        }
-        self.slots[id].waits = Some(waker.clone());
-        Poll::Pending
-    }
-
-    /// Hands out what is due; gives each one's lateness to `late`.
-    pub(super) fn hand_out(&mut self, now: Duration, mut late: impl FnMut(Duration)) {
-        while let Some(due) = self.next_due.filter(|due| *due <= now && !self.over) {
-            let Some(id) = self.free.pop_front() else { break };
-            self.advance();
-            late(now.saturating_sub(due));
-            self.slots[id].given = Some(due);
-            if let Some(waker) = self.slots[id].waits.take() {
-                waker.wake();
+    /// What a connection that is free takes at once: a request that waited for one. Without any it
+    /// waits its turn.
+    pub(super) fn take(&mut self, id: usize, now: Duration) -> Option<Job> {
+        match self.next_due.filter(|due| *due <= now && self.free.is_empty()) {
+            Some(due) => {
+                self.advance();
+                Some(Job { due, waited: true })
+            }
+            None => {
+                self.free.push_back(id);
+                None
             }
         }
-        if self.next_due.is_none() {
-            self.end();
-        }
     }
 
-    /// When the pacer has something to do.
+    /// The next request that is due, and the free connection that sends it.
+    pub(super) fn hand_out(&mut self, now: Duration) -> Option<(usize, Job)> {
+        let due = self.next_due.filter(|due| *due <= now)?;
+        let id = self.free.pop_front()?;
+        self.advance();
+        Some((id, Job { due, waited: false }))
+    }
+
     pub(super) fn wake(&self) -> Wake {
-        match self.next_due.filter(|_| !self.over) {
+        match self.next_due {
             None => Wake::Never,
             Some(_) if self.free.is_empty() => Wake::WhenFree,
             Some(due) => Wake::At(due),
-        }
-    }
-
-    /// Nothing more is sent.
-    pub(super) fn end(&mut self) {
-        self.over = true;
-        for slot in &mut self.slots {
-            if let Some(waker) = slot.waits.take() {
-                waker.wake();
-            }
         }
     }
 
@@ -133,34 +101,35 @@ mod tests {
         }
     }
 
-    fn job(due: u64, waited: bool) -> Poll<Option<Job>> {
-        Poll::Ready(Some(Job { due: Duration::from_secs(due), waited }))
+    fn job(due: u64, waited: bool) -> Job {
+        Job { due: Duration::from_secs(due), waited }
     }
 
     #[test]
     fn what_is_due_is_taken_once_and_keeps_its_time() {
-        let (mut desk, waker, at) = (Desk::new(Seconds(5), 2), Waker::noop(), Duration::from_secs);
-        assert_eq!(desk.take(0, at(2), waker), job(0, true), "a backlog is taken in order");
-        assert_eq!(desk.take(1, at(2), waker), job(1, true));
-        assert_eq!(desk.take(0, at(2), waker), job(2, true));
+        let (mut desk, at) = (Desk::new(Seconds(5), 0), Duration::from_secs);
         assert_eq!(desk.wake(), Wake::WhenFree);
-        assert_eq!(desk.take(1, at(2), waker), Poll::Pending);
+        assert_eq!(desk.take(0, at(2)), Some(job(0, true)), "a backlog is taken in order");
+        assert_eq!(desk.take(1, at(2)), Some(job(1, true)));
+        assert_eq!(desk.take(0, at(2)), Some(job(2, true)));
+        assert_eq!(desk.wake(), Wake::WhenFree);
+        assert_eq!(desk.take(1, at(2)), None, "nothing more is due");
         assert_eq!(desk.wake(), Wake::At(at(3)));
-        let mut late = Vec::new();
-        desk.hand_out(at(4), |by| late.push(by));
-        assert_eq!(late, [at(1)], "one is free, so one is handed out");
-        assert_eq!(desk.take(1, at(4), waker), job(3, false));
-        assert_eq!(desk.take(1, at(4), waker), job(4, true));
-        assert_eq!(desk.take(1, at(4), waker), Poll::Ready(None));
+        assert_eq!(desk.hand_out(at(2)), None);
+        assert_eq!(desk.hand_out(at(4)), Some((1, job(3, false))));
+        assert_eq!(desk.hand_out(at(4)), None, "nobody is free");
+        assert_eq!(desk.take(1, at(4)), Some(job(4, true)));
         assert_eq!(desk.wake(), Wake::Never);
+        assert_eq!(desk.take(0, at(9)), None);
     }
 
     #[test]
-    fn the_end_reaches_those_who_wait() {
-        let (mut desk, waker) = (Desk::new(Seconds(5), 1), Waker::noop());
-        assert_eq!(desk.take(0, Duration::ZERO, waker), job(0, true));
-        assert_eq!(desk.take(0, Duration::ZERO, waker), Poll::Pending);
-        desk.end();
-        assert_eq!(desk.take(0, Duration::from_secs(9), waker), Poll::Ready(None));
+    fn who_waits_longest_is_next_and_nobody_overtakes() {
+        let (mut desk, at) = (Desk::new(Seconds(3), 3), Duration::from_secs);
+        assert_eq!(desk.hand_out(at(0)), Some((0, job(0, false))));
+        // It is due, and was not held up by a connection: whoever is free now gets in line.
+        assert_eq!(desk.take(0, at(1)), None);
+        assert_eq!(desk.hand_out(at(1)), Some((1, job(1, false))));
+        assert_eq!(desk.hand_out(at(2)), Some((2, job(2, false))));
     }
 }

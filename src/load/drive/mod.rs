@@ -7,23 +7,31 @@
 //!
 //! - [`schedule`]: when the n-th request is due, over stages that hold a rate or ramp to one.
 //! - [`wire`]: a request as bytes, made once; where an answer ends, without keeping its body.
-//! - [`link`]: one kept connection, one request at a time.
 //! - [`desk`]: which connection takes the next request.
+//! - [`link`]: one kept connection, one request at a time.
+//! - [`poller`]: waits for sockets and for what is due.
+//! - [`worker`]: one thread of them, that never waits for anything else.
 //! - [`tally`] and [`summary`]: what was counted, and what it says.
 //! - [`threshold`]: what the summary must keep to.
-//! - [`fleet`]: one single-threaded runtime a thread, nothing shared between them.
+//! - [`fleet`]: all threads, nothing shared between them.
+//!
+//! The threads do without the runtime that everything else here runs on: at a hundred thousand
+//! requests a second its tasks, wakers and timers are a measurable part of each request, and a
+//! generator that is slower than the service measures itself. `benches/load.rs` compares.
 //!
 //! [`super::generator`] is its sibling for suites and rehearsals, which need to know each delivery.
 //! The schedule is wrk2's idea, thresholds are k6's, the attack's shape is vegeta's.
 
-pub(super) mod desk;
+mod desk;
 pub mod fleet;
 mod link;
+mod poller;
 pub mod schedule;
 pub mod summary;
 pub mod tally;
 pub mod threshold;
 pub mod wire;
+mod worker;
 
 pub use fleet::{Drive, Pace, Supply, apply};
 pub use schedule::{Schedule, Stage};

@@ -123,6 +123,11 @@ impl Schedule {
         &self.stages
     }
 
+    /// The most requests, if it is told.
+    pub fn limit(&self) -> Option<u64> {
+        (self.limit != u64::MAX).then_some(self.limit)
+    }
+
     /// When the n-th request (from 0) is due, after the start; `None` when there are no more.
     #[expect(clippy::cast_precision_loss, reason = "2^52 requests take a century")]
     pub fn due(&self, n: u64) -> Option<Duration> {

@@ -54,11 +54,17 @@ pub struct ThresholdError(pub String);
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judged {
     pub threshold: String,
-    /// In the figure's own unit: milliseconds, a share of 1, a count, or requests a second.
+    /// In the figure's own unit, as what follows: milliseconds, a share of 1, a count, or requests
+    /// a second.
+    pub limit: f64,
+    /// Absent without data.
     pub actual: Option<f64>,
     pub met: bool,
+    /// How far from the limit it was, when it is not met.
+    pub missed_by: Option<f64>,
+    /// What it was, in words.
     #[serde(skip)]
-    shown: String,
+    pub shown: String,
 }
 
 impl FromStr for Threshold {
@@ -137,13 +143,33 @@ impl Threshold {
             Sense::Above => actual > self.limit,
             Sense::AtLeast => actual >= self.limit,
         });
-        let shown = match (actual, unit) {
+        let missed_by = actual.filter(|_| !met).map(|actual| (actual - self.limit).abs());
+        let shown = match (actual, missed_by) {
             (None, _) => "no data".to_owned(),
-            (Some(actual), "%") => format!("{:.2}%", actual * 100.0),
-            (Some(actual), "") => format!("{actual}"),
-            (Some(actual), unit) => format!("{actual:.1}{unit}"),
+            (Some(actual), None) => amount(actual, unit),
+            (Some(actual), Some(by)) => {
+                let side = match self.sense {
+                    Sense::Below | Sense::AtMost => "too much",
+                    Sense::Above | Sense::AtLeast => "too little",
+                };
+                let (actual, by) = (amount(actual, unit), amount(by, unit));
+                // At the limit itself there is nothing to add.
+                let by = Some(by).filter(|by| *by != amount(0.0, unit));
+                by.map_or(actual.clone(), |by| format!("{actual}, {by} {side}"))
+            }
         };
-        Judged { threshold: self.text.clone(), actual, met, shown }
+        let (threshold, limit) = (self.text.clone(), self.limit);
+        Judged { threshold, limit, actual, met, missed_by, shown }
+    }
+}
+
+/// A figure with its unit.
+fn amount(value: f64, unit: &str) -> String {
+    match unit {
+        "%" => format!("{:.2}%", value * 100.0),
+        "" => format!("{value}"),
+        "ms" if value < 10.0 => format!("{value:.2}ms"),
+        unit => format!("{value:.1}{unit}"),
     }
 }
 
@@ -208,7 +234,10 @@ mod tests {
         };
         check("rate>=900", true, "rate>=900: met, it was 900.0/s");
         check("rate>900", false, "rate>900: NOT MET, it was 900.0/s");
+        check("rate>=1000", false, "rate>=1000: NOT MET, it was 900.0/s, 100.0/s too little");
         check("errors<1%", false, "errors<1%: NOT MET, it was 1.00%");
+        check("errors<0.25%", false, "errors<0.25%: NOT MET, it was 1.00%, 0.75% too much");
+        check("errors<=0", false, "errors<=0: NOT MET, it was 1, 1 too much");
         check("errors<=1", true, "errors<=1: met, it was 1");
     }
 }

@@ -18,6 +18,13 @@ const MAX_LINES: usize = 64;
 /// `Host` and `Content-Length` are added, unless the headers bring their own host.
 pub fn request(authority: &str, outgoing: &Outgoing) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256 + outgoing.body.len());
+    write_request(&mut bytes, authority, outgoing);
+    bytes
+}
+
+/// As [`request`], in the place of what `bytes` held before.
+pub(super) fn write_request(bytes: &mut Vec<u8>, authority: &str, outgoing: &Outgoing) {
+    bytes.clear();
     let mut line = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
     line(&[outgoing.method.as_str().as_bytes(), b" ", outgoing.path.as_bytes(), b" HTTP/1.1\r\n"]);
     if !outgoing.headers.contains_key("host") {
@@ -34,7 +41,6 @@ pub fn request(authority: &str, outgoing: &Outgoing) -> Vec<u8> {
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&outgoing.body);
-    bytes
 }
 
 /// An answer that was read to its end.

@@ -3,40 +3,39 @@
 //! - [`request`]: a case becomes a request: where it goes, its signature, its fresh delivery id.
 //! - [`compare`] (pure): what came back against what was expected.
 //! - [`exchange`]: what went over the wire, as it may be shown.
+//! - [`load`]: requests drawn from the cases at a constant rate; [`used`] is what the machine was
+//!   kept busy with meanwhile.
 //! - [`outcome`]: what came of it, and the sentence that says so.
 
 pub mod compare;
 pub mod exchange;
+pub mod load;
 pub mod outcome;
 pub mod request;
+pub mod used;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dice::Dice;
-use super::generator::{self, Rate, Scenario};
 use super::sign::Secrets;
 use crate::clock::Clock;
-use crate::judge::criterion::judge;
-use crate::plan::model::{Case, Load, Suite};
+use crate::plan::model::{Case, Suite};
 use crate::secret::Secret;
 use compare::{Answer, differences, unlike};
 pub use exchange::{Got, Sent};
-pub use outcome::{CaseOutcome, Fault, LoadOutcome, SuiteOutcome};
-use request::{CaseSource, Prepared, prepare};
+pub use outcome::{CaseOutcome, Fault, LoadOutcome, SuiteOutcome, Wrong};
+use request::{Prepared, prepare};
+pub use used::Used;
 
 /// How long one case may take.
 const CASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of an answer is read; more than any answer a case could want to look into.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
-
-/// Requests in flight during load: the thousand events at a time that a gateway must carry.
-const MAX_IN_FLIGHT: u32 = 1024;
 
 /// What a suite is run against.
 #[derive(Clone, Debug)]
@@ -76,7 +75,7 @@ pub async fn run_suite(suite: &Suite, target: &Target) -> SuiteOutcome {
         });
     }
     let load = match &suite.load {
-        Some(load) => Some(run_load(load, &suite.cases, target, dice).await),
+        Some(load) => Some(load::apply(load, &suite.cases, target, dice).await),
         None => None,
     };
     SuiteOutcome { id: suite.id.clone(), kind: suite.kind, cases, load }
@@ -147,43 +146,6 @@ fn root(error: &dyn std::error::Error) -> String {
         root = source;
     }
     root.to_string()
-}
-
-/// Applies the load of a suite to the data plane.
-async fn run_load(load: &Load, cases: &[Case], target: &Target, dice: Dice) -> LoadOutcome {
-    let not_run = |why: String| LoadOutcome { outcome: None, faults: vec![why], judged: vec![] };
-    let Some(rate) = Rate::per_second(load.rate) else {
-        return not_run(format!("a rate of {} requests a second cannot be applied", load.rate));
-    };
-    let address = match target.data.parse() {
-        Ok(address) => address,
-        Err(error) => return not_run(format!("{error}")),
-    };
-    let Some(source) = CaseSource::new(cases, target, dice) else {
-        return not_run("there is no case to draw requests to the data plane from".to_owned());
-    };
-    let mut scenario = Scenario::new(address, rate, Box::new(source));
-    scenario.lasts = Some(load.lasts);
-    scenario.max_in_flight = MAX_IN_FLIGHT;
-    let (_never_told, stop) = watch::channel(false);
-    let outcome = generator::run(scenario, stop).await;
-    let judged = load
-        .thresholds
-        .iter()
-        .map(|(metric, limit)| (*metric, judge(*metric, *limit, 1, outcome.read(*metric), 0)));
-    let judged: Vec<_> = judged.collect();
-    let mut faults = Vec::new();
-    if outcome.dropped > 0 {
-        let due = outcome.sent + outcome.dropped;
-        faults
-            .push(format!("the rate was not kept: {} of {due} requests dropped", outcome.dropped));
-    }
-    if outcome.answered == 0 {
-        faults.push("no request was answered".to_owned());
-    } else if judged.is_empty() && outcome.errors() > 0 {
-        faults.push(format!("{} of {} requests went wrong", outcome.errors(), outcome.sent));
-    }
-    LoadOutcome { outcome: Some(outcome), faults, judged }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::exchange::{Got, Sent};
+use super::used::Used;
 use crate::error::count;
 use crate::ids::SuiteId;
 use crate::judge::{Metric, Unit, Verdict};
@@ -63,16 +64,34 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Requests of a load that went wrong in the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    pub case: String,
+    /// Method and URL, as the plan has them.
+    pub request: String,
+    pub expected: String,
+    pub got: String,
+    pub times: u64,
+}
+
 /// What came of the load.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LoadOutcome {
     /// Absent when it could not be applied at all.
     pub outcome: Option<Outcome>,
+    /// What the machine used meanwhile.
+    pub used: Used,
     /// What was wrong besides the thresholds.
     pub faults: Vec<String>,
     /// Each threshold with its verdict.
     pub judged: Vec<(Metric, Verdict)>,
+    /// What went wrong, the most frequent first.
+    pub wrong: Vec<Wrong>,
 }
+
+/// How many ways to go wrong are shown.
+const SHOWN: usize = 5;
 
 impl SuiteOutcome {
     /// Whether every case passed, and the load with all its thresholds.
@@ -157,6 +176,23 @@ impl LoadOutcome {
         format!("passed: {}", self.sent())
     }
 
+    /// What a person needs to see of a load that failed: what of it went wrong, line by line, as
+    /// for a case.
+    pub fn told(&self) -> Vec<String> {
+        if self.passed() {
+            return Vec::new();
+        }
+        let told = |wrong: &Wrong| {
+            let times = count(usize::try_from(wrong.times).unwrap_or(usize::MAX), "time");
+            [
+                format!("request   {} (`{}`)", wrong.request, wrong.case),
+                format!("expected  {}", wrong.expected),
+                format!("got       {}, {times}", wrong.got),
+            ]
+        };
+        self.wrong.iter().take(SHOWN).flat_map(told).collect()
+    }
+
     /// What was sent and how it was answered.
     pub fn sent(&self) -> String {
         let Some(outcome) = &self.outcome else { return "not applied".to_owned() };
@@ -231,9 +267,8 @@ mod tests {
     #[test]
     fn a_threshold_that_cannot_be_judged_is_not_kept() {
         let load = |verdict| LoadOutcome {
-            outcome: None,
-            faults: vec![],
             judged: vec![(Metric::Cpu, verdict)],
+            ..LoadOutcome::default()
         };
         let no_data = || "cpu: no data, limit at most 95%".to_owned();
         assert!(!suite(&[], Some(load(Verdict::Inconclusive(no_data())))).passed());

@@ -1,7 +1,7 @@
 //! A case of a suite becomes a request: where it goes, its signature, its fresh delivery id.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Uri};
 
@@ -10,10 +10,14 @@ use crate::control::config::Platform;
 use crate::load::dice::Dice;
 use crate::load::sign::{self, Secrets};
 use crate::load::source::{Outgoing, Source};
-use crate::plan::model::{Case, Request};
+use crate::plan::model::{Case, Request, Signature};
+use crate::secret::Secret;
 
 /// The prefix of a path on the control API.
 const CONTROL: &str = "control:";
+
+/// How old a stale signature is: older than any platform's events are taken.
+const STALE: TimeDelta = TimeDelta::days(1);
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug)]
@@ -71,17 +75,23 @@ impl CaseSource {
             .collect();
         (!cases.is_empty()).then(|| Self { cases, next: 0, target: target.clone(), dice })
     }
+
+    /// Those that are sent. The number of a case is what an observer is told about its requests.
+    pub(super) fn cases(&self) -> &[Case] {
+        &self.cases
+    }
 }
 
 impl Source for CaseSource {
     fn next(&mut self) -> Outgoing {
-        let case = &self.cases[self.next % self.cases.len()];
+        let n = self.next % self.cases.len();
+        let case = &self.cases[n];
         self.next = self.next.wrapping_add(1);
         let now = self.target.clock.wall();
         let (method, headers, body) = parts(case, &self.target.secrets, now, &mut self.dice)
             .expect("only cases that can be prepared were taken");
         let (path, expect) = (case.request.url.clone(), case.expect.status);
-        Outgoing { method, path, headers, body, expect, delivery: None }
+        Outgoing { method, path, headers, body, expect, delivery: Some(n.to_string()) }
     }
 }
 
@@ -112,9 +122,10 @@ fn parts(
     let mut body = request.body.clone().unwrap_or_default();
     if let Some(platform) = case.sign_as {
         let id = fresh_id(platform, dice);
-        body = sign::refresh(platform, &body, &id, now);
+        let at = if case.signature == Signature::Stale { now - STALE } else { now };
+        body = sign::refresh(platform, &body, &id, at);
         let delivery = sign::delivery_header(platform).map(|name| (name, id));
-        let proof = sign::headers(platform, secrets.of(platform), body.as_bytes(), now);
+        let proof = proof(platform, case.signature, secrets.of(platform), body.as_bytes(), at)?;
         for (name, value) in delivery.into_iter().chain(proof) {
             let value = HeaderValue::from_str(&value).expect("signatures are plain ASCII");
             headers.entry(name).or_insert(value);
@@ -122,6 +133,33 @@ fn parts(
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     }
     Ok((method, headers, body.into()))
+}
+
+/// The headers that prove where the event comes from, or fail to.
+fn proof(
+    platform: Platform,
+    signature: Signature,
+    secret: Option<&Secret>,
+    body: &[u8],
+    at: DateTime<Utc>,
+) -> Result<Vec<(&'static str, String)>, String> {
+    let sign = |secret: &Secret, body: &[u8]| sign::headers(platform, Some(secret), body, at);
+    let Some(secret) = secret else {
+        return match signature {
+            Signature::Right => Ok(sign::headers(platform, None, body, at)),
+            _ => Err(format!(
+                "no secret of `{}` is known here, so nothing could be refused for its signature; \
+                 give the route a `secret` by reference, and ctx the same reference",
+                platform.name()
+            )),
+        };
+    };
+    Ok(match signature {
+        Signature::Right | Signature::Stale => sign(secret, body),
+        Signature::Wrong => sign(&Secret::new(format!("not {}", secret.expose())), body),
+        Signature::OtherBytes => sign(secret, &[body, b" "].concat()),
+        Signature::Missing => sign::headers(platform, None, body, at),
+    })
 }
 
 fn fresh_id(platform: Platform, dice: &mut Dice) -> String {

@@ -6,14 +6,21 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::control::config::Platform;
 use crate::judge::{Limit, Metric};
-use crate::plan::model::{Expect, Request, SuiteKind};
+use crate::plan::model::{Expect, Load, Request, Signature, SuiteKind};
 use crate::rehearsal::legacy::{Faults, Legacy};
 use crate::units::Percent;
 
 fn case(name: &str, method: &str, url: &str) -> Case {
     let request = Request { method: method.into(), url: url.into(), headers: vec![], body: None };
     let expect = Expect { status: 200, contains: vec![], headers: vec![], json: vec![] };
-    Case { name: name.into(), request, sign_as: None, repeat: false, expect }
+    Case {
+        name: name.into(),
+        request,
+        sign_as: None,
+        signature: Signature::Right,
+        repeat: false,
+        expect,
+    }
 }
 
 fn event(platform: Platform, body: &str) -> Case {
@@ -100,6 +107,30 @@ async fn what_a_case_gives_itself_is_not_overwritten() {
 }
 
 #[tokio::test]
+async fn each_spoilt_signature_is_another_one_and_none_without_a_secret() {
+    let target = target("http://127.0.0.1:1");
+    let signed = |signature, target: &Target| {
+        let mut case = event(Platform::Slack, r#"{"type":"event_callback"}"#);
+        case.signature = signature;
+        prepare(&case, target, &mut Dice::new(7))
+    };
+    let proofs = [Signature::Right, Signature::Wrong, Signature::OtherBytes, Signature::Stale];
+    let proofs = proofs.map(|how| {
+        let headers = signed(how, &target).unwrap().headers;
+        headers["x-slack-signature"].clone()
+    });
+    for (n, proof) in proofs.iter().enumerate() {
+        assert!(!proofs[..n].contains(proof), "{proofs:?}");
+    }
+    let missing = signed(Signature::Missing, &target).unwrap().headers;
+    assert!(!missing.contains_key("x-slack-signature"));
+    let nobody = Target { secrets: Secrets::default(), ..target };
+    assert!(signed(Signature::Right, &nobody).is_ok());
+    let why = signed(Signature::Wrong, &nobody).unwrap_err();
+    assert!(why.contains("no secret of `slack` is known here"), "{why}");
+}
+
+#[tokio::test]
 async fn a_delivery_is_sent_again_as_it_was() {
     let legacy = Legacy::start().unwrap();
     let mut cases = events();
@@ -153,6 +184,12 @@ async fn load_is_judged_by_what_the_sender_saw() {
     let bad = run_suite(&suite(events(), Some(load(limits))), &target).await.load.unwrap();
     assert!(!bad.passed());
     assert_eq!(bad.summary(), "failed: error_rate 50% (n=30), limit at most 1%");
+    let wrong: u64 = bad.wrong.iter().map(|one| one.times).sum();
+    assert_eq!(wrong, 15, "{bad:#?}");
+    let told = bad.told();
+    assert_eq!(told[0], "request   POST /github/events (`github`)", "{told:?}");
+    assert_eq!(told[1], "expected  status 200");
+    assert!(told[2].starts_with("got       status 500, "), "{told:?}");
 }
 
 #[tokio::test]

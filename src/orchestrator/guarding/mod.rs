@@ -1,10 +1,13 @@
-//! Judging the guards that are armed, by the orchestrator itself, whether or not anybody watches.
+//! Judging the guards and canaries that are armed, by the orchestrator itself, whether or not
+//! anybody watches.
 //!
 //! Each guard is judged at the end of its own samples, which never overlap and begin anew whenever
-//! another revision comes into force ([`watch`]), with the code that ctx judges by. The loop
+//! another revision comes into force ([`watch`]), with the code that ctx judges by; a canary on all
+//! that it has served since its share changed ([`canary`]), and by nobody else. The loop
 //! ([`run()`]) has a thread of its own, waits for exactly the next look, and sleeps while nothing
 //! is armed. A breach goes to the desk at once.
 
+mod canary;
 mod run;
 mod watch;
 
@@ -14,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::run::run;
 use self::watch::Watch;
 use super::control::core::Arming;
-use crate::control::armed::GuardLook;
+use crate::control::armed::{CanaryLook, GuardLook};
 use crate::ids::{GuardId, PhaseId, RunId};
 
 /// The last looks, for whoever asks.
@@ -27,6 +30,7 @@ struct Seen {
     /// The revision that was in force at the last look.
     rev: u64,
     looks: Vec<GuardLook>,
+    canary: Option<CanaryLook>,
     breaches: BTreeMap<GuardId, u32>,
 }
 
@@ -43,6 +47,12 @@ impl Board {
         seen.looks.iter().map(look).collect()
     }
 
+    /// The last look at the canary while `rev` is in force.
+    pub fn canary(&self, arming: &Arming, rev: u64) -> Option<CanaryLook> {
+        let seen = self.lock();
+        seen.canary.clone().filter(|_| seen.is_of(arming) && seen.rev == rev)
+    }
+
     /// Consecutive breaches of each armed guard.
     pub fn breaches(&self, arming: &Arming) -> BTreeMap<GuardId, u32> {
         let seen = self.lock();
@@ -54,6 +64,7 @@ impl Board {
             of: Some((watch.run().clone(), watch.phase().clone())),
             rev: watch.rev(),
             looks: watch.looks(),
+            canary: watch.canary(),
             breaches: watch.breaches(),
         };
     }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::control::armed::{ArmedGuard, GuardLook, LookOutcome};
+use super::canary;
+use crate::control::armed::{ArmedGuard, CanaryLook, GuardLook, LookOutcome};
 use crate::control::observe::{Health, Metrics};
 use crate::ids::{GuardId, PhaseId, RunId};
 use crate::judge::guard::{Guard, Look, Streak, heed, look};
@@ -46,7 +47,7 @@ pub(super) trait Samples {
     fn ask(&self, query: &Query) -> Receiver<Answer>;
 }
 
-/// The guards of one armed phase.
+/// The guards and canaries of one armed phase.
 #[derive(Debug)]
 pub(super) struct Watch {
     run: RunId,
@@ -55,6 +56,7 @@ pub(super) struct Watch {
     /// The revision that the samples under way are about.
     rev: u64,
     guards: Vec<Watched>,
+    canary: canary::Watched,
 }
 
 #[derive(Debug)]
@@ -71,10 +73,10 @@ struct Watched {
     held: bool,
 }
 
-/// A guard that is breached, and the sentence that says why.
+/// A guard that is breached, or that the canary is worse; and the sentence that says why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Breach {
-    pub(super) guard: GuardId,
+    pub(super) guard: Option<GuardId>,
     pub(super) why: String,
 }
 
@@ -103,12 +105,16 @@ impl Watch {
             armed: Arc::clone(&arming.guards),
             rev,
             guards: readable.map(watched).collect(),
+            canary: canary::Watched::new(&arming.canaries, mark),
         }
     }
 
     /// Whether it watches this phase.
     pub(super) fn is_of(&self, arming: &Arming) -> bool {
-        self.run == arming.run && self.phase == arming.phase && self.armed == arming.guards
+        self.run == arming.run
+            && self.phase == arming.phase
+            && self.armed == arming.guards
+            && self.canary.is_of(&arming.canaries)
     }
 
     pub(super) fn run(&self) -> &RunId {
@@ -126,6 +132,7 @@ impl Watch {
     /// Another revision is in force: from here on, samples are about that one.
     pub(super) fn begin(&mut self, rev: u64, mark: Mark) {
         self.rev = rev;
+        self.canary.begin(mark);
         for watched in &mut self.guards {
             watched.held = false;
             watched.from_ms = mark.ms;
@@ -137,10 +144,10 @@ impl Watch {
 
     /// When the next look is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.guards.iter().map(|watched| watched.next).min()
+        self.guards.iter().map(|watched| watched.next).chain(self.canary.next()).min()
     }
 
-    /// Looks at every guard whose time has come, up to the first that is breached.
+    /// Looks at every guard and canary whose time has come, up to the first that is breached.
     pub(super) fn look(&mut self, now: Duration, samples: &impl Samples) -> Option<Breach> {
         let mut taken: BTreeMap<u64, Metrics> = BTreeMap::new();
         let mut health: Option<Option<Health>> = None;
@@ -177,10 +184,15 @@ impl Watch {
                 }
             }
             if let Some(Look::Breached(why)) = &watched.last {
-                return Some(Breach { guard: watched.guard.id.clone(), why: why.clone() });
+                return Some(Breach { guard: Some(watched.guard.id.clone()), why: why.clone() });
             }
         }
-        None
+        self.canary.look(now, samples).map(|why| Breach { guard: None, why })
+    }
+
+    /// The last look at the canary in force.
+    pub(super) fn canary(&self) -> Option<CanaryLook> {
+        self.canary.seen()
     }
 
     /// The last look at each armed guard, in the order they were armed in; empty before the first.
@@ -311,6 +323,7 @@ mod tests {
             phase: "phase".parse().unwrap(),
             target: Content::new(1, Arc::new(config)),
             guards: guards.into(),
+            canaries: Vec::new().into(),
             record: "".into(),
             tripped: None,
             asked: None,

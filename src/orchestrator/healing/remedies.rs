@@ -7,6 +7,7 @@ use crate::control::observe::{
 use crate::judge::Verdict;
 use crate::judge::arms::{self, Samples, Worse};
 use crate::judge::stats::fisher::Failures;
+use crate::orchestrator::flags::{Key, Share};
 use crate::units::{Percent, duration};
 
 use super::action::{Action, SHED_STEP};
@@ -40,9 +41,12 @@ const ALPHA: f64 = 0.001;
 const REMEDIES: [Remedy; 5] =
     [unhealthy_upstreams, failing_upstreams, failing_canary, sick_extensions, too_much_load];
 
-/// All that is sick.
+/// All that is sick, of what the flag `self_healing` includes: its keys are what could be sick.
 pub fn remedies(case: &Case<'_>) -> Vec<Ailment> {
-    REMEDIES.iter().flat_map(|remedy| remedy(case)).collect()
+    let share = Share::of_flag(flag::SELF_HEALING, case.config.flags.get(flag::SELF_HEALING));
+    let mut ailments: Vec<_> = REMEDIES.iter().flat_map(|remedy| remedy(case)).collect();
+    ailments.retain(|ailment| share.includes(Key::Sticky(ailment.what.as_bytes())));
+    ailments
 }
 
 /// An upstream that fails its check may have come up again elsewhere: its connections are made

@@ -35,7 +35,8 @@ impl Patient {
         let mut config = Config::legacy("http://127.0.0.1:8000");
         config.health.enabled = true;
         config.healing.mode = HealingMode::Recover;
-        config.flags.get_mut(flag::SELF_HEALING).unwrap().enabled = true;
+        let flag = config.flags.get_mut(flag::SELF_HEALING).unwrap();
+        (flag.enabled, flag.percentage) = (true, Percent::ALL);
         config.upstreams.insert("next".to_owned(), Upstream::at("http://127.0.0.1:8001"));
         let extension = json!({"name": "Linear", "version": "1.0.0",
             "category": "platform_integration", "platform": "linear",

@@ -14,8 +14,9 @@ use crate::orchestrator::control::core::{Arming, Content};
 pub(super) fn insert(connection: &Connection, arming: &Arming) -> Result<usize, StoreError> {
     Ok(connection.execute(
         "INSERT OR REPLACE INTO armed
-             (id, run, plan, phase, target_rev, target_hash, target, guards, record, tripped, asked)
-         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (id, run, plan, phase, target_rev, target_hash, target, guards, record, tripped, asked,
+              canaries)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             arming.run.as_str(),
             arming.plan.as_str(),
@@ -27,6 +28,7 @@ pub(super) fn insert(connection: &Connection, arming: &Arming) -> Result<usize, 
             &*arming.record,
             arming.tripped.as_ref().map(json),
             arming.asked.as_ref().map(json),
+            json(&*arming.canaries),
         ),
     )?)
 }
@@ -50,7 +52,8 @@ pub(super) fn update(connection: &Connection, arming: &Arming) -> Result<usize, 
 /// The row, where there is one.
 pub(super) fn load(connection: &Connection) -> Result<Option<Arming>, StoreError> {
     let mut statement = connection.prepare(
-        "SELECT run, plan, phase, target_rev, target_hash, target, guards, record, tripped, asked
+        "SELECT run, plan, phase, target_rev, target_hash, target, guards, record, tripped, asked,
+                canaries
          FROM armed",
     )?;
     statement.query_row([], |row| Ok(arming(row))).optional()?.transpose()
@@ -65,6 +68,7 @@ fn arming(row: &Row<'_>) -> Result<Arming, StoreError> {
         return Err(damaged("target", "its content does not match its hash"));
     }
     let guards: Vec<_> = read("guards", &text(6)?)?;
+    let canaries: Vec<_> = read("canaries", &text(10)?)?;
     let named = |what: &'static str| move |error| damaged(what, error);
     Ok(Arming {
         run: text(0)?.try_into().map_err(|error| damaged("run", error))?,
@@ -72,6 +76,7 @@ fn arming(row: &Row<'_>) -> Result<Arming, StoreError> {
         phase: text(2)?.try_into().map_err(named("phase"))?,
         target,
         guards: guards.into(),
+        canaries: canaries.into(),
         record: text(7)?.into(),
         tripped: parsed(8)?.map(|text| read("tripped", &text)).transpose()?,
         asked: parsed(9)?.map(|text| read("asked", &text)).transpose()?,

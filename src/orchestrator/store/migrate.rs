@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 use crate::failpoint::{self, Point};
 
-const FILES: [&str; 2] = [
+const FILES: [&str; 3] = [
     include_str!("../../../migrations/orchestrator/0001_init.sql"),
     include_str!("../../../migrations/orchestrator/0002_guards.sql"),
+    include_str!("../../../migrations/orchestrator/0003_canaries.sql"),
 ];
 
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {

@@ -7,12 +7,13 @@ use tempfile::TempDir;
 
 use super::{FILE, Store, StoreError};
 use crate::clock::ManualClock;
-use crate::control::armed::ArmRequest;
+use crate::control::armed::{ArmRequest, ArmedCanary};
 use crate::control::config::Config;
 use crate::control::wire::{AuditKind, LeaseRequest, RevisionRequest, RevisionStatus};
 use crate::ids::RunId;
 use crate::orchestrator::control::audit;
 use crate::orchestrator::control::core::{Acquire, Caller, Cause, Core, Now, Proposal, Write};
+use crate::units::Percent;
 
 fn now() -> Now {
     Now::of(&ManualClock::default())
@@ -202,6 +203,15 @@ fn what_is_armed_is_what_a_restart_finds() {
         plan: "shop".parse().unwrap(),
         phase: "caching".parse().unwrap(),
         guards: Vec::new(),
+        canaries: vec![ArmedCanary {
+            upstream: "next".to_owned(),
+            at: vec![Percent::whole(5)],
+            max_error_increase: 0.01,
+            max_latency_ratio: 1.25,
+            max_tail_ratio: 1.5,
+            min_samples: 100,
+            alpha: 0.01 / 3.0,
+        }],
         record: "{\"run_begun\":\"ä\"}".to_owned(),
     };
     let armed = granted.next.arm(now(), &fence, &request).unwrap();
@@ -209,7 +219,7 @@ fn what_is_armed_is_what_a_restart_finds() {
     assert_eq!(found.as_ref(), armed.next.armed().map(AsRef::as_ref));
     assert_eq!(found.unwrap().target.hash, core.confirmed().hash);
     let arming = armed.next.armed().unwrap();
-    let cause = Cause::Breach { guard: "g".parse().unwrap(), why: "too many".to_owned() };
+    let cause = Cause::Breach { guard: Some("g".parse().unwrap()), why: "too many".to_owned() };
     let tripped = armed.next.trip(now(), &arming.run, &arming.phase, cause);
     let found = step(&tripped.writes).armed.unwrap();
     assert_eq!(Some(&found), tripped.next.armed().map(AsRef::as_ref));

@@ -45,6 +45,7 @@ pub(super) static CANARY: Shape = Shape {
         may("soak", Kind::Duration, "how long both are compared after each; 0s"),
         may("max_error_increase", Kind::Share, "how much higher its error rate may be; 1%"),
         may("max_latency_ratio", Kind::Number, "how many times as slow it may typically be; 1.25"),
+        may("max_tail_ratio", Kind::Number, "how many times as slow its p95 may be; 1.5"),
         may("min_samples", Kind::Count, "with fewer requests per side it is held; 100"),
     ],
 };
@@ -132,16 +133,13 @@ fn ramp(step: &Table<'_>, span: Span) -> Read {
 fn canary(step: &Table<'_>, span: Span) -> Read {
     let Some(table) = step.table("canary") else { return (None, None) };
     let soak = table.duration("soak").map(Spanned::into_inner);
-    let max_latency_ratio = table.number("max_latency_ratio").map_or(Some(1.25), |given| {
-        let fair = *given.get_ref() >= 1.0;
-        if !fair {
-            let hint = "1.5 lets a typical answer of the canary take half as long again";
-            table.faults.hinted(given.span(), "`max_latency_ratio` must be at least 1", hint);
-        }
-        fair.then_some(*given.get_ref())
-    });
-    let increase = table.share("max_error_increase").map_or(Percent::whole(1), Spanned::into_inner);
-    let min_samples = table.count("min_samples").map_or(100, Spanned::into_inner);
+    let usual = Compare::default();
+    let hint = "1.5 lets a typical answer of the canary take half as long again";
+    let max_latency_ratio = ratio(&table, "max_latency_ratio", usual.max_latency_ratio, hint);
+    let hint = "2.0 lets one answer in twenty take twice as long as the control's";
+    let max_tail_ratio = ratio(&table, "max_tail_ratio", usual.max_tail_ratio, hint);
+    let increase = table.share("max_error_increase").map(|share| share.get_ref().ratio());
+    let min_samples = table.count("min_samples").map_or(usual.min_samples, Spanned::into_inner);
     let url = table.text("url");
     let url_is_good = url.as_ref().is_none_or(|url| absolute_http(url, table.faults).is_some());
     let upstream = table.word("upstream");
@@ -149,8 +147,9 @@ fn canary(step: &Table<'_>, span: Span) -> Read {
     let action = || {
         let (upstream, to) = (upstream?, to?);
         let compare = Compare {
-            max_error_increase: increase.ratio(),
+            max_error_increase: increase.unwrap_or(usual.max_error_increase),
             max_latency_ratio: max_latency_ratio?,
+            max_tail_ratio: max_tail_ratio?,
             min_samples,
         };
         let marks = vec![Mark::of(upstream.span())];
@@ -160,6 +159,17 @@ fn canary(step: &Table<'_>, span: Span) -> Read {
         url_is_good.then_some(DraftAction { action, span, marks })
     };
     (action(), soak)
+}
+
+/// Reads how many times as long something may take.
+fn ratio(table: &Table<'_>, key: &'static str, usual: f64, hint: &str) -> Option<f64> {
+    table.number(key).map_or(Some(usual), |given| {
+        let fair = *given.get_ref() >= 1.0;
+        if !fair {
+            table.faults.hinted(given.span(), format!("`{key}` must be at least 1"), hint);
+        }
+        fair.then_some(*given.get_ref())
+    })
 }
 
 /// Reads `to`: percentages that rise.

@@ -1,12 +1,13 @@
-//! `[[criterion]]` and `[[phase.criterion]]`, and the limits that guards share with them.
+//! `[[criterion]]` and `[[phase.criterion]]`.
 
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::id;
+use super::measure::{Server, UNIT, measured};
 use crate::ids::SuiteId;
-use crate::judge::{Limit, Metric};
+use crate::judge::{Measure, Metric};
 use crate::plan::draft::{DraftCriterion, Item};
 use crate::plan::model::{Category, Criterion, CriterionCheck};
 use crate::plan::shape::{Kind, Shape, may, need};
@@ -22,54 +23,69 @@ pub(super) static CRITERION: Shape = Shape {
             Kind::Choice(&["performance", "reliability", "functionality"]),
             "what it is about; by default what its metric is about",
         ),
-        may("metric", Kind::Metric, "what is measured"),
+        may("metric", Kind::Metric, "what is measured, by the orchestrator itself"),
+        may("query", Kind::Query, "what is measured, as a query that comes to one number"),
+        may("from", Kind::Text, "the server under `[metrics]` that is asked; the only one"),
+        may("unit", UNIT, "what the query's number is; by default as the bound is written"),
         may("max", Kind::Limit, "the most that it may be"),
         may("min", Kind::Limit, "the least that it may be"),
         may("window", Kind::Duration, "the time, up to now, that is looked at; 30s"),
         may("min_samples", Kind::Count, "fewer observations are inconclusive; 50"),
-        may("suite", Kind::Name, "a suite whose cases must all pass, instead of a metric"),
+        may("suite", Kind::Name, "a suite that must pass, instead of a metric"),
     ],
 };
 
+/// What has a meaning for a number only.
+const OF_NUMBERS: [&str; 6] = ["from", "unit", "max", "min", "window", "min_samples"];
+
 /// Reads one criterion.
-pub(super) fn criterion(table: &Table<'_>) -> DraftCriterion {
+pub(super) fn criterion(table: &Table<'_>, servers: &[Server]) -> DraftCriterion {
     let id = id(table);
     let suite: Option<Spanned<SuiteId>> = table.name("suite");
-    let metric = table.metric("metric");
     let named = Category::ALL.map(|category| (category.name(), category));
     let category = table.choice("category", &named);
-    let check = match (table.has("metric"), table.has("suite")) {
-        (true, false) => measured(table, metric.as_ref()),
-        (false, true) => {
-            for key in ["max", "min", "window", "min_samples"] {
-                if table.has(key) {
-                    let message = format!("`{key}` has no meaning beside `suite`");
-                    table.faults.push(table.key_span(key), message);
-                }
-            }
-            suite.as_ref().map(|suite| CriterionCheck::Suite { suite: suite.get_ref().clone() })
+    let check = if table.has("metric") || table.has("query") {
+        if table.has("suite") {
+            let message = format!("criterion `{}` asks two things", id.get_ref());
+            table.faults.hinted(table.key_span("suite"), message, HINT);
         }
-        (both, _) => {
-            let message = if both { "asks two things" } else { "asks nothing" };
-            let hint = "write `metric` with `max` or `min`, or `suite`";
-            let message = format!("criterion `{}` {message}", id.get_ref());
-            table.faults.hinted(
-                if both { table.key_span("suite") } else { table.span() },
-                message,
-                hint,
-            );
-            None
+        number(&format!("criterion `{}`", id.get_ref()), table, servers)
+    } else if table.has("suite") {
+        for key in OF_NUMBERS.into_iter().filter(|key| table.has(key)) {
+            let message = format!("`{key}` has no meaning beside `suite`");
+            table.faults.push(table.key_span(key), message);
         }
+        suite.as_ref().map(|suite| CriterionCheck::Suite { suite: suite.get_ref().clone() })
+    } else {
+        let message = format!("criterion `{}` asks nothing", id.get_ref());
+        table.faults.hinted(table.span(), message, HINT);
+        None
     };
-    let category = category.unwrap_or_else(|| usual(metric.map(Spanned::into_inner)));
+    let category = category.unwrap_or_else(|| usual(check.as_ref()));
     let title = table.string("title");
     let body =
         check.map(|check| Criterion { id: Clone::clone(id.get_ref()), title, category, check });
     DraftCriterion { item: Item { id, body }, suite }
 }
 
-fn measured(table: &Table<'_>, metric: Option<&Spanned<Metric>>) -> Option<CriterionCheck> {
-    let limit = limit(table, metric);
+const HINT: &str = "write `metric` or `query` with `max` or `min`, or `suite`";
+
+fn number(who: &str, table: &Table<'_>, servers: &[Server]) -> Option<CriterionCheck> {
+    let measured = measured(who, table, servers);
+    if table.has("query") {
+        if table.has("window") {
+            let hint = "a query says itself how far back it looks: `rate(all[5m])`";
+            let message = "`window` has no meaning beside `query`";
+            table.faults.hinted(table.key_span("window"), message, hint);
+        }
+        let (measure, limit) = measured?;
+        return Some(CriterionCheck::Metric {
+            measure,
+            limit,
+            min_samples: 0,
+            window: Duration::ZERO,
+        });
+    }
     let window = table.duration("window").map_or(Some(Duration::from_secs(30)), |given| {
         let window = *given.get_ref();
         if window.is_zero() {
@@ -78,39 +94,20 @@ fn measured(table: &Table<'_>, metric: Option<&Spanned<Metric>>) -> Option<Crite
         (!window.is_zero()).then_some(window)
     });
     let min_samples = table.count("min_samples").map_or(50, Spanned::into_inner);
-    let (metric, limit, window) = (*metric?.get_ref(), limit?, window?);
-    Some(CriterionCheck::Metric { metric, limit, min_samples, window })
+    let ((measure, limit), window) = (measured?, window?);
+    Some(CriterionCheck::Metric { measure, limit, min_samples, window })
 }
 
 /// What a criterion is about unless it says so.
-fn usual(metric: Option<Metric>) -> Category {
-    match metric {
-        Some(Metric::Uptime | Metric::Mttr | Metric::Mtbf | Metric::Healthy) => {
+fn usual(check: Option<&CriterionCheck>) -> Category {
+    let Some(CriterionCheck::Metric { measure, .. }) = check else {
+        return Category::Functionality;
+    };
+    match measure {
+        Measure::Own(Metric::Uptime | Metric::Mttr | Metric::Mtbf | Metric::Healthy) => {
             Category::Reliability
         }
-        None | Some(Metric::Parity) => Category::Functionality,
-        Some(_) => Category::Performance,
-    }
-}
-
-/// Reads `max` or `min`, in the unit of the metric.
-pub(super) fn limit(table: &Table<'_>, metric: Option<&Spanned<Metric>>) -> Option<Limit> {
-    match (table.has("max"), table.has("min")) {
-        (true, true) => {
-            let hint = "keep one of them; a range is two guards or criteria";
-            table.faults.hinted(
-                table.key_span("min"),
-                "a limit is either `max` or `min`, not both",
-                hint,
-            );
-            None
-        }
-        (false, false) => {
-            let hint = "write `max`, or `min` for what must not fall below it";
-            table.faults.hinted(table.span(), "a metric needs a limit", hint);
-            None
-        }
-        (true, false) => table.limit("max", *metric?.get_ref()).map(Limit::AtMost),
-        (false, true) => table.limit("min", *metric?.get_ref()).map(Limit::AtLeast),
+        Measure::Own(Metric::Parity) => Category::Functionality,
+        Measure::Own(_) | Measure::Query(_) => Category::Performance,
     }
 }

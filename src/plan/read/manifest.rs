@@ -119,10 +119,7 @@ pub(super) fn manifest(
     text: &str,
     of_plan: &Faults<'_>,
 ) -> Option<Assignment> {
-    let name = match of_plan.file().rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{}", file.get_ref()),
-        None => (*file.get_ref()).to_owned(),
-    };
+    let name = super::beside(of_plan.file(), file.get_ref());
     // Programs are found from the plan's folder, so that a plan is the same wherever it is.
     let folder = file.get_ref().rsplit_once('/').map_or(".".to_owned(), |(f, _)| format!("./{f}"));
     match read(&name, text, &folder) {

@@ -11,6 +11,7 @@ mod criterion;
 mod days;
 mod guard;
 mod manifest;
+mod measure;
 mod phase;
 mod plan;
 mod step;
@@ -31,6 +32,14 @@ pub(super) use plan::{PLAN_FILE, plan};
 
 /// Reads a file that the plan names, by its path relative to the plan.
 pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> io::Result<String>;
+
+/// The name of a file that a plan names, as the user knows it.
+fn beside(plan: &str, file: &str) -> String {
+    match plan.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{file}"),
+        None => file.to_owned(),
+    }
+}
 
 /// The id of a table; where it has none, or no valid one, a name that nobody writes stands in,
 /// so that the rest can be looked at all the same.

@@ -2,6 +2,7 @@
 
 use super::criterion::{CRITERION, criterion};
 use super::days::days;
+use super::measure::Server;
 use super::step::{STEP, step};
 use super::{ReadFile, id};
 use crate::plan::draft::{DraftMilestone, DraftPhase};
@@ -48,7 +49,11 @@ const ON_FAILURE: [(&str, OnFailure); 3] = [
 ];
 
 /// Reads one phase.
-pub(super) fn phase<'d>(table: &Table<'d>, read: ReadFile<'_>) -> DraftPhase<'d> {
+pub(super) fn phase<'d>(
+    table: &Table<'d>,
+    servers: &[Server],
+    read: ReadFile<'_>,
+) -> DraftPhase<'d> {
     let id = id(table);
     let steps: Vec<_> = table.tables("step").iter().map(|table| step(table, read)).collect();
     if table.has("step") && steps.is_empty() {
@@ -62,7 +67,7 @@ pub(super) fn phase<'d>(table: &Table<'d>, read: ReadFile<'_>) -> DraftPhase<'d>
         on_failure: table.choice("on_failure", &ON_FAILURE).unwrap_or_default(),
         irreversible: table.bool("irreversible").filter(|b| *b.get_ref()).map(|b| b.span()),
         steps,
-        criteria: table.tables("criterion").iter().map(criterion).collect(),
+        criteria: table.tables("criterion").iter().map(|table| criterion(table, servers)).collect(),
         named: table.texts("criteria"),
         without_guards: table.texts("without_guards"),
         milestones: table.tables("milestone").iter().map(milestone).collect(),

@@ -6,7 +6,8 @@ use toml::de::DeTable;
 use super::ReadFile;
 use super::alerts::{SINK, alerts};
 use super::criterion::{CRITERION, criterion};
-use super::guard::{GUARD, SERVER, guard, servers};
+use super::guard::{GUARD, guard};
+use super::measure::{SERVER, Server, servers};
 use super::phase::{PHASE, phase};
 use super::suite::{SUITE, suite};
 use crate::ids::PlanName;
@@ -28,7 +29,7 @@ pub(in crate::plan) static PLAN_FILE: Shape = Shape {
         need("plan", Kind::Table(&PLAN), "what the plan is called"),
         need("orchestrator", Kind::Table(&ORCHESTRATOR), "the service that the plan changes"),
         may("backup", Kind::Table(&BACKUP), "what a backup holds besides the orchestrator's state"),
-        may("metrics", Kind::Map(&Kind::Table(&SERVER)), "Prometheus servers that guards may ask"),
+        may("metrics", Kind::Map(&Kind::Table(&SERVER)), "Prometheus servers that queries go to"),
         may("guards", Kind::Map(&Kind::Table(&GUARD)), "what must hold while a phase is in flight"),
         need("phase", Kind::Tables(&PHASE), "the phases, in the order in which they are migrated"),
         may("criterion", Kind::Tables(&CRITERION), "success criteria of the whole migration"),
@@ -85,7 +86,8 @@ pub(in crate::plan) fn plan<'d>(
         faults.hinted(schema.span(), message, format!("write `schema = {SCHEMA}`, or upgrade ctx"));
     }
     let head = table.table("plan");
-    let phases: Vec<_> = table.tables("phase").iter().map(|t| phase(t, read)).collect();
+    let servers = servers(&table);
+    let phases: Vec<_> = table.tables("phase").iter().map(|t| phase(t, &servers, read)).collect();
     if table.has("phase") && phases.is_empty() {
         faults.push(table.key_span("phase"), "a plan needs at least one phase");
     }
@@ -94,23 +96,25 @@ pub(in crate::plan) fn plan<'d>(
         title: head.and_then(|head| head.string("title")),
         orchestrator: table.table("orchestrator").and_then(|table| orchestrator(&table)),
         backup: table.table("backup").map(|table| backup(&table)).unwrap_or_default(),
-        guards: guards(&table),
+        guards: guards(&table, &servers),
         phases,
-        criteria: table.tables("criterion").iter().map(criterion).collect(),
+        criteria: table.tables("criterion").iter().map(|t| criterion(t, &servers)).collect(),
         risks: table.tables("risk").iter().map(risk).collect(),
-        suites: table.tables("suite").iter().map(suite).collect(),
+        suites: table.tables("suite").iter().map(|table| suite(table, read)).collect(),
         alerts: alerts(&table),
     }
 }
 
-fn guards(table: &Table<'_>) -> Vec<Item<crate::ids::GuardId, crate::plan::model::Guard>> {
-    let servers = servers(table);
+fn guards(
+    table: &Table<'_>,
+    servers: &[Server],
+) -> Vec<Item<crate::ids::GuardId, crate::plan::model::Guard>> {
     let entries = table.map("guards").into_iter();
     let read = |(name, value)| {
         let id = scalar::name(&name, table.faults);
         let body = Table::open(value, &GUARD, table.faults);
         let id = id?;
-        let body = body.and_then(|body| guard(&id, &body, &servers));
+        let body = body.and_then(|body| guard(&id, &body, servers));
         Some(Item { id, body })
     };
     entries.filter_map(read).collect()

@@ -1,23 +1,47 @@
-//! `[[suite]]`: cases and load.
+//! `[[suite]]`: cases and load, here or in a file of its own.
+//!
+//! A suite in a file means what it would mean in the plan: it is read once, its faults join the
+//! plan's with the file's own lines, and it is a part of the phases that use it, so that an edit
+//! of the file is an edit of the plan.
 
 use std::time::Duration;
 
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::call::{body, headers, method, path};
-use super::criterion::limit;
-use super::id;
+use super::measure::limit;
+use super::plan::inside;
+use super::{ReadFile, beside, id, stand_in};
 use crate::control::config::Platform;
 use crate::ids::SuiteId;
 use crate::judge::{Limit, Metric};
+use crate::plan::cap;
 use crate::plan::draft::Item;
-use crate::plan::fault::At;
-use crate::plan::model::{Case, Expect, Load, Request, Suite, SuiteKind};
+use crate::plan::fault::{At, Faults};
+use crate::plan::model::{Case, Expect, Load, Request, Signature, Suite, SuiteKind};
 use crate::plan::scalar;
-use crate::plan::shape::{Kind, Shape, may, need};
+use crate::plan::shape::{Key, Kind, Shape, may, need};
+use crate::plan::source::Source;
 use crate::plan::table::Table;
 
 pub(super) static SUITE: Shape = Shape {
+    what: "a suite",
+    keys: &[
+        may("id", Kind::Name, "a name, unique within the plan"),
+        may(
+            "kind",
+            Kind::Choice(&["functional", "performance", "integration", "load"]),
+            "what the suite is for",
+        ),
+        may("case", Kind::Tables(&CASE), "requests, and what must come back"),
+        may("load", Kind::Table(&LOAD), "load drawn from the cases in turn"),
+        may("file", Kind::Text, "a file with all of this, instead; below the plan's folder"),
+    ],
+};
+
+/// A suite in a file of its own.
+static SUITE_FILE: Shape = Shape {
     what: "a suite",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
@@ -44,15 +68,24 @@ static CASE: Shape = Shape {
             Kind::Choice(&["linear", "github", "slack"]),
             "signs as this platform, with a fresh delivery id",
         ),
+        may(
+            "signature",
+            Kind::Choice(&["right", "wrong", "other-bytes", "stale", "missing"]),
+            "how the signature is spoilt, so that it must be refused; right",
+        ),
         may("repeat", Kind::Bool, "sends the same delivery again; both answers must be alike"),
-        may("expect", Kind::Table(&EXPECT), "what must come back; status 200"),
+        may(
+            "expect",
+            Kind::Table(&EXPECT),
+            "what must come back; status 200, or 401 where the signature is not right",
+        ),
     ],
 };
 
 static EXPECT: Shape = Shape {
     what: "`expect`",
     keys: &[
-        may("status", Kind::Count, "the status; 200"),
+        may("status", Kind::Count, "the status; 200, or 401 where the signature is not right"),
         may("contains", Kind::Texts, "texts that the body must contain"),
         may("headers", Kind::Map(&Kind::Text), "headers, and a text that each must contain"),
         may("json", Kind::Map(&Kind::Any), "JSON pointers, and the value that must stand there"),
@@ -76,6 +109,14 @@ static THRESHOLD: Shape = Shape {
     ],
 };
 
+const SIGNATURES: [(&str, Signature); 5] = [
+    ("right", Signature::Right),
+    ("wrong", Signature::Wrong),
+    ("other-bytes", Signature::OtherBytes),
+    ("stale", Signature::Stale),
+    ("missing", Signature::Missing),
+];
+
 const KINDS: [(&str, SuiteKind); 4] = [
     ("functional", SuiteKind::Functional),
     ("performance", SuiteKind::Performance),
@@ -83,17 +124,70 @@ const KINDS: [(&str, SuiteKind); 4] = [
     ("load", SuiteKind::Load),
 ];
 
-/// The metrics that a load generator sees by itself.
-const SEEN: [Metric; 5] = [
+/// The metrics that a load generator sees by itself, and those of the machine that it asks for.
+const SEEN: [Metric; 7] = [
     Metric::ErrorRate,
     Metric::LatencyP50,
     Metric::LatencyP95,
     Metric::LatencyP99,
     Metric::Throughput,
+    Metric::Cpu,
+    Metric::Memory,
 ];
 
 /// Reads one suite.
-pub(super) fn suite(table: &Table<'_>) -> Item<SuiteId, Suite> {
+pub(super) fn suite(table: &Table<'_>, read: ReadFile<'_>) -> Item<SuiteId, Suite> {
+    let keys = SUITE_FILE.keys.iter();
+    if table.has("file") {
+        for key in keys.filter(|key| table.has(key.name)) {
+            let message = format!("`{}` has no meaning beside `file`", key.name);
+            table.faults.hinted(table.key_span(key.name), message, "it stands in the file");
+        }
+        return in_file(table, read);
+    }
+    let missing = |key: &&Key| key.required && !table.has(key.name) && !table.faults.is_broken();
+    for key in keys.filter(missing) {
+        let message = format!("a suite needs `{}`, or `file`", key.name);
+        table.faults.hinted(table.span(), message, format!("`{}`: {}", key.name, key.doc));
+    }
+    whole(table)
+}
+
+/// Reads a suite from the file that `table` names.
+fn in_file(table: &Table<'_>, read: ReadFile<'_>) -> Item<SuiteId, Suite> {
+    let missing = || Item { id: stand_in(table.span()), body: None };
+    let Some(file) = table.text("file").filter(|file| inside(file, table.faults).is_some()) else {
+        return missing();
+    };
+    let text = match read(file.get_ref()) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("failed to read the suite `{}`: {error}", file.get_ref());
+            table.faults.push(file.span(), message);
+            // Most files are called what their suite is: naming it elsewhere is no second fault.
+            let stem =
+                file.get_ref().rsplit('/').next().and_then(|name| name.strip_suffix(".toml"));
+            let id = stem.and_then(|stem| stem.parse().ok());
+            return id.map_or_else(missing, |id| Item { id: file.with(id), body: None });
+        }
+    };
+    let name = beside(table.faults.file(), file.get_ref());
+    let source = Source::new(&name, &text);
+    let mut faults = Faults::new(&source);
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    if let Some((at, what)) = cap::exceeded(document.get_ref()) {
+        faults.hinted(at, what, "split it into several suites");
+        table.faults.adopt(&file.span(), faults.into_sorted());
+        return missing();
+    }
+    faults.syntax(&errors);
+    let Item { id, body } = whole(&Table::of(document.get_ref(), 0..0, &SUITE_FILE, &faults));
+    let body = body.filter(|_| faults.is_empty());
+    table.faults.adopt(&file.span(), faults.into_sorted());
+    Item { id: file.with(id.into_inner()), body }
+}
+
+fn whole(table: &Table<'_>) -> Item<SuiteId, Suite> {
     let id: Spanned<SuiteId> = id(table);
     let kind = table.choice("kind", &KINDS);
     let given = table.tables("case");
@@ -130,20 +224,46 @@ fn case(table: &Table<'_>) -> Option<Case> {
     let body = body(table);
     let platforms = Platform::ALL.map(|platform| (platform.name(), platform));
     let sign_as = table.choice("sign_as", &platforms);
+    let signature = signature(table);
+    let usual = if signature == Signature::Right { 200 } else { 401 };
     let expected = match table.table("expect") {
-        Some(table) => expect(&table),
-        None => Some(Expect { status: 200, contains: vec![], headers: vec![], json: vec![] }),
+        Some(table) => expect(&table, usual),
+        None => Some(Expect { status: usual, contains: vec![], headers: vec![], json: vec![] }),
     };
     let repeat = table.bool("repeat").is_some_and(|given| *given.get_ref());
     let name = table.string("name");
     let url = table.text("path").filter(|url| path(url, table.faults).is_some())?;
     let url = (*url.get_ref()).to_owned();
     let request = Request { method: method?, url, headers, body };
-    Some(Case { name: name?, request, sign_as, repeat, expect: expected? })
+    Some(Case { name: name?, request, sign_as, signature, repeat, expect: expected? })
 }
 
-fn expect(table: &Table<'_>) -> Option<Expect> {
-    let status = table.count("status").map_or(Some(200), |given| {
+/// Reads how the signature is made, which must be one that its platform can refuse.
+fn signature(table: &Table<'_>) -> Signature {
+    let signature = table.choice("signature", &SIGNATURES).unwrap_or_default();
+    if signature == Signature::Right {
+        return signature;
+    }
+    let platforms = Platform::ALL.map(|platform| (platform.name(), platform));
+    let signs = table.has("sign_as").then(|| table.choice("sign_as", &platforms));
+    match signs {
+        None => {
+            let hint = "name the platform that is imitated: `sign_as = \"github\"`";
+            let message = "`signature` has no meaning without `sign_as`";
+            table.faults.hinted(table.key_span("signature"), message, hint);
+        }
+        Some(Some(Platform::Github)) if signature == Signature::Stale => {
+            let hint = "GitHub signs no time, so nobody can tell; Slack and Linear do";
+            let message = "a signature of `github` cannot be stale";
+            table.faults.hinted(table.key_span("signature"), message, hint);
+        }
+        Some(_) => {}
+    }
+    signature
+}
+
+fn expect(table: &Table<'_>, usual: u16) -> Option<Expect> {
+    let status = table.count("status").map_or(Some(usual), |given| {
         let status = u16::try_from(*given.get_ref()).ok().filter(|s| (100..600).contains(s));
         if status.is_none() {
             let message = format!("{} is not an HTTP status", given.get_ref());
@@ -184,8 +304,9 @@ fn load(table: &Table<'_>) -> Option<Load> {
         .map(|(name, value)| {
             let metric = scalar::metric(&name, table.faults)?;
             if !SEEN.contains(metric.get_ref()) {
-                let message = format!("a load generator does not see `{}`", metric.get_ref());
-                let hint = "use error_rate, latency_p50, latency_p95, latency_p99 or throughput";
+                let message = format!("a load is not judged by `{}`", metric.get_ref());
+                let hint = "use error_rate, latency_p50, latency_p95, latency_p99, throughput, cpu \
+                            or memory";
                 table.faults.hinted(metric.span(), message, hint);
             }
             let bounds = Table::open(value, &THRESHOLD, table.faults)?;

@@ -11,6 +11,10 @@ use crate::judge::limit::Limit;
 use crate::rehearsal::legacy::Faults;
 use crate::units::Percent;
 
+/// The slowest answer in milliseconds that an upstream still gives in time, which is ten seconds
+/// unless a plan says otherwise.
+const SLOWEST: f64 = 9500.0;
+
 /// A class of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -22,6 +26,8 @@ pub enum Fault {
     Hang,
     /// The app refuses connections.
     AppDown,
+    /// The monitoring server that a guard asks refuses connections.
+    MetricsDown,
     /// The orchestrator dies of `kill -9`, and is started again, whenever the step is in force.
     CrashOrchestrator,
     /// `ctx` dies of `kill -9`; `ctx rollback` is the next that anybody does.
@@ -33,11 +39,12 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Errors,
         Self::Latency,
         Self::Hang,
         Self::AppDown,
+        Self::MetricsDown,
         Self::CrashOrchestrator,
         Self::CrashCtx,
         Self::CtxGone,
@@ -50,6 +57,7 @@ impl Fault {
             Self::Latency => "latency",
             Self::Hang => "hang",
             Self::AppDown => "app-down",
+            Self::MetricsDown => "metrics-down",
             Self::CrashOrchestrator => "crash-orchestrator",
             Self::CrashCtx => "crash-ctx",
             Self::CtxGone => "ctx-gone",
@@ -64,6 +72,11 @@ impl Fault {
     /// Whether it is the app that misbehaves.
     pub(super) fn is_of_app(self) -> bool {
         matches!(self, Self::Errors | Self::Latency | Self::Hang | Self::AppDown)
+    }
+
+    /// Whether it is there from the moment that a change is proposed, and found by guards.
+    pub(super) fn is_of_surroundings(self) -> bool {
+        self.is_of_app() || self == Self::MetricsDown
     }
 
     /// Whether most of its drill is waiting: for requests to time out, or a lease to lapse.
@@ -97,14 +110,16 @@ impl Fault {
             }
             Self::Latency => {
                 let limit = worst(|metric| metric.name().starts_with("latency"));
-                let ms = (limit * 2.0).clamp(1000.0, 60_000.0);
+                // Beyond the timeout it would be no slow answer, but none.
+                let longest = SLOWEST.max(limit * 1.05);
+                let ms = (limit * 2.0).clamp(1000.0, longest);
                 let latency = Duration::from_secs_f64(ms / 1000.0);
                 Some(Faults { latency, ..Faults::default() })
             }
             // Longer than anybody waits.
             Self::Hang => Some(Faults { latency: Duration::from_hours(1), ..Faults::default() }),
             Self::AppDown => Some(Faults { refuse: true, ..Faults::default() }),
-            Self::CrashOrchestrator | Self::CrashCtx | Self::CtxGone => None,
+            Self::MetricsDown | Self::CrashOrchestrator | Self::CrashCtx | Self::CtxGone => None,
         }
     }
 }
@@ -135,6 +150,13 @@ mod tests {
     fn a_fault_is_worse_than_the_guards_allow_and_named_once() {
         assert_eq!(Fault::Errors.of_app(&[]).unwrap().errors, Percent::whole(50));
         assert_eq!(Fault::Latency.of_app(&[]).unwrap().latency, Duration::from_secs(1));
+        let slow: Guard = serde_json::from_value(serde_json::json!({
+            "id": "slow", "metric": "latency_p95", "limit": { "at_most": 8000.0 }, "breaches": 3,
+            "min_samples": 50, "every": "1s", "on_no_data": "fail", "patience": "5m",
+        }))
+        .unwrap();
+        let latency = Fault::Latency.of_app(&[slow]).unwrap().latency;
+        assert_eq!(latency, Duration::from_millis(9500), "answered in time all the same");
         assert!(Fault::AppDown.of_app(&[]).unwrap().refuse);
         assert_eq!(Fault::CrashCtx.of_app(&[]), None);
         for fault in Fault::ALL {

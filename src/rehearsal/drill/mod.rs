@@ -11,6 +11,7 @@
 //! - [`Fault`]: what can go wrong, and how badly.
 //! - [`Case`]: one fault at one step.
 //! - `process`, `theatre`: the processes, and everything around them.
+//! - `provider`: a monitoring server that can go away.
 //! - `photo`: the state that must be equal.
 //! - `trial`: one drill from its beginning to its end.
 //! - [`Drilled`]: what came of it; [`culprits`] names the steps that are to blame.
@@ -19,6 +20,7 @@ mod fault;
 mod outcome;
 mod photo;
 mod process;
+mod provider;
 mod theatre;
 mod trial;
 
@@ -49,8 +51,12 @@ pub struct Case {
 }
 
 impl Case {
-    /// The part of the step that is struck: the last one, after which there is most to undo.
+    /// The part of the step that is struck: the last one, after which there is most to undo; or the
+    /// first, where nothing may come after it.
     fn part(&self) -> u32 {
+        if self.fault == Fault::MetricsDown {
+            return 1;
+        }
         let parts = match &self.step.action {
             Action::Ramp { to, .. } | Action::Canary { to, .. } => to.len(),
             _ => 1,
@@ -59,12 +65,15 @@ impl Case {
     }
 }
 
-/// Every fault at every step of a plan, in order, as far as `wanted` says.
+/// Every fault at every step of a plan, in order, as far as `wanted` says. A phase that no guard
+/// watches asks no monitoring, and misses none.
 pub fn cases(plan: &Plan, wanted: impl Fn(&Phase, &Step, Fault) -> bool) -> Vec<Case> {
     let mut cases = Vec::new();
     for phase in &plan.phases {
         for step in &phase.steps {
+            let guarded = !plan.guards_of(phase).is_empty();
             let faults = Fault::ALL.into_iter().filter(|fault| wanted(phase, step, *fault));
+            let faults = faults.filter(|fault| guarded || *fault != Fault::MetricsDown);
             cases.extend(faults.map(|fault| Case {
                 phase: phase.clone(),
                 step: step.clone(),
@@ -129,7 +138,7 @@ impl Drill {
             let began = SystemClock.boot();
             let here = match theatre.take() {
                 Some(theatre) => theatre,
-                None => Theatre::open(self, &self.folder.join("prepare"), None, None)?,
+                None => Theatre::open(self, &self.folder.join("prepare"), None, None, false)?,
             };
             let theatre = theatre.insert(here);
             trial::migrate_whole(theatre, phase)?;

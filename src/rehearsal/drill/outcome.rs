@@ -27,6 +27,8 @@ pub struct Drilled {
     pub differs: Vec<String>,
     /// Steps whose undo failed, as the run itself says.
     pub not_undone: Vec<String>,
+    /// A change that was kept although what guards it could not be asked.
+    pub kept: Option<String>,
     /// What there is to say besides.
     pub note: Option<String>,
     pub took: Duration,
@@ -76,6 +78,7 @@ impl Drilled {
             lost: Vec::new(),
             differs: Vec::new(),
             not_undone: Vec::new(),
+            kept: None,
             note: None,
             took: Duration::ZERO,
         }
@@ -83,7 +86,7 @@ impl Drilled {
 
     /// Whether everything is as it was before the phase, and nothing was lost.
     pub fn is_clean(&self) -> bool {
-        self.has_rolled_back() && self.is_equal() && self.lost.is_empty()
+        self.has_rolled_back() && self.is_equal() && self.lost.is_empty() && self.kept.is_none()
     }
 
     /// Whether the phase was rolled back at all.
@@ -110,6 +113,7 @@ impl Drilled {
         let undo = |step: &String| format!("the undo of `{step}` failed");
         faults.extend(self.not_undone.iter().map(undo));
         faults.extend(self.differs.iter().map(|what| format!("not as before: {what}")));
+        faults.extend(self.kept.clone());
         if !self.lost.is_empty() {
             faults.push(format!("{} acknowledged events lost", self.lost.len()));
         }
@@ -142,6 +146,9 @@ pub fn culprits(drilled: &[Drilled]) -> Vec<(PhaseId, StepId, Vec<String>)> {
             if began_at(drilled, one, what) {
                 blame(&one.phase, &one.step, format!("not as before: {what}"));
             }
+        }
+        if let Some(kept) = &one.kept {
+            blame(&one.phase, &one.step, format!("{}: {kept}", one.fault));
         }
         if !one.lost.is_empty() {
             blame(&one.phase, &one.step, format!("{}: events lost", one.fault));
@@ -183,6 +190,7 @@ mod tests {
             lost: Vec::new(),
             differs: own(differs),
             not_undone: own(not_undone),
+            kept: None,
             note: None,
             took: Duration::ZERO,
         }
@@ -219,5 +227,10 @@ mod tests {
         let broken = Drilled { ending: broken, ..drilled("set", &[], &[]) };
         assert_eq!(broken.faults(), ["the drill did not work: no port"]);
         assert_eq!(blamed(&[lost, broken]), ["ramp", "set"]);
+        let kept = Some("`ramp`, part 2 of 2, was kept".to_owned());
+        let kept = Drilled { kept, ..drilled("ramp", &[], &[]) };
+        assert_eq!(kept.faults(), ["`ramp`, part 2 of 2, was kept"]);
+        assert!(!kept.is_clean());
+        assert_eq!(blamed(&[kept]), ["ramp"]);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::process::{Company, Run, Server, text};
+use super::provider::Provider;
 use super::{Drill, Staging};
 use crate::control::client::Client;
 use crate::control::config::Platform;
@@ -26,6 +27,8 @@ pub(super) struct Theatre {
     traffic: Option<Traffic>,
     pub(super) server: Server,
     legacy: Legacy,
+    /// What a guard asks, where it is to go away.
+    provider: Option<Provider>,
     pub(super) company: Company,
     folder: PathBuf,
     staging: Staging,
@@ -40,9 +43,13 @@ impl Theatre {
         folder: &Path,
         before: Option<&Path>,
         watching: Option<(PhaseId, StepId)>,
+        asked: bool,
     ) -> Result<Self, String> {
         let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-        let staging = Staging { watching, ..drill.staging(folder) };
+        let provider = asked.then(Provider::start).transpose();
+        let provider = provider.map_err(|error| failed("the monitoring", &error))?;
+        let url = provider.as_ref().map(Provider::url);
+        let staging = Staging { watching, provider: url, ..drill.staging(folder) };
         let work = folder.join("work");
         let made = || {
             if let Some(before) = before {
@@ -85,6 +92,7 @@ impl Theatre {
             traffic: Some(traffic),
             server,
             legacy,
+            provider,
             company,
             folder: folder.to_path_buf(),
             staging,
@@ -108,6 +116,13 @@ impl Theatre {
     /// The app misbehaves like this from now on.
     pub(super) fn inject(&self, faults: Faults) {
         self.legacy.inject(faults);
+    }
+
+    /// The monitoring refuses connections from now on.
+    pub(super) fn take_monitoring_down(&mut self) {
+        if let Some(provider) = &mut self.provider {
+            provider.take_down();
+        }
     }
 
     /// Asks the orchestrator.

@@ -16,6 +16,8 @@ use crate::rehearsal::legacy::Faults;
 const SILENCE: Duration = Duration::from_secs(90);
 /// The longest that a change may outlive `ctx`: its lease, and then some.
 const LAPSE: Duration = Duration::from_secs(60);
+/// A change may be kept this long after the monitoring has gone: it had answered just before.
+const JUST_BEFORE: Duration = Duration::from_millis(500);
 /// How often the orchestrator dies before a step is given up: as often as `ctx` tries it.
 const CRASHES: u32 = 3;
 
@@ -45,8 +47,9 @@ fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Res
     let before = drill.before(case.phase.number);
     let before = (case.phase.number > 1).then_some(before.as_path());
     let here = (case.phase.id.clone(), case.step.id.clone());
-    let watching = case.fault.is_of_app().then_some(here);
-    let mut theatre = Theatre::open(drill, folder, before, watching)?;
+    let watching = case.fault.is_of_surroundings().then_some(here);
+    let asked = case.fault == Fault::MetricsDown;
+    let mut theatre = Theatre::open(drill, folder, before, watching, asked)?;
     let photo = Photo::take(drill, &theatre)?;
     let mut run = migrate(&theatre, &case.phase)?;
     let mut seen = Seen::default();
@@ -74,6 +77,14 @@ fn play(drill: &Drill, case: &Case, folder: &Path, drilled: &mut Drilled) -> Res
             await_lapse(&theatre, &mut seen)?;
         }
         Fault::CrashOrchestrator => crash_orchestrator(&mut theatre, case, &mut run, &mut seen)?,
+        Fault::MetricsDown => {
+            theatre.take_monitoring_down();
+            while let Some(event) = run.next(SILENCE)? {
+                seen.miss(&event);
+                seen.hear(&event);
+            }
+            drilled.kept = seen.kept.take();
+        }
         Fault::Errors | Fault::Latency | Fault::Hang | Fault::AppDown => {
             let guards = drill.plan.guards_of(&case.phase);
             theatre.inject(case.fault.of_app(&guards).unwrap_or_default());
@@ -190,7 +201,7 @@ fn is_due(case: &Case, event: &Event) -> bool {
     let outside = matches!(case.step.action, Action::Run { .. } | Action::Call { .. });
     match event.kind() {
         // What the app does wrong, it does as soon as the change is there.
-        "change_intended" => case.fault.is_of_app(),
+        "change_intended" => case.fault.is_of_surroundings(),
         "change_applied" | "approval_asked" => true,
         // What is outside is to be there when `ctx` dies, or there would be nothing to undo.
         "local_done" => outside && case.fault.kills_ctx(),
@@ -224,6 +235,8 @@ struct Seen {
     struck: Duration,
     failed: bool,
     detected: Option<(Duration, String)>,
+    /// A change that was kept although nobody could tell whether its guards hold.
+    kept: Option<String>,
     /// When the run had ended.
     ended: Option<Duration>,
     not_undone: Vec<String>,
@@ -237,6 +250,14 @@ impl Seen {
             self.notice(event.at, event.message());
         }
         self.listen(event);
+    }
+
+    /// Takes in a record of a run whose guard has nobody to ask: it may keep no change.
+    fn miss(&mut self, event: &Event) {
+        let late = event.at.saturating_sub(self.struck) > JUST_BEFORE;
+        if late && self.kept.is_none() && event.kind() == "change_confirmed" {
+            self.kept = Some(format!("kept without its guards: {}", event.message()));
+        }
     }
 
     fn notice(&mut self, at: Duration, by: String) {

@@ -209,6 +209,7 @@ pub(super) fn arm_request() -> ArmRequest {
             every_ms: 200,
             patience_ms: None,
         }],
+        canaries: Vec::new(),
         record: r#"{"run_begun":{}}"#.to_owned(),
     }
 }

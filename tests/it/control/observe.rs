@@ -7,6 +7,7 @@ use std::time::Duration;
 use ctx::control::config::HealingMode;
 use ctx::control::config::flag::{AUTO_SCALING, SELF_HEALING};
 use ctx::control::observe::{Health, Metrics, Status};
+use ctx::units::Percent;
 use serde_json::Value;
 
 use super::harness::{Served, until};
@@ -52,7 +53,8 @@ async fn an_incident_is_noticed_healed_and_counted() {
             config.health.enabled = true;
             config.health.alerts = true;
             config.healing.mode = HealingMode::Recover;
-            config.flags.get_mut(SELF_HEALING).unwrap().enabled = true;
+            let flag = config.flags.get_mut(SELF_HEALING).unwrap();
+            (flag.enabled, flag.percentage) = (true, Percent::ALL);
         })
         .await;
     let health = async || served.get::<Health>("/v1/health").await;
@@ -87,7 +89,8 @@ async fn scaling_keeps_to_its_bounds() {
     let operator = served.lease("ann").await.unwrap();
     operator
         .change("scaling", |config| {
-            config.flags.get_mut(AUTO_SCALING).unwrap().enabled = true;
+            let flag = config.flags.get_mut(AUTO_SCALING).unwrap();
+            (flag.enabled, flag.percentage) = (true, Percent::ALL);
             config.scaling.min = 3;
         })
         .await;

@@ -1,5 +1,7 @@
 //! Guards by query, and guards outside a phase.
 
+mod approving;
+mod criteria;
 mod monitored;
 mod odd;
 mod queried;

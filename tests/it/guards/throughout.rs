@@ -19,7 +19,7 @@ fn a_breach_ends_the_wait_for_an_answer() {
     let url = format!("http://{}/slow", silent.local_addr().unwrap());
     let step = format!(
         "\n  [[phase.step]]\n  id = \"ask\"\n  call = {{ do = {{ method = \"POST\", url = \"{url}\" }}, \
-         undo = {{ method = \"GET\", url = \"/\" }}, timeout = \"10m\" }}\n"
+         undo = {{ method = \"GET\", url = \"control:/v1/state\" }}, timeout = \"10m\" }}\n"
     );
     let scene = Scene::new(&[HEALTH, &step]);
     let before = scene.config();

@@ -242,6 +242,104 @@ fn a_guard_measures_one_thing_and_its_samples_share_nothing() {
 }
 
 #[test]
+fn a_criterion_by_query_is_read_as_a_guard_s_is() {
+    let prom = "[metrics.prom]\nurl = \"http://127.0.0.1:9090\"\n";
+    let criterion = |rest: &str| format!("[[criterion]]\nid = \"c\"\n{}", rest.replace(", ", "\n"));
+    let asks = |rest: &str| format!("{prom}{}", criterion(rest));
+    check(&asks("query = 'sum(rate(x[1h]))', max = \"1%\""), &[]);
+    check(&asks("query = 'x', from = \"prom\", unit = \"ms\", max = \"1s\""), &[]);
+    check(&criterion("query = 'x', max = 1"), &["16:1 there is no server to ask"]);
+    check(&asks("query = 'x', from = \"pron\", max = 1"), &["19:8 unknown server `pron`"]);
+    check(&asks("query = 'x'"), &["16:1 a metric needs a limit"]);
+    check(
+        &asks("query = 'x', max = 1, window = \"1h\""),
+        &["20:1 `window` has no meaning beside `query`"],
+    );
+    check(
+        &asks("query = 'x', metric = \"cpu\", max = 1"),
+        &["18:1 criterion `c` measures two things"],
+    );
+    let suite = "[[suite]]\nfile = \"suites/smoke.toml\"\n";
+    check(
+        &format!("{suite}{}", asks("query = 'x', max = 1, suite = \"smoke\"")),
+        &["22:1 criterion `c` asks two things"],
+    );
+    check(
+        &format!("{suite}{}", asks("suite = \"smoke\", from = \"prom\"")),
+        &["21:1 `from` has no meaning beside `suite`"],
+    );
+}
+
+#[test]
+fn a_suite_may_stand_in_a_file_of_its_own() {
+    let file = |name: &str| format!("[[suite]]\nfile = \"suites/{name}.toml\"\n");
+    check_step(&format!("test = [\"smoke\"]\n{}", file("smoke")), &[]);
+    let inline = "[[suite]]\nid = \"smoke\"\nkind = \"functional\"\ncase = [{ name = \"the service \
+                  answers\", path = \"/\" }]\n";
+    let whole =
+        |suite: &str| parse(&format!("{HEAD}{STEP}test = [\"smoke\"]\n{suite}")).unwrap().suites;
+    assert_eq!(whole(&file("smoke")), whole(inline), "it means the same wherever it stands");
+    // Its faults name its own file and lines, and naming it is no fault besides.
+    let faulty = |name: &str| {
+        let text = format!("{HEAD}{STEP}test = [\"{name}\"]\n{}", file(name));
+        let faults = parse(&text).expect_err("the suite has faults");
+        let said =
+            |f: &ctx::plan::Fault| format!("{}:{}:{}: {}", f.file, f.line, f.column, f.message);
+        faults.iter().map(said).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        faulty("odd"),
+        [
+            "plans/suites/odd.toml:3:1: a case needs `path`",
+            "plans/suites/odd.toml:5:1: unknown key `paht`",
+        ]
+    );
+    let broken = faulty("broken");
+    assert!(broken[0].starts_with("plans/suites/broken.toml:1:"), "{broken:?}");
+    assert_eq!(
+        faulty("nowhere"),
+        ["plans/shop.toml:15:8: failed to read the suite `suites/nowhere.toml`: entity not found"]
+    );
+    check(
+        "[[suite]]\nfile = \"../smoke.toml\"",
+        &["15:8 `../smoke.toml` does not stay under the plan's folder"],
+    );
+    check(
+        "[[suite]]\nfile = \"suites/smoke.toml\"\nkind = \"load\"",
+        &["16:1 `kind` has no meaning beside `file`"],
+    );
+    check(
+        "[[suite]]\nkind = \"functional\"\ncase = [{ name = \"n\", path = \"/\" }]",
+        &["14:1 a suite needs `id`, or `file`"],
+    );
+    check(&format!("{}{}", file("smoke"), file("smoke")), &["17:8 a second suite `smoke`"]);
+}
+
+#[test]
+fn a_signature_is_spoilt_as_its_platform_could_refuse_it() {
+    let case = |rest: &str| {
+        format!(
+            "[[suite]]\nid = \"s\"\nkind = \"integration\"\ncase = [{{ name = \"n\", path = \"/\", \
+             {rest} }}]"
+        )
+    };
+    let plan = |rest: &str| parse(&format!("{HEAD}{STEP}backup = true\n{}", case(rest))).unwrap();
+    let expects = |rest: &str| plan(rest).suites[0].cases[0].expect.status;
+    assert_eq!(expects("sign_as = \"slack\""), 200);
+    assert_eq!(expects("sign_as = \"slack\", signature = \"stale\""), 401);
+    assert_eq!(
+        expects("sign_as = \"slack\", signature = \"wrong\", expect = { contains = [\"no\"] }"),
+        401
+    );
+    check(&case("signature = \"wrong\""), &["17:35 `signature` has no meaning without `sign_as`"]);
+    check(
+        &case("sign_as = \"github\", signature = \"stale\""),
+        &["17:55 a signature of `github` cannot be stale"],
+    );
+    check(&case("sign_as = \"github\", signature = \"good\""), &["17:67 unknown signature `good`"]);
+}
+
+#[test]
 fn a_step_does_one_thing() {
     check_step("", &["11:1 step `first` does nothing"]);
     check_step("soak = \"1h\"", &[]);
@@ -307,6 +405,9 @@ fn changes_fit_the_configuration_as_earlier_steps_leave_it() {
     let canary = |rest: &str| format!("canary = {{ upstream = \"next\", to = [\"5%\"]{rest} }}");
     check_step(&canary(""), &["13:23 unknown upstream `next`"]);
     check_step(&canary(", url = \"http://127.0.0.1:9\""), &[]);
+    let unfair = canary(", url = \"http://127.0.0.1:9\", max_tail_ratio = 0.5");
+    let column = unfair.find("0.5").unwrap() + 1;
+    check_step(&unfair, &[&format!("13:{column} `max_tail_ratio` must be at least 1")]);
     for address in ["169.254.169.254", "[fe80::1]:80", "0.0.0.0:9", "2852039166"] {
         let found =
             faults(&[HEAD, STEP, &canary(&format!(", url = \"http://{address}\""))].concat());

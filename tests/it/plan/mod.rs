@@ -33,9 +33,24 @@ upstream = "legacy"
 path = "/linear/events"
 "#;
 
+/// A suite in a file of its own.
+const SUITE: &str = r#"
+id = "smoke"
+kind = "functional"
+[[case]]
+name = "the service answers"
+path = "/"
+"#;
+
 fn parse(text: &str) -> Result<Plan, Vec<Fault>> {
     plan::parse("plans/shop.toml", text, &|file| match file {
         "linear.toml" => Ok(MANIFEST.to_owned()),
+        "suites/smoke.toml" => Ok(SUITE.to_owned()),
+        "suites/odd.toml" => {
+            Ok("id = \"odd\"\nkind = \"functional\"\n[[case]]\nname = \"n\"\npaht = \"/\"\n"
+                .to_owned())
+        }
+        "suites/broken.toml" => Ok("id = \"broken\nkind = 1\n".to_owned()),
         "odd.toml" => Ok("id = \"odd\"\ncolour = \"red\"\n".to_owned()),
         _ => Err(io::ErrorKind::NotFound.into()),
     })

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::draft::About;
 use super::{Content, Core, Draft, Now, Refusal, Transition, Write};
 use crate::control::armed::{
-    ArmRequest, Armed, ArmedGuard, Ask, AskRequest, AskResult, Asked, MAX_RECORD, Tripped,
+    ArmRequest, Armed, ArmedCanary, ArmedGuard, Ask, AskRequest, AskResult, Asked, MAX_RECORD,
+    Tripped,
 };
 use crate::control::wire::{AuditKind, Fence, ProblemCode, RevisionStatus};
 use crate::error::count;
@@ -19,7 +20,7 @@ use crate::ids::{GuardId, PhaseId, PlanName, RunId};
 use crate::judge;
 use crate::rules::{Rule, holds};
 
-/// The most guards of a phase.
+/// The most guards of a phase, and the most canaries.
 const MAX_GUARDS: usize = 64;
 
 /// An armed phase as the store holds it.
@@ -31,6 +32,7 @@ pub struct Arming {
     /// What a breach brings back.
     pub target: Content,
     pub guards: Arc<[ArmedGuard]>,
+    pub canaries: Arc<[ArmedCanary]>,
     /// The first fact of the run; see [`ArmRequest::record`].
     pub record: Arc<str>,
     pub tripped: Option<Tripped>,
@@ -40,8 +42,8 @@ pub struct Arming {
 /// Why a phase is taken back.
 #[derive(Clone, Debug)]
 pub enum Cause {
-    /// A guard was breached; the sentence has both numbers.
-    Breach { guard: GuardId, why: String },
+    /// A guard was breached, or a canary is worse; the sentence has both numbers.
+    Breach { guard: Option<GuardId>, why: String },
     /// A person has asked for it.
     Abort(AskRequest),
 }
@@ -56,6 +58,7 @@ impl Arming {
             target: self.target.rev,
             target_hash: self.target.hash.clone(),
             guards: self.guards.to_vec(),
+            canaries: self.canaries.to_vec(),
             tripped: self.tripped.clone(),
             asked: self.asked.clone(),
         }
@@ -67,6 +70,7 @@ impl Arming {
             && self.plan == request.plan
             && self.phase == request.phase
             && *self.guards == *request.guards
+            && *self.canaries == *request.canaries
             && *self.record == *request.record
     }
 }
@@ -108,12 +112,17 @@ impl Core {
             phase: request.phase.clone(),
             target: draft.core.confirmed.clone(),
             guards: request.guards.clone().into(),
+            canaries: request.canaries.clone().into(),
             record: request.record.as_str().into(),
             tripped: None,
             asked: None,
         });
+        let canaries = match request.canaries.len() {
+            0 => String::new(),
+            some => format!(" and {}", count(some, "canary")),
+        };
         let detail = format!(
-            "{} of phase {} of plan {}; a breach brings the content of revision {} back",
+            "{}{canaries} of phase {} of plan {}; a breach brings the content of revision {} back",
             count(request.guards.len(), "guard"),
             request.phase,
             request.plan,
@@ -260,7 +269,7 @@ impl Draft {
             return format!("it was taken back before: {}", tripped.why);
         }
         let (kind, guard, why) = match cause {
-            Cause::Breach { guard, why } => (AuditKind::Breach, Some(guard), why),
+            Cause::Breach { guard, why } => (AuditKind::Breach, guard, why),
             Cause::Abort(ask) => {
                 let AskRequest { by, host, reason, .. } = ask;
                 let reason = reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -355,8 +364,14 @@ fn check(request: &ArmRequest) -> Result<(), Refusal> {
     if request.guards.len() > MAX_GUARDS {
         return bad(format!("`guards` may have at most {MAX_GUARDS} entries"));
     }
+    if request.canaries.len() > MAX_GUARDS {
+        return bad(format!("`canaries` may have at most {MAX_GUARDS} entries"));
+    }
     if request.record.len() > MAX_RECORD {
         return bad(format!("`record` may have at most {MAX_RECORD} bytes"));
+    }
+    for canary in &request.canaries {
+        judge::armed::read_canary(canary).or_else(bad_guard)?;
     }
     let mut ids = BTreeSet::new();
     for guard in &request.guards {

@@ -69,6 +69,7 @@ pub(super) fn phase(name: &str) -> ArmRequest {
             every_ms: 1000,
             patience_ms: None,
         }],
+        canaries: Vec::new(),
         record: "{}".to_owned(),
     }
 }
@@ -235,7 +236,7 @@ impl World {
     pub(super) fn breach(&mut self, name: char) {
         let guard = "error-rate".parse().expect("a name");
         let why = "error_rate 25%, limit at most 5%".to_owned();
-        let cause = Cause::Breach { guard, why };
+        let cause = Cause::Breach { guard: Some(guard), why };
         let phase = self.core.armed().map(|armed| armed.phase.clone());
         let phase = phase.unwrap_or_else(|| "one".parse().expect("a name"));
         let transition = self.core.trip(self.now(), &run(name), &phase, cause);

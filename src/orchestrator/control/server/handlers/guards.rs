@@ -18,9 +18,9 @@ pub(in super::super) async fn arm(
 
 pub(in super::super) async fn get(operator: Operator) -> Result<Json<GuardsView>, Refusal> {
     let (armed, rev) = operator.desk.armed()?;
-    let looks = armed.as_ref().map(|armed| operator.guards.looks(armed, rev));
-    let armed = armed.map(|armed| armed.view());
-    Ok(Json(GuardsView { armed, looks: looks.unwrap_or_default() }))
+    let Some(armed) = armed else { return Ok(Json(GuardsView::default())) };
+    let (looks, canary) = (operator.guards.looks(&armed, rev), operator.guards.canary(&armed, rev));
+    Ok(Json(GuardsView { armed: Some(armed.view()), looks, canary }))
 }
 
 pub(in super::super) async fn disarm(

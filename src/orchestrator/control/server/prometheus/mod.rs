@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 pub(super) use self::page::Format;
 use self::page::{Page, float, labels};
 use super::Shared;
-use crate::control::observe::{BreakerState, ExtensionView, PoolView};
+use crate::control::observe::{BreakerState, ExtensionView, PoolView, Status};
 use crate::orchestrator::metrics::Process;
 use crate::orchestrator::store::inbox::Inbox;
 
@@ -15,6 +15,7 @@ pub(super) fn text(shared: &Shared, format: Format) -> String {
     let mut page = Page(shared.plane.metrics.prometheus());
     configuration(shared, &mut page);
     host(shared, &mut page);
+    checks(shared, &mut page);
     cures(shared, &mut page);
     doors(shared, &mut page);
     inbox(shared, &mut page);
@@ -73,6 +74,25 @@ fn host(shared: &Shared, page: &mut Page) {
     page.gauge("ctx_host_memory_ratio", "Memory use.", host.memory);
     let help = "Incidents that raised an alert, and escalations.";
     page.counter("ctx_alerts_total", help, float(alerts));
+}
+
+/// What the newest round of health checks found; nothing while there is none, or it is too old.
+fn checks(shared: &Shared, page: &mut Page) {
+    let plane = &shared.plane;
+    let (status, checks) =
+        shared.vitals.checks(&plane.active().config, plane.tempo, plane.clock.boot());
+    if status == Status::Unknown {
+        return;
+    }
+    let known = checks.iter().filter(|check| check.status != Status::Unknown);
+    let samples: Vec<_> = known
+        .map(|check| {
+            let healthy = f64::from(u8::from(check.status == Status::Healthy));
+            (labels(&[("check", &check.name)]), healthy)
+        })
+        .collect();
+    let help = "1 where a health check passes, 0 where it fails.";
+    page.family("ctx_health_check_healthy", "gauge", help, &samples);
 }
 
 /// What went wrong, and what self-healing does about it.

@@ -10,112 +10,35 @@
 //! connections it needs, and the others time out. How many there may be over all workers is
 //! counted in [`berths`](super::berths).
 
+mod link;
+mod target;
+mod wire;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONNECTION, HeaderValue};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::berths::{Berth, Berths, Full, Idling, Permit};
+pub(super) use self::link::{Link, OpenError, open, open_with};
+pub use self::target::{Address, Limits, Target};
+use self::wire::Wire;
+use super::berths::{Berth, Berths, Full, Idling};
 use super::gateway::body::Outgoing;
-use crate::control::{config, host};
 
 /// How long a connection may take to become idle after its answer has ended, because the rest of
 /// a request body is still on its way.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The most header lines of an answer.
 const MAX_HEADERS: usize = 128;
-
-/// Where an upstream is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(Arc<str>);
-
-impl Address {
-    /// The address in `http://HOST:PORT`; port 80 where there is none. `None` for anything else.
-    pub fn of_url(url: &str) -> Option<Self> {
-        let uri: hyper::Uri = url.parse().ok()?;
-        let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
-        plain.then(|| {
-            let port = authority.port_u16().unwrap_or(80);
-            Self(format!("{}:{port}", authority.host()).into())
-        })
-    }
-}
-
-/// How connections to an upstream are kept: `pool`, with what is different about this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Over all gateway workers.
-    pub min: u32,
-    pub max: Option<u32>,
-    /// In each gateway worker.
-    pub max_idle: usize,
-    pub idle_timeout: Duration,
-    /// How long a request waits when there are `max`.
-    pub wait: Duration,
-}
-
-impl Limits {
-    /// How long a request waits unless something else is said.
-    const WAIT: Duration = Duration::from_secs(1);
-
-    /// Resolves what `upstream` has of its own.
-    pub fn of(pool: &config::Pool, upstream: &config::Upstream) -> Self {
-        let own = upstream.pool.clone().unwrap_or_default();
-        let max_idle = own.max_idle.unwrap_or(pool.max_idle);
-        Self {
-            min: own.min.unwrap_or(0),
-            max: own.max,
-            max_idle: usize::try_from(max_idle).unwrap_or(usize::MAX),
-            idle_timeout: own.idle_timeout.unwrap_or(pool.idle_timeout),
-            // Shorter than an answer may take, so that nobody takes a wait for a slow upstream.
-            wait: own.wait.unwrap_or(Self::WAIT).min(upstream.timeout / 2),
-        }
-    }
-}
-
-/// Where a connection goes to, and within what limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    pub address: &'a Address,
-    pub connect_timeout: Duration,
-    pub limits: Limits,
-}
-
-/// An open socket, counted for as long as it lives. The socket is closed before its place is free.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) stream: TcpStream,
-    permit: Permit,
-}
-
-impl Link {
-    /// Counts it as idle, or not any more.
-    pub(super) fn set_idle(&mut self, idle: bool) {
-        self.permit.set_idle(idle);
-    }
-
-    /// Where it is counted.
-    pub(super) fn berth(&self) -> &Arc<Berth> {
-        self.permit.berth()
-    }
-}
 
 /// The connections of one gateway worker. Cheap to clone; all clones are the same pool.
 #[derive(Clone)]
@@ -160,15 +83,6 @@ pub enum SendError {
     Unreached(io::Error, Box<Request<Outgoing>>),
     /// The connection was lost after the request, or part of it, had been sent.
     Lost(hyper::Error),
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
-    #[error(transparent)]
-    Full(#[from] Full),
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 impl Pool {
@@ -355,41 +269,11 @@ async fn send_over(
     }
 }
 
-/// Opens a socket, once there may be one more.
-///
-/// # Errors
-/// When there may not be within the target's `wait`, nobody answers in time, or the address is
-/// off limits.
-pub(super) async fn open(berths: &Berths, target: &Target<'_>) -> Result<Link, OpenError> {
-    let berth = berths.at(target.address);
-    let permit = berth.take(target.limits.max, target.limits.wait).await?;
-    Ok(open_with(permit, target.address, target.connect_timeout).await?)
-}
-
-/// Opens a socket in a place that was taken.
-///
-/// # Errors
-/// When nobody answers in time, or the address is off limits.
-pub(super) async fn open_with(
-    permit: Permit,
-    address: &Address,
-    timeout: Duration,
-) -> io::Result<Link> {
-    let stream = tokio::time::timeout(timeout, TcpStream::connect(&*address.0)).await??;
-    if host::is_off_limits(stream.peer_addr()?.ip()) {
-        return Err(io::Error::other("the upstream's name leads to an address that is off limits"));
-    }
-    stream.set_nodelay(true)?;
-    permit.berth().opened();
-    Ok(Link { stream, permit })
-}
-
 /// Drives a connection in the background until it ends.
 async fn drive(link: Link) -> io::Result<Connection> {
     let reused = Rc::new(Cell::new(false));
     let berth = Arc::clone(link.berth());
-    let Link { stream, permit } = link;
-    let wire = Wire { io: TokioIo::new(stream), _permit: permit, reused: Rc::clone(&reused) };
+    let wire = Wire::new(link, Rc::clone(&reused));
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .max_headers(MAX_HEADERS)
@@ -403,72 +287,6 @@ async fn drive(link: Link) -> io::Result<Connection> {
     Ok(Connection { sender, reused, berth, since: Instant::now() })
 }
 
-/// A socket that, on the first read after it was taken from the pool, asks the kernel whether the
-/// upstream has hung up.
-///
-/// The runtime may not have noticed yet, and hyper, which reads before it writes, would then send
-/// the request into a closed connection. A read of nothing tells it in time.
-struct Wire {
-    io: TokioIo<TcpStream>,
-    /// Given back after the socket is closed: fields are dropped in this order.
-    _permit: Permit,
-    reused: Rc<Cell<bool>>,
-}
-
-impl Wire {
-    /// Whether the connection is closed, or carries bytes that nobody asked for.
-    fn is_spent(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        match SockRef::from(self.io.inner()).peek(&mut byte) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
-    }
-}
-
-impl Read for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.reused.take() && self.is_spent() {
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").finish_non_exhaustive()
@@ -478,43 +296,5 @@ impl fmt::Debug for Pool {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_upstream_has_of_its_own_comes_first() {
-        let pool = config::Pool { max_idle: 64, idle_timeout: Duration::from_secs(2) };
-        let mut upstream = config::Upstream::at("http://legacy");
-        let limits = Limits::of(&pool, &upstream);
-        assert_eq!((limits.min, limits.max, limits.max_idle), (0, None, 64));
-        assert_eq!((limits.idle_timeout, limits.wait), (pool.idle_timeout, Limits::WAIT));
-        upstream.timeout = Duration::from_millis(400);
-        upstream.pool = Some(config::UpstreamPool {
-            min: Some(1),
-            max: Some(3),
-            max_idle: Some(2),
-            idle_timeout: Some(Duration::from_secs(9)),
-            wait: None,
-        });
-        let limits = Limits::of(&pool, &upstream);
-        assert_eq!((limits.min, limits.max, limits.max_idle), (1, Some(3), 2));
-        assert_eq!(limits.idle_timeout, Duration::from_secs(9));
-        // Whoever waits for half of the time has the other half to be answered in.
-        assert_eq!(limits.wait, Duration::from_millis(200));
-    }
-
-    #[test]
-    fn an_upstream_is_a_host_and_a_port_and_nothing_else() {
-        let address = |url| Address::of_url(url).map(|address| address.0.to_string());
-        assert_eq!(address("http://127.0.0.1:8000").as_deref(), Some("127.0.0.1:8000"));
-        assert_eq!(address("http://[::1]:8000/").as_deref(), Some("[::1]:8000"));
-        assert_eq!(address("http://legacy").as_deref(), Some("legacy:80"));
-        for bad in ["", "legacy:80", "https://legacy", "http://legacy/x", "http://u@legacy", "/x"] {
-            assert_eq!(address(bad), None, "{bad}");
-        }
     }
 }
