@@ -101,7 +101,11 @@ fn set(document: &mut Value, path: &str, value: &Value) -> Result<(), DocumentEr
         map.remove(*last).ok_or_else(|| no_such(known))?;
     } else if value.is_null() && optional {
         map.remove(*last);
-    } else if open || optional || map.contains_key(*last) || path == "canary" {
+    } else if open
+        || optional
+        || map.contains_key(*last)
+        || ["canary", "extension_canary"].contains(&path)
+    {
         map.insert((*last).to_owned(), value.clone());
     } else {
         return Err(no_such(known));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 
-use super::config::{Config, Extension, Kind, Process};
+use super::config::{Config, Extension, ExtensionCanary, Kind, Process};
 use crate::ids::ExtensionId;
+use crate::units::Percent;
 
 type Installed = BTreeMap<ExtensionId, Extension>;
 
@@ -47,7 +48,31 @@ pub fn check(config: &Config) -> Result<(), String> {
             return Err(format!("extensions `{other}` and `{id}` both handle {platform}"));
         }
     }
-    order(installed).map(drop)
+    order(installed).map(drop)?;
+    config.extension_canary.as_ref().map_or(Ok(()), |canary| next_version(config, canary))
+}
+
+/// A new version beside an installed one must be what could be installed in its place.
+fn next_version(config: &Config, canary: &ExtensionCanary) -> Result<(), String> {
+    let ExtensionCanary { id, next, .. } = canary;
+    let broken = |why: String| Err(format!("extension_canary `{}`: {why}", canary.arm()));
+    let Some(installed) = config.extensions.get(id) else {
+        return broken(format!("`{id}` is not installed"));
+    };
+    if installed.platform != next.platform {
+        let [one, other] = [installed, next].map(|extension| extension.platform.name());
+        return broken(format!("`{id}` handles {one}, not {other}"));
+    }
+    if installed.version == next.version {
+        return broken("that version is installed".to_owned());
+    }
+    let beside = config.canary.as_ref().filter(|it| it.weight > Percent::ZERO);
+    if let Some(other) = beside.filter(|it| it.weight < Percent::ALL) {
+        return broken(format!("one canary at a time, and there is `{}`", other.upstream));
+    }
+    let mut swapped = Config { extension_canary: None, ..config.clone() };
+    swapped.extensions.insert(id.clone(), next.clone());
+    check(&swapped).or_else(broken)
 }
 
 fn process_rules(process: &Process) -> Result<(), String> {

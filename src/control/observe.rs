@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::config::LEGACY;
 use crate::units::Percent;
 
 /// `GET /v1/metrics?from=MS`: what happened in the window from `from` until now.
@@ -70,11 +71,20 @@ pub struct Metrics {
 /// The canary as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryView {
+    /// The arm that its requests are counted under: its upstream's name, or an extension's id and
+    /// its new version, `ID@VERSION`.
     pub upstream: String,
+    /// The arm that it is compared with: `legacy`, or the extension's id.
+    #[serde(default = "legacy")]
+    pub control: String,
     /// Its share of the traffic now: 0% while self-healing has withdrawn it.
     pub weight: Percent,
     /// When the canary of the configuration last changed, as [`Metrics::from_ms`] counts.
     pub since_ms: u64,
+}
+
+fn legacy() -> String {
+    LEGACY.to_owned()
 }
 
 /// A latency, and how often it was measured. The latency is right to 0.8 %.

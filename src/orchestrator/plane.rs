@@ -24,7 +24,7 @@ use super::parity;
 use super::pool::Address;
 use super::scaling::scales_workers;
 use crate::clock::{Clock, Tempo, WallMs};
-use crate::control::config::{Canary, Config, LEGACY};
+use crate::control::config::{Canary, Compared, Config};
 use crate::control::observe::{CanaryView, Connections, Metrics, Overrides, PoolView};
 use crate::units::Percent;
 
@@ -148,7 +148,9 @@ impl Plane {
         let config = &active.config;
         self.breakers.follow(&config.upstreams);
         // A canary that is set anew is tried anew.
-        let same_canary = config.canary == self.active.load().config.canary;
+        let before = self.active.load();
+        let same_canary = config.canary == before.config.canary;
+        let same_next = config.extension_canary == before.config.extension_canary;
         switching.withdrawn = switching.withdrawn.take().filter(|_| same_canary);
         let table = Arc::new(self.compile(&active, &switching));
         self.cache.configure(config.cache.capacity, config.longest_ttl());
@@ -163,7 +165,7 @@ impl Plane {
         self.table.store(table);
         self.extensions.follow(config);
         self.active.store(active);
-        if !same_canary {
+        if !same_canary || !same_next {
             self.canary_since_ms.store(self.now_ms(), Ordering::Relaxed);
         }
     }
@@ -234,7 +236,7 @@ impl Plane {
         let canary = self.canary();
         let mut latencies = measured.latencies;
         let judged =
-            |arm: &str| canary.as_ref().is_some_and(|c| arm == LEGACY || arm == c.upstream);
+            |arm: &str| canary.as_ref().is_some_and(|c| arm == c.control || arm == c.upstream);
         latencies.retain(|arm, _| judged(arm));
         Metrics {
             canary,
@@ -260,10 +262,11 @@ impl Plane {
     /// The canary as it is in force.
     fn canary(&self) -> Option<CanaryView> {
         let switching = self.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        let canary = self.active.load().config.canary.clone()?;
-        let weight = if switching.withdrawn.is_some() { Percent::ZERO } else { canary.weight };
+        let Compared { control, canary, weight } = self.active.load().config.compared()?;
+        let withdrawn = switching.withdrawn.as_ref().is_some_and(|it| it.upstream == canary);
+        let weight = if withdrawn { Percent::ZERO } else { weight };
         let since_ms = self.canary_since_ms.load(Ordering::Relaxed);
-        Some(CanaryView { upstream: canary.upstream, weight, since_ms })
+        Some(CanaryView { upstream: canary, control, weight, since_ms })
     }
 
     /// How the connections to each upstream are.

@@ -194,7 +194,7 @@ impl Scaler {
 /// How an extension is scaled: as workers are, between its own limits. One that is not configured
 /// any more keeps what it has until it is gone.
 fn within_its_limits(config: &Config, id: &str) -> Scaling {
-    let extension = config.extensions.iter().find(|(known, _)| known.as_str() == id);
+    let extension = config.running().find(|(name, _)| name == id);
     let process = extension.and_then(|(_, extension)| extension.process());
     let Replicas { min, max } = process.map_or_else(Replicas::default, |it| it.replicas);
     Scaling { min, max, ..config.scaling.clone() }

@@ -1,11 +1,12 @@
-//! The canary's share: who, of all that would go to the legacy app, goes to the canary.
+//! The canary's share: who, of all that would go to the legacy app, or to an extension, goes to the
+//! canary.
 //!
 //! A sender stays on its side, because the share is decided by the same hash as a flag's
 //! percentage; the salt `canary` keeps it independent of every flag. A weight of zero is no
 //! canary at all, so taking one out of traffic is one number.
 
-use crate::control::config::Canary;
 use crate::orchestrator::flags::{Key, Share};
+use crate::units::Percent;
 
 /// The name under which keys are hashed for the canary's share.
 pub const SALT: &str = "canary";
@@ -18,9 +19,9 @@ pub struct Split<T> {
 }
 
 impl<T> Split<T> {
-    /// The split that `canary` asks for, toward `to`.
-    pub fn new(canary: &Canary, to: T) -> Self {
-        Self { share: Share::new(SALT, canary.weight), to }
+    /// A split that gives `to` this share.
+    pub fn new(weight: Percent, to: T) -> Self {
+        Self { share: Share::new(SALT, weight), to }
     }
 
     /// The canary's side, whoever belongs there.
@@ -37,10 +38,9 @@ impl<T> Split<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Percent;
 
     fn split(weight: Percent) -> Split<()> {
-        Split::new(&Canary { upstream: "next".to_owned(), weight }, ())
+        Split::new(weight, ())
     }
 
     #[test]

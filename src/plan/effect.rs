@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::model::Action;
 use crate::control::config::Config;
 use crate::control::document::Assignment;
+use crate::units::Percent;
 
 /// The configuration that a plan is checked and previewed against: a service that nothing has been
 /// changed about, at an address that stands for wherever it is.
@@ -26,7 +27,16 @@ pub fn assignments(action: &Action, part: usize) -> Vec<Assignment> {
                 assign(format!("flags.{flag}.percentage"), json!(share)),
             ]
         }),
-        Action::Canary { upstream, url, to, compare: _ } => {
+        Action::Canary { next: Some(next), to, .. } => {
+            let Some(share) = to.get(part) else { return Vec::new() };
+            let canary = |value| assign("extension_canary".to_owned(), value);
+            if *share == Percent::ALL {
+                return vec![canary(Value::Null), next.clone()];
+            }
+            let id = next.path.trim_start_matches("extensions.");
+            vec![canary(json!({"id": id, "next": next.value, "weight": share}))]
+        }
+        Action::Canary { upstream, url, to, next: None, compare: _ } => {
             let Some(share) = to.get(part) else { return Vec::new() };
             let server = url.as_ref().map(|url| {
                 let value = json!({"url": url, "connect_timeout": "2s", "timeout": "10s"});
@@ -52,7 +62,6 @@ mod tests {
     use super::*;
     use crate::control::document::assign;
     use crate::plan::model::Compare;
-    use crate::units::Percent;
 
     fn compare() -> Compare {
         Compare { max_latency_ratio: 1.5, ..Compare::default() }
@@ -76,6 +85,7 @@ mod tests {
             url: Some("http://127.0.0.1:9000".to_owned()),
             to: vec![Percent::whole(5)],
             compare: compare(),
+            next: None,
         };
         let legacy = baseline();
         let after = assign(&legacy, &assignments(&canary, 0)).unwrap();

@@ -111,7 +111,16 @@ pub enum Action {
     /// Raises a flag's percentage part by part. Inverse: the document before.
     Ramp { flag: String, to: Vec<Percent> },
     /// Gives a second upstream a growing share and compares both. Inverse: the document before.
-    Canary { upstream: String, url: Option<String>, to: Vec<Percent>, compare: Compare },
+    Canary {
+        /// The arm that its requests are counted under: `ID@VERSION` for an extension's.
+        upstream: String,
+        url: Option<String>,
+        to: Vec<Percent>,
+        compare: Compare,
+        /// The new version of an extension, as it is installed at 100%; then it is no upstream.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<Assignment>,
+    },
     /// Installs an extension. Inverse: the document before.
     Install { assignment: Assignment },
     /// Removes an extension. Inverse: the document before.

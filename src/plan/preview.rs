@@ -205,8 +205,9 @@ fn what(step: &Step, changes: &[Change]) -> String {
             format!("sets {}{same}", count(assignments.len(), "value"))
         }
         Action::Ramp { flag, to } => format!("raises flag `{flag}` to {}", joined(to)),
-        Action::Canary { upstream, to, .. } => {
-            format!("gives `{upstream}` {} of the traffic and compares", joined(to))
+        Action::Canary { upstream, to, next, .. } => {
+            let of = if next.is_some() { "the extension's events" } else { "the traffic" };
+            format!("gives `{upstream}` {} of {of} and compares", joined(to))
         }
         Action::Install { assignment } => {
             format!("installs extension `{}`", assignment.path.trim_start_matches("extensions."))

@@ -196,7 +196,7 @@ impl Place {
                 flag.map_or(Percent::ZERO, |flag| flag.percentage)
             }
             Action::Canary { upstream, .. } => {
-                let canary = config.canary.as_ref().filter(|canary| canary.upstream == *upstream);
+                let canary = config.compared().filter(|it| it.canary == *upstream);
                 canary.map_or(Percent::ZERO, |canary| canary.weight)
             }
             _ => return None,

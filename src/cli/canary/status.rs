@@ -6,7 +6,7 @@ use super::super::Context;
 use super::super::asks::there;
 use super::super::known::{Known, known};
 use super::super::session::{block_on, connect, control_failure};
-use crate::control::config::LEGACY;
+use crate::control::config::Config;
 use crate::control::observe::{CanaryView, Metrics, Window};
 use crate::control::wire::State;
 use crate::error::{Code, Result};
@@ -93,7 +93,11 @@ pub(super) fn view(context: &Context) -> Result<Option<View>> {
             Some(provisional) => {
                 let before = client.revision(provisional.reverts_to).await;
                 let before = before.map_err(|error| control_failure(&error))?.config;
-                before.map(|before| before.canary != state.config.canary)
+                before.map(|before| {
+                    let of =
+                        |config: &Config| (config.canary.clone(), config.extension_canary.clone());
+                    of(&before) != of(&state.config)
+                })
             }
             None => None,
         };
@@ -110,17 +114,17 @@ pub(super) fn view(context: &Context) -> Result<Option<View>> {
 }
 
 fn seen(known: &Known, state: &State, metrics: &Metrics, soaks: Option<bool>) -> Option<View> {
-    let wanted = state.config.canary.as_ref()?.weight;
+    let wanted = state.config.compared()?.weight;
     let canary = metrics.canary.clone()?;
     let (compare, alpha) = terms(known, state, &canary.upstream);
     let mut trial = Trial::new(compare, alpha);
-    trial.control.add_window(metrics, LEGACY);
+    trial.control.add_window(metrics, &canary.control);
     trial.canary.add_window(metrics, &canary.upstream);
     let arm = |name: &str| metrics.arms.get(name).cloned().unwrap_or_default();
     Some(View {
         wanted,
         since_ms: metrics.to_ms.saturating_sub(canary.since_ms),
-        control: arm(LEGACY),
+        control: arm(&canary.control),
         ours: arm(&canary.upstream),
         verdict: trial.look(),
         soaks,

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod cache;
+mod canary;
 mod extension;
 pub mod flag;
 mod health;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::breaker::Breaker;
 pub use self::cache::{Cache, CacheMode, CachePolicy, Query};
+pub use self::canary::{Canary, Compared, ExtensionCanary};
 pub use self::extension::{Category, Dependency, DependencyError, Extension, Kind};
 pub use self::flag::{Bucketing, Flag};
 pub use self::health::{Healing, HealingMode, Health};
@@ -33,7 +35,7 @@ pub use self::inbox::{Inbox, InboxMode};
 pub use self::limits::{Limits, Network, NoNetwork};
 pub use self::process::{Process, Replicas};
 pub use self::route::{Platform, Route, RouteKind};
-pub use self::scaling::{Canary, Scaling};
+pub use self::scaling::Scaling;
 pub use self::tracing::Tracing;
 pub use self::upstream::{Pool, Upstream, UpstreamPool};
 use crate::ids::ExtensionId;
@@ -67,6 +69,9 @@ pub struct Config {
     pub extensions: BTreeMap<ExtensionId, Extension>,
     /// A second upstream that takes a share of the traffic.
     pub canary: Option<Canary>,
+    /// A new version of an extension that takes a share of its events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension_canary: Option<ExtensionCanary>,
     pub scaling: Scaling,
     pub tracing: Tracing,
 }
@@ -132,6 +137,7 @@ impl Config {
             healing: Healing::default(),
             extensions: BTreeMap::new(),
             canary: None,
+            extension_canary: None,
             scaling: Scaling::default(),
             tracing: Tracing::default(),
         }

@@ -1,4 +1,4 @@
-//! Shares and numbers: the canary, and the scaling of workers.
+//! The scaling of workers and replicas.
 
 use std::time::Duration;
 
@@ -6,16 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Percent, duration};
-
-/// A second upstream that takes a share of what would go to `legacy`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Canary {
-    /// The name of the upstream.
-    pub upstream: String,
-    /// Its share of the traffic.
-    pub weight: Percent,
-}
 
 /// Scaling of the event workers, while the flag `auto_scaling` is enabled; and by the same rules,
 /// but for `min` and `max`, of the replicas of extensions.

@@ -84,7 +84,8 @@ impl Arms {
         }
         // Without a beginning there is nothing to count from: it is from now on.
         if self.from_ms.replace(metrics.to_ms).is_some() {
-            self.trial.control.add_window(&metrics, LEGACY);
+            let control = metrics.canary.as_ref().map_or(LEGACY, |canary| &canary.control);
+            self.trial.control.add_window(&metrics, control);
             self.trial.canary.add_window(&metrics, &self.upstream);
         }
         self.trial.look()
@@ -113,11 +114,11 @@ impl<H: Hands> Executor<'_, H> {
         let arms = self.arms(index, from_ms).await;
         let soaking = Soaking { index, at, change, total, arms };
         if self.state().detach.is_some() && !total.is_zero() {
-            return self.leave_soak(soaking).await;
+            return Box::pin(self.leave_soak(soaking)).await;
         }
         let (plan_ms, real_ms) = (millis(plan), millis(total));
         self.record(&Fact::SoakBegun { at: soaking.at.clone(), plan_ms, real_ms })?;
-        self.watch_soak(soaking, from_ms).await
+        Box::pin(self.watch_soak(soaking, from_ms)).await
     }
 
     async fn watch_soak(&mut self, soaking: Soaking, from_ms: Option<u64>) -> Result<(), Stop> {

@@ -321,38 +321,38 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn counted_values_say_what_the_values_themselves_say(
-            baseline in prop::collection::vec((0u8..30, 1u64..9), 1..20),
-            canary in prop::collection::vec((0u8..30, 1u64..9), 1..20),
-        ) {
-            let counted = |arm: &[(u8, u64)]| {
-                let mut arm: Vec<Counted> = arm.iter().map(|(v, n)| (f64::from(*v), *n)).collect();
-                arm.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-                arm
-            };
-            let (baseline, canary) = (counted(&baseline), counted(&canary));
-            let (theirs, ours) = (spread(&baseline), spread(&canary));
-            let whole = mann_whitney(&theirs, &ours).unwrap();
-            let brief = mann_whitney_counted(&baseline, &canary).unwrap();
-            prop_assert!(close(whole.u, brief.u) && whole.exact == brief.exact);
-            prop_assert!((whole.p_greater - brief.p_greater).abs() < 1e-9);
-            prop_assert!((whole.p_less - brief.p_less).abs() < 1e-9);
-            let middle = |mut values: Vec<f64>| {
-                values.sort_by(f64::total_cmp);
-                (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
-            };
-            let differences = ours.iter().flat_map(|a| theirs.iter().map(move |b| a - b));
-            prop_assert!(close(shift(&baseline, &canary), middle(differences.collect())));
-            prop_assert!(close(median(&canary), middle(ours)));
-        }
+            #[test]
+            fn counted_values_say_what_the_values_themselves_say(
+                baseline in prop::collection::vec((0u8..30, 1u64..9), 1..20),
+                canary in prop::collection::vec((0u8..30, 1u64..9), 1..20),
+            ) {
+                let counted = |arm: &[(u8, u64)]| {
+                    let mut arm: Vec<Counted> = arm.iter().map(|(v, n)| (f64::from(*v), *n)).collect();
+                    arm.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+                    arm
+                };
+                let (baseline, canary) = (counted(&baseline), counted(&canary));
+                let (theirs, ours) = (spread(&baseline), spread(&canary));
+                let whole = mann_whitney(&theirs, &ours).unwrap();
+                let brief = mann_whitney_counted(&baseline, &canary).unwrap();
+                prop_assert!(close(whole.u, brief.u) && whole.exact == brief.exact);
+                prop_assert!((whole.p_greater - brief.p_greater).abs() < 1e-9);
+                prop_assert!((whole.p_less - brief.p_less).abs() < 1e-9);
+                let middle = |mut values: Vec<f64>| {
+                    values.sort_by(f64::total_cmp);
+    f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2])
+                };
+                let differences = ours.iter().flat_map(|a| theirs.iter().map(move |b| a - b));
+                prop_assert!(close(shift(&baseline, &canary), middle(differences.collect())));
+                prop_assert!(close(median(&canary), middle(ours)));
+            }
 
-        #[test]
-        fn places_are_in_the_order_of_their_numbers(a in any::<f64>(), b in any::<f64>()) {
-            prop_assert_eq!(place(a).cmp(&place(b)), a.total_cmp(&b));
-            prop_assert_eq!(value_at(place(a)).to_bits(), a.to_bits());
+            #[test]
+            fn places_are_in_the_order_of_their_numbers(a in any::<f64>(), b in any::<f64>()) {
+                prop_assert_eq!(place(a).cmp(&place(b)), a.total_cmp(&b));
+                prop_assert_eq!(value_at(place(a)).to_bits(), a.to_bits());
+            }
         }
-    }
 
     #[test]
     fn a_quantile_is_a_measurement_that_was_made() {

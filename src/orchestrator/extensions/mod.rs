@@ -36,7 +36,6 @@ pub(crate) use self::service::{NoReply, Service};
 pub(crate) use self::wire::{Event, Reply};
 use crate::control::config::{Config, Extension};
 use crate::control::observe::ExtensionView;
-use crate::ids::ExtensionId;
 
 /// Where an orchestrator takes the programs of extensions from.
 #[derive(Clone)]
@@ -118,15 +117,15 @@ impl Extensions {
 
     /// Makes what runs what this configuration asks for.
     pub(super) fn follow(&self, config: &Config) {
-        let wanted = |(id, extension): (&ExtensionId, &Extension)| {
+        let wanted = |(name, extension): (String, &Extension)| {
             let process = extension.process()?.clone();
             let runs = |id| config.extensions.get(id).is_some_and(|e| e.process().is_some());
             let needs = extension.depends_on.iter().map(|needed| &needed.id);
             let needs = needs.filter(|id| runs(*id)).map(|id| self.service(id.as_str())).collect();
             let version = extension.version.clone();
-            Some((id.to_string(), Wanted { version, process, needs }))
+            Some((name, Wanted { version, process, needs }))
         };
-        let wanted: BTreeMap<_, _> = config.extensions.iter().filter_map(wanted).collect();
+        let wanted: BTreeMap<_, _> = config.running().filter_map(wanted).collect();
         for (id, service) in &*self.services() {
             // Here, and not only when the keeper comes to it: the next one begins anew.
             if !wanted.contains_key(id) {

@@ -143,7 +143,9 @@ async fn live(
         Err(why) => return why,
     };
     let config = launch.process.configuration();
-    running.say(wire::start(&launch.id, &launch.version, replica, &config));
+    // A new version beside the installed one runs as `ID@VERSION`, and need not know.
+    let id = launch.id.split_once('@').map_or(&*launch.id, |(id, _)| id);
+    running.say(wire::start(id, &launch.version, replica, &config));
     let mut pending = Pending::default();
     let why = serve(launch, replica, &mut running, &mut jobs, ending, &mut pending, notes).await;
     pending.lose(Gone::Lost);

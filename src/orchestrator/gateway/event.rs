@@ -320,10 +320,18 @@ async fn fall_back(
     sent.await.map_err(|failure| failure.refusal())
 }
 
-/// The extension that takes this event, if the flag for extensions includes its sender.
+/// The extension that takes this event, if the flag for extensions includes its sender; its new
+/// version, if the sender is on that side and it runs.
 fn extension<'a>(course: &Course<'a>) -> Option<&'a Handler> {
-    let handler = course.table.extensions.get(&course.route.platform?)?;
-    course.table.extending.includes(course.key).then_some(handler)
+    let Course { table, route, key } = *course;
+    let platform = route.platform?;
+    let handler = table.extensions.get(&platform).filter(|_| table.extending.includes(key))?;
+    let next = table.next.as_ref().filter(|(of, _)| *of == platform);
+    let next = next.and_then(|(_, split)| split.side(key)).filter(|next| match next {
+        Handler::Process { service, .. } => service.has_begun(),
+        Handler::Upstream(_) => true,
+    });
+    Some(next.unwrap_or(handler))
 }
 
 #[cfg(test)]

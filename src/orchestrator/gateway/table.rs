@@ -39,6 +39,8 @@ pub(crate) struct Table {
     pub(super) canary: Option<Split<Arc<Upstream>>>,
     /// The handlers of installed extensions, by the platform whose events they take.
     pub(super) extensions: BTreeMap<Platform, Handler>,
+    /// The new version of one of them, and its share of that platform's events.
+    pub(super) next: Option<(Platform, Split<Handler>)>,
     pub(super) enhanced: Share,
     pub(super) pooling: Share,
     pub(super) caching: Share,
@@ -146,7 +148,24 @@ impl Table {
         let upstreams: HashMap<&str, Arc<Upstream>> =
             names.map(|name| (name, Arc::new(Upstream::of(config, name, breakers)))).collect();
         let canary = config.canary.as_ref().and_then(|canary| {
-            Some(Split::new(canary, Arc::clone(upstreams.get(canary.upstream.as_str())?)))
+            Some(Split::new(canary.weight, Arc::clone(upstreams.get(canary.upstream.as_str())?)))
+        });
+        let next = config.extension_canary.as_ref();
+        let next = next.filter(|canary| config.extensions.contains_key(&canary.id));
+        let next = next.and_then(|canary| {
+            let handler = match &canary.next.kind {
+                Kind::Process(_) => {
+                    let service = running.service(&canary.arm());
+                    // Until it runs, its events are the installed version's.
+                    Handler::Process { service, before: Before::Itself }
+                }
+                Kind::Http { upstream, path } => {
+                    let upstream = Arc::clone(upstreams.get(upstream.as_str())?);
+                    let (arm, path) = (canary.arm().into(), path.clone());
+                    Handler::Upstream(Arc::new(Deputy { arm, upstream, path }))
+                }
+            };
+            Some((canary.next.platform, Split::new(canary.weight, handler)))
         });
         let mut extensions = BTreeMap::new();
         for (id, extension) in &config.extensions {
@@ -186,6 +205,7 @@ impl Table {
             legacy: Arc::clone(&upstreams[LEGACY]),
             canary,
             extensions,
+            next,
             enhanced: share(flag::ENHANCED_EVENT_PROCESSING),
             pooling: share(flag::CONNECTION_POOLING),
             caching: share(flag::CACHING_LAYER),

@@ -1,4 +1,4 @@
-//! The canary of an armed phase, compared with its control for as long as it is in force.
+//! The canary of an armed phase, an upstream or a new version of an extension, compared with its control for as long as it is in force.
 //!
 //! One [`Trial`] for each share that the canary is given: it begins when the share changes, goes on
 //! over every later revision that leaves the canary as it is, and is looked at by nobody else, so
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::watch::{Mark, Samples};
 use crate::control::armed::{ArmedCanary, CanaryLook};
-use crate::control::config::LEGACY;
 use crate::control::observe::CanaryView;
 use crate::judge::Verdict;
 use crate::judge::armed::{read_canary, write_look};
@@ -86,7 +85,7 @@ impl Watched {
         }
         let on = self.on.as_mut()?;
         on.from_ms = metrics.to_ms;
-        on.trial.control.add_window(&metrics, LEGACY);
+        on.trial.control.add_window(&metrics, &there.control);
         on.trial.canary.add_window(&metrics, &on.upstream);
         let verdict = on.last.insert(on.trial.look());
         matches!(verdict, Verdict::Fail(_)).then(|| verdict.why().to_owned())
@@ -100,7 +99,7 @@ impl Watched {
 
     /// A trial of what is in force, where the phase has it compared.
     fn begun(&self, there: &CanaryView) -> Option<OnTrial> {
-        let CanaryView { upstream, weight, since_ms } = there;
+        let CanaryView { upstream, weight, since_ms, .. } = there;
         let compared =
             |armed: &&ArmedCanary| armed.upstream == *upstream && armed.at.contains(weight);
         // It was checked when it was armed; one that a later ctx no longer reads is not judged.
@@ -134,6 +133,7 @@ mod tests {
 
     use super::super::watch::Answer;
     use super::*;
+    use crate::control::config::LEGACY;
     use crate::control::observe::{Bucket, Health, Metrics, Window};
     use crate::judge::armed::write_canary;
     use crate::judge::canary::{ALPHA, Compare};
@@ -157,7 +157,8 @@ mod tests {
         fn give(&self, at: u32) {
             let (upstream, weight) = ("next".to_owned(), Percent::whole(at));
             let since_ms = self.now_ms.get();
-            *self.canary.borrow_mut() = Some(CanaryView { upstream, weight, since_ms });
+            let control = LEGACY.to_owned();
+            *self.canary.borrow_mut() = Some(CanaryView { upstream, control, weight, since_ms });
         }
 
         fn mark(&self) -> Mark {

@@ -71,9 +71,10 @@ fn step(
     let breach = watch.look(now, &here);
     shared.guards.put(watch);
     if let Some(breach) = breach {
-        match &breach.guard {
-            Some(guard) => tracing::warn!(%guard, why = breach.why, "a guard is breached"),
-            None => tracing::warn!(why = breach.why, "the canary is worse"),
+        if let Some(guard) = &breach.guard {
+            tracing::warn!(%guard, why = breach.why, "a guard is breached");
+        } else {
+            tracing::warn!(why = breach.why, "the canary is worse");
         }
         let cause = Cause::Breach { guard: breach.guard, why: breach.why };
         // A failure is logged there, and tried again in the next round.

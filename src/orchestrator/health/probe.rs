@@ -48,10 +48,10 @@ pub(super) async fn round(
         used(MEMORY, host.memory),
     ];
     checks.extend(upstreams.iter().map(|(name, f)| found(format!("upstream {name}"), f)));
-    checks.extend(config.extensions.iter().map(|(id, extension)| {
+    checks.extend(config.running().map(|(id, extension)| {
         let name = format!("extension {id}");
         let Kind::Http { upstream, .. } = &extension.kind else {
-            let (status, detail) = program(running.iter().find(|view| view.id == id.as_str()));
+            let (status, detail) = program(running.iter().find(|view| view.id == id));
             return check(name, status, detail);
         };
         let missing = Err("no such upstream".to_owned());

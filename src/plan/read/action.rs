@@ -39,7 +39,8 @@ pub(super) static RAMP: Shape = Shape {
 pub(super) static CANARY: Shape = Shape {
     what: "`canary`",
     keys: &[
-        need("upstream", Kind::Name, "the name of the second upstream"),
+        may("upstream", Kind::Name, "the name of the second upstream"),
+        may("extension", Kind::Text, "instead: the manifest of an extension's new version"),
         may("url", Kind::Text, "its URL, where the configuration has none of this name"),
         need("to", Kind::Shares, "its share of the traffic, rising"),
         may("soak", Kind::Duration, "how long both are compared after each; 0s"),
@@ -73,7 +74,7 @@ pub(super) fn action(step: &Table<'_>, key: &str, read: ReadFile<'_>) -> Read {
             (action.and_then(|action| made(action, marks)), None)
         }
         "ramp" => ramp(step, span),
-        "canary" => canary(step, span),
+        "canary" => canary(step, span, read),
         "install" => {
             let Some(file) = step.text("install") else { return (None, None) };
             let assignment = install(&file, step, read);
@@ -130,7 +131,47 @@ fn ramp(step: &Table<'_>, span: Span) -> Read {
     (action, soak)
 }
 
-fn canary(step: &Table<'_>, span: Span) -> Read {
+/// What a canary is, and where the plan names it.
+struct Beside {
+    upstream: String,
+    next: Option<Assignment>,
+    named: Span,
+}
+
+/// Reads `upstream` or `extension`, of which there must be one.
+fn beside(table: &Table<'_>, read: ReadFile<'_>) -> Option<Beside> {
+    match (table.has("upstream"), table.has("extension")) {
+        (true, false) => {
+            let upstream = table.word("upstream")?;
+            let named = upstream.span();
+            Some(Beside { upstream: upstream.into_inner(), next: None, named })
+        }
+        (false, true) => {
+            if table.has("url") {
+                let message = "`url` is an upstream's, and this is an extension";
+                table.faults.push(table.entry_span("url"), message);
+                return None;
+            }
+            let file = table.text("extension")?;
+            let next = install(&file, table, read)?;
+            let id = next.path.trim_start_matches("extensions.");
+            let version = next.value["version"].as_str().unwrap_or_default();
+            let upstream = format!("{id}@{version}");
+            Some(Beside { upstream, next: Some(next), named: file.span() })
+        }
+        (both, _) => {
+            let message = if both {
+                "`upstream` and `extension` exclude each other"
+            } else {
+                "`canary` needs `upstream` or `extension`"
+            };
+            table.faults.push(table.entry_span(if both { "extension" } else { "to" }), message);
+            None
+        }
+    }
+}
+
+fn canary(step: &Table<'_>, span: Span, read: ReadFile<'_>) -> Read {
     let Some(table) = step.table("canary") else { return (None, None) };
     let soak = table.duration("soak").map(Spanned::into_inner);
     let usual = Compare::default();
@@ -142,20 +183,19 @@ fn canary(step: &Table<'_>, span: Span) -> Read {
     let min_samples = table.count("min_samples").map_or(usual.min_samples, Spanned::into_inner);
     let url = table.text("url");
     let url_is_good = url.as_ref().is_none_or(|url| absolute_http(url, table.faults).is_some());
-    let upstream = table.word("upstream");
+    let beside = beside(&table, read);
     let to = rising(&table);
     let action = || {
-        let (upstream, to) = (upstream?, to?);
+        let (Beside { upstream, next, named }, to) = (beside?, to?);
         let compare = Compare {
             max_error_increase: increase.unwrap_or(usual.max_error_increase),
             max_latency_ratio: max_latency_ratio?,
             max_tail_ratio: max_tail_ratio?,
             min_samples,
         };
-        let marks = vec![Mark::of(upstream.span())];
-        let upstream = upstream.into_inner();
+        let marks = vec![Mark::of(named)];
         let url = url.map(|url| url.get_ref().trim_end_matches('/').to_owned());
-        let action = Action::Canary { upstream, url, to, compare };
+        let action = Action::Canary { upstream, url, to, compare, next };
         url_is_good.then_some(DraftAction { action, span, marks })
     };
     (action(), soak)

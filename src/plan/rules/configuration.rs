@@ -40,7 +40,9 @@ impl Check<'_, '_> {
         let Some(first) = draft.marks.first() else { return };
         let fits = match &draft.action {
             Action::Ramp { flag, .. } => self.flag(flag, first),
-            Action::Canary { upstream, url: None, .. } => self.upstream(upstream, first),
+            Action::Canary { upstream, url: None, next: None, .. } => {
+                self.upstream(upstream, first)
+            }
             Action::Uninstall { assignment } => self.extension(assignment, first),
             _ => true,
         };

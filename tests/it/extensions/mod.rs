@@ -1,5 +1,6 @@
 //! Extensions as programs that the orchestrator runs, from outside.
 
+mod canary;
 mod command;
 mod embedded;
 mod ending;

@@ -140,7 +140,7 @@ impl Test {
 pub(crate) struct Ran {
     command: String,
     /// Absent when a signal ended it.
-    code: Option<i32>,
+    pub(crate) code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }

@@ -95,15 +95,6 @@ const PEERS: &[Peer] = &[
         install: "apt-get install prometheus",
     },
     Peer {
-        name: "prometheus",
-        probe: || {
-            let mut command = Command::new("prometheus");
-            command.arg("--version");
-            command
-        },
-        install: "apt-get install prometheus",
-    },
-    Peer {
         name: "alertmanager",
         probe: || {
             let mut command = Command::new("prometheus-alertmanager");
@@ -111,6 +102,15 @@ const PEERS: &[Peer] = &[
             command
         },
         install: "apt-get install prometheus-alertmanager",
+    },
+    Peer {
+        name: "systemd-analyze",
+        probe: || {
+            let mut command = Command::new("systemd-analyze");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install systemd",
     },
 ];
 

@@ -30,7 +30,6 @@ use crate::control::config::{Extension, Kind};
 use crate::control::observe::{ExtensionState, ExtensionView, Health, Metrics, Status};
 use crate::control::origin::Origin;
 use crate::control::wire::ProblemCode;
-use crate::ids::ExtensionId;
 use crate::orchestrator::guarding::Board;
 use crate::orchestrator::health::{self, Vitals};
 use crate::orchestrator::plane::Plane;
@@ -66,9 +65,8 @@ impl Shared {
         let active = plane.active();
         let (_, checks) = self.vitals.checks(&active.config, plane.tempo, plane.clock.boot());
         let running = plane.extensions.views();
-        let installed = active.config.extensions.iter();
-        let view = |(id, extension): (&ExtensionId, &Extension)| match &extension.kind {
-            Kind::Process(_) => running.iter().find(|view| view.id == id.as_str()).cloned(),
+        let view = |(id, extension): (String, &Extension)| match &extension.kind {
+            Kind::Process(_) => running.iter().find(|view| view.id == id).cloned(),
             Kind::Http { upstream, .. } => {
                 let name = format!("extension {id}");
                 let check = checks.iter().find(|check| check.name == name);
@@ -80,7 +78,7 @@ impl Shared {
                     }
                 };
                 Some(ExtensionView {
-                    id: id.to_string(),
+                    id,
                     version: extension.version.clone(),
                     state,
                     detail,
@@ -94,7 +92,7 @@ impl Shared {
                 })
             }
         };
-        installed.filter_map(view).collect()
+        active.config.running().filter_map(view).collect()
     }
 
     /// Checks, incidents, self-healing and reliability.

@@ -49,10 +49,9 @@ fn configuration(shared: &Shared, page: &mut Page) {
         .collect();
     let help = "The share of keys that a flag includes; 0 while it is off.";
     page.family("ctx_flag_rollout_ratio", "gauge", help, &flags);
-    let canary = config.canary.iter();
-    let canary: Vec<_> = canary
-        .map(|canary| (labels(&[("upstream", &canary.upstream)]), canary.weight.ratio()))
-        .collect();
+    let canary = config.compared().into_iter();
+    let canary: Vec<_> =
+        canary.map(|it| (labels(&[("upstream", &it.canary)]), it.weight.ratio())).collect();
     page.family("ctx_canary_weight_ratio", "gauge", "The canary's share of the traffic.", &canary);
 }
 
