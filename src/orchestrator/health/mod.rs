@@ -83,6 +83,10 @@ impl Vitals {
 
     /// The newest checks and what they come to, at `now`.
     pub fn checks(&self, config: &Config, tempo: Tempo, now: Duration) -> (Status, Vec<Check>) {
+        // What was found before checks were turned off says nothing about now.
+        if !config.health.enabled {
+            return (Status::Unknown, Vec::new());
+        }
         let readings = self.lock();
         let fresh = readings.checked.is_some_and(|at| {
             now.saturating_sub(at) <= interval(config, tempo) * 2 + slowest(config)

@@ -12,6 +12,7 @@ mod scene;
 
 use ctx::control::config::Config;
 use ctx::error::Code;
+use ctx::ledger::fact::Fact;
 
 use crate::support::serve::TOKEN;
 use crate::support::{Test, until};
@@ -103,7 +104,7 @@ fn sweep(part: &Part, scene: &Scene) {
     let mut running = project.spawn(&["migrate", "phase", "1", "--yes"]);
     for (n, share) in (1..).zip(part.soaks) {
         let soaks = until(&format!("soak {n} of {}", part.name), || {
-            let soaks = project.count("soak_begun") >= n;
+            let soaks = soaks(&project) >= n;
             (soaks || running.ended().is_some()).then_some(soaks)
         });
         if !soaks {
@@ -123,6 +124,12 @@ fn sweep(part: &Part, scene: &Scene) {
     if before != untouched {
         scene.serve.set(|config| *config = untouched);
     }
+}
+
+/// How many soaks have begun of the step that turns the part on.
+fn soaks(project: &Test) -> usize {
+    let on = |fact: &Fact| matches!(fact, Fact::SoakBegun { at, .. } if at.step.as_str() == "on");
+    project.facts().iter().filter(|fact| on(fact)).count()
 }
 
 /// A project of its own, with the part's plan and whatever that installs.
