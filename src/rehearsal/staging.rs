@@ -169,6 +169,7 @@ impl Staging {
             from: "drill".to_owned(),
             url,
             token: None,
+            ca: None,
             unit: Unit::Number,
         };
         plan.guards.push(Guard {
