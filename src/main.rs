@@ -36,11 +36,23 @@ fn main() -> ExitCode {
         .and_then(|context| cli::run(cli.command, &context));
     let code = result.unwrap_or_else(|failure| {
         record(&plain, &failure);
-        plain.fail(&failure);
-        failure.code
+        let code = failure.code;
+        plain.fail(&explained(failure));
+        code
     });
     plain.finish();
     ExitCode::from(code.number())
+}
+
+/// Says where more is said about the exit code, unless it says nothing in particular, or whoever
+/// ended the command knows.
+fn explained(failure: Failure) -> Failure {
+    let plain = [Code::Failure, Code::Usage, Code::Interrupted, Code::Terminated];
+    if plain.contains(&failure.code) {
+        return failure;
+    }
+    let number = failure.code.number();
+    failure.hint(format!("`ctx help {number}`"))
 }
 
 /// Memory holds secrets, so a crash leaves no image of it; programs of a plan inherit that.

@@ -1,4 +1,4 @@
-//! One piece of news about a run.
+//! One piece of news: about a run, about guards outside a run, or about the service.
 
 use serde::Serialize;
 
@@ -30,15 +30,49 @@ pub struct Alert {
     pub at_ms: WallMs,
 }
 
-/// What a run is about.
+/// What an alert is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    pub run: RunId,
-    pub plan: PlanName,
-    pub phase: PhaseId,
-    pub number: u32,
+    pub subject: Subject,
     /// The address of the control API.
     pub orchestrator: String,
+}
+
+/// What something is the matter with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A run of a phase.
+    Run { run: RunId, plan: PlanName, phase: PhaseId, number: u32 },
+    /// What a plan has done, outside of any run.
+    Plan(PlanName),
+    /// The service itself, as its orchestrator finds it.
+    Service,
+}
+
+impl About {
+    /// The run, where it is about one.
+    pub const fn run(&self) -> Option<&RunId> {
+        match &self.subject {
+            Subject::Run { run, .. } => Some(run),
+            Subject::Plan(_) | Subject::Service => None,
+        }
+    }
+
+    /// The plan, where it is about one.
+    pub const fn plan(&self) -> Option<&PlanName> {
+        match &self.subject {
+            Subject::Run { plan, .. } | Subject::Plan(plan) => Some(plan),
+            Subject::Service => None,
+        }
+    }
+
+    /// The phase and its number, where it is about one.
+    pub const fn phase(&self) -> Option<(&PhaseId, u32)> {
+        match &self.subject {
+            Subject::Run { phase, number, .. } => Some((phase, *number)),
+            Subject::Plan(_) | Subject::Service => None,
+        }
+    }
 }
 
 /// What happened.
@@ -54,6 +88,8 @@ pub enum Event {
     Milestone,
     /// A run ended.
     End,
+    /// Self-healing does not help.
+    Escalation,
     /// `ctx alerts test`.
     Test,
 }
@@ -79,6 +115,7 @@ impl Event {
             Self::Halt => "halt",
             Self::Milestone => "milestone",
             Self::End => "end",
+            Self::Escalation => "escalation",
             Self::Test => "test",
         }
     }
@@ -104,9 +141,12 @@ impl Alert {
         self
     }
 
-    /// The plan and the phase, such as "contexten, phase 2", with the phase's id.
+    /// Where it is, such as "contexten, phase 2", with the phase's id.
     pub fn place(&self) -> String {
-        let About { plan, number, phase, .. } = &self.about;
-        format!("{plan}, phase {number} `{phase}`")
+        match &self.about.subject {
+            Subject::Run { plan, number, phase, .. } => format!("{plan}, phase {number} `{phase}`"),
+            Subject::Plan(plan) => format!("{plan}, outside a phase"),
+            Subject::Service => format!("the service at {}", self.about.orchestrator),
+        }
     }
 }

@@ -32,6 +32,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Sends a document, and takes any status of success as taken.
 pub(super) async fn post(url: &str, bearer: Option<&Secret>, body: String) -> Result<(), Unsent> {
     let uri: Uri = url.parse().map_err(|_| Unsent::for_good("its address is not a URL"))?;
+    let request = request(&uri, bearer, body)?;
+    exchange(connect(&uri).await?, request).await
+}
+
+/// A connection, with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Whether somebody is there who takes a connection; nothing is sent.
+pub(super) async fn reach(url: &str) -> Result<(), Unsent> {
+    let uri: Uri = url.parse().map_err(|_| Unsent::for_good("its address is not a URL"))?;
+    connect(&uri).await.map(drop)
+}
+
+async fn connect(uri: &Uri) -> Result<Box<dyn Stream>, Unsent> {
     let host = uri.host().ok_or_else(|| Unsent::for_good("its address has no host"))?;
     let tls = match uri.scheme_str() {
         Some("https") => true,
@@ -42,16 +58,15 @@ pub(super) async fn post(url: &str, bearer: Option<&Secret>, body: String) -> Re
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((bare, port)).await;
     let stream = stream.map_err(|error| Unsent::for_now(format!("failed to connect: {error}")))?;
-    let request = request(&uri, bearer, body)?;
     if !tls {
-        return exchange(stream, request).await;
+        return Ok(Box::new(stream));
     }
     let name = ServerName::try_from(bare.to_owned())
         .map_err(|_| Unsent::for_good("its host is no name of a server"))?;
     let connector = TlsConnector::from(trust::system().map_err(Unsent::for_good)?);
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| Unsent::for_now(format!("no TLS: {error}")))?;
-    exchange(stream, request).await
+    Ok(Box::new(stream))
 }
 
 fn request(
@@ -75,10 +90,7 @@ fn request(
         .map_err(|_| Unsent::for_good("its address or token cannot be sent"))
 }
 
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> Result<(), Unsent> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<(), Unsent> {
     let broken = |error: hyper::Error| Unsent::for_now(format!("no answer: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;

@@ -8,8 +8,9 @@
 //! Keys come from the run alone, ids from the run and the number of the fact in the ledger: a
 //! process that takes the run up makes the same alerts of the same facts.
 
-use super::alert::{About, Alert, Event, Status};
+use super::alert::{About, Alert, Event, Status, Subject};
 use crate::clock::WallMs;
+use crate::ids::RunId;
 use crate::ledger::fact::{Fact, Outcome, Recorded, RunBegun, RunKind};
 use crate::plan::alerts::Severity;
 use crate::report::sentence::sentence;
@@ -17,7 +18,7 @@ use crate::report::sentence::sentence;
 /// What is the matter with a run, as far as its facts say.
 #[derive(Clone, Debug, Default)]
 pub struct Incidents {
-    about: Option<About>,
+    about: Option<(RunId, About)>,
     /// Since when it fails.
     failing: Option<WallMs>,
     /// Since when it needs a person.
@@ -69,8 +70,8 @@ impl Incidents {
             *self = Self { about: about(recorded, begun), earlier, ..Self::default() };
         }
         let news = self.news(recorded);
-        let Some(about) = &self.about else { return Vec::new() };
-        let own = news.iter().map(|news| alert(about, recorded, news));
+        let Some((run, about)) = &self.about else { return Vec::new() };
+        let own = news.iter().map(|news| alert(run, about, recorded, news));
         let mut alerts: Vec<Alert> = own.collect();
         if matches!(recorded.fact, Fact::RunEnded { outcome: Outcome::Done, .. }) {
             let earlier = std::mem::take(&mut self.earlier).into_iter();
@@ -124,7 +125,7 @@ impl Incidents {
                 return vec![self.needs_a_person("failed, held where it is", next, at)];
             }
             Outcome::RollbackIncomplete => {
-                let next = "`ctx report` says what is not undone";
+                let next = "`ctx status` says what is not undone";
                 return vec![self.needs_a_person("rollback INCOMPLETE", next, at)];
             }
         };
@@ -186,18 +187,19 @@ fn note(event: Event, severity: Severity, title: &'static str, at: WallMs) -> Ne
     News { slot, event, status, severity, title, next: None, began_ms: at }
 }
 
-fn about(recorded: &Recorded, begun: &RunBegun) -> Option<About> {
-    Some(About {
-        run: recorded.run.clone()?,
+fn about(recorded: &Recorded, begun: &RunBegun) -> Option<(RunId, About)> {
+    let run = recorded.run.clone()?;
+    let subject = Subject::Run {
+        run: run.clone(),
         plan: begun.plan.clone(),
         phase: begun.phase.id.clone(),
         number: begun.phase.number,
-        orchestrator: begun.base.orchestrator.clone(),
-    })
+    };
+    Some((run, About { subject, orchestrator: begun.base.orchestrator.clone() }))
 }
 
-fn alert(about: &About, recorded: &Recorded, news: &News) -> Alert {
-    let (run, seq) = (about.run.as_str(), recorded.seq);
+fn alert(run: &RunId, about: &About, recorded: &Recorded, news: &News) -> Alert {
+    let (run, seq) = (run.as_str(), recorded.seq);
     let slot = match news.slot {
         Slot::Failing => "failing",
         Slot::Person => "person",

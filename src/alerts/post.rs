@@ -92,7 +92,7 @@ async fn once(to: &Destination, alert: &Alert) -> Result<(), Unsent> {
 }
 
 /// Follows a reference, each time anew: secrets change.
-fn secret(reference: &str) -> Result<Secret, Unsent> {
+pub(super) fn secret(reference: &str) -> Result<Secret, Unsent> {
     let found = reference.parse::<SecretRef>().and_then(|reference| reference.resolve());
     found.map_err(|error| Unsent::for_good(error.to_string()))
 }

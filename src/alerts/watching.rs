@@ -11,18 +11,13 @@ use crate::progress::{Observer, Tick};
 pub struct Watching<'a> {
     shown: &'a mut dyn Observer,
     incidents: Incidents,
-    desk: Desk,
+    desk: &'a Desk,
 }
 
 impl<'a> Watching<'a> {
     /// Watches beside `shown` a run that comes after others, which may have left something open.
-    pub fn beside(shown: &'a mut dyn Observer, desk: Desk, earlier: Vec<Incidents>) -> Self {
+    pub fn beside(shown: &'a mut dyn Observer, desk: &'a Desk, earlier: Vec<Incidents>) -> Self {
         Self { shown, incidents: Incidents::after(earlier), desk }
-    }
-
-    /// Waits a moment for what is still to be sent.
-    pub fn close(self) {
-        self.desk.close();
     }
 
     fn tell(&mut self, recorded: &Recorded) {

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::Context;
 use super::session::block_on;
-use crate::alerts::alert::{About, Alert, Event, Status};
-use crate::alerts::{Desk, Incidents, Unsent, send};
+use crate::alerts::alert::{About, Alert, Event, Status, Subject};
+use crate::alerts::{Desk, Incidents, Unsent, Voice, send};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::RunId;
@@ -81,12 +81,24 @@ pub(crate) fn sinks(context: &Context, plan: &[AlertSink]) -> Result<Vec<AlertSi
     Ok(others.chain(own.iter().cloned()).collect())
 }
 
+/// The sinks of a process that serves: those of the file that is named, or that the settings name.
+///
+/// # Errors
+/// When the file cannot be read or has a fault.
+pub(crate) fn of_service(context: &Context, file: Option<&Path>) -> Result<Vec<AlertSink>> {
+    match file.filter(|_| context.staging.is_none()) {
+        Some(file) => crate::plan::load_alerts(file),
+        None => sinks(context, &[]),
+    }
+}
+
 /// Opens the desk for a run of a plan that was read.
 ///
 /// # Errors
 /// As [`sinks`].
 pub(crate) fn desk(context: &Context, plan: &[AlertSink]) -> Result<Desk> {
-    Ok(Desk::open(sinks(context, plan)?, context.settings.home(), &context.ui))
+    let voice = Voice::Terminal(context.ui.clone());
+    Ok(Desk::open(sinks(context, plan)?, context.settings.home(), &voice))
 }
 
 /// Opens the desk for a run that has begun, or that leads back: it goes on without alerts sooner
@@ -99,7 +111,7 @@ pub(crate) fn desk_of(context: &Context, file: &Path) -> Desk {
         context.ui.note(format!("warning: nobody will be alerted: {failure}"));
         Vec::new()
     });
-    Desk::open(sinks, context.settings.home(), &context.ui)
+    Desk::open(sinks, context.settings.home(), &Voice::Terminal(context.ui.clone()))
 }
 
 /// How many runs are looked back on for what they left open.
@@ -224,10 +236,12 @@ fn sample(run: &RunId, status: Status) -> Alert {
         detail: format!("`ctx alerts test`, by {user}@{host}"),
         next: None,
         about: About {
-            run: run.clone(),
-            plan: "test".parse().expect("it is a name"),
-            phase: "test".parse().expect("it is a name"),
-            number: 0,
+            subject: Subject::Run {
+                run: run.clone(),
+                plan: "test".parse().expect("it is a name"),
+                phase: "test".parse().expect("it is a name"),
+                number: 0,
+            },
             orchestrator: "http://127.0.0.1".to_owned(),
         },
         began_ms: now,

@@ -121,7 +121,12 @@ fn settings(context: &Context) -> Result<Vec<Setting>> {
         None => (None, absent()),
     };
     let token = Setting { name: "token", value: token, origin };
-    Ok(vec![plan, ledger, orchestrator, token])
+    let alerts = Setting {
+        name: "alerts",
+        value: settings.alerts.as_ref().map(|file| file.value.display().to_string()),
+        origin: settings.alerts.as_ref().map_or_else(absent, |file| file.origin.to_string()),
+    };
+    Ok(vec![plan, ledger, orchestrator, token, alerts])
 }
 
 fn live(context: &Context, origin: bool) -> Result<Code> {

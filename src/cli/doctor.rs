@@ -14,12 +14,14 @@ use serde::Serialize;
 use super::Context;
 use super::known::orchestrator;
 use super::session::{block_on, connect};
+use crate::alerts;
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::error::{Code, Failure, Result, count};
 use crate::ledger::fact::Base;
 use crate::ledger::{Ledger, LedgerError, Reader};
 use crate::plan::Loaded;
+use crate::plan::alerts::AlertSink;
 use crate::plan::model::Orchestrator;
 use crate::report::page::{Cell, Page, Row};
 use crate::report::words;
@@ -91,6 +93,7 @@ pub fn run(_: &Args, context: &Context) -> Result<Code> {
     let reader = ledger(context, &mut checks);
     space(context, &mut checks);
     let plan = loaded.as_ref().map(|loaded| &loaded.plan);
+    sinks(context, plan.map_or(&[], |plan| &plan.alerts), &mut checks);
     let last = reader.as_ref().and_then(last_base);
     match orchestrator(context, None, plan, last.as_ref()) {
         Some(there) => remote(context, &there, last.as_ref(), &mut checks),
@@ -154,6 +157,9 @@ fn settings(context: &Context) -> Vec<Check> {
     }
     if let Some(Sourced { value, origin }) = &settings.orchestrator {
         said.push(format!("orchestrator {} ({})", crate::secret::shown_url(value), from(origin)));
+    }
+    if let Some(Sourced { value, origin }) = &settings.alerts {
+        said.push(format!("alerts `{}` ({})", value.display(), from(origin)));
     }
     let files: Vec<String> = [Some(Path::new("ctx.toml").to_path_buf()), user_file()]
         .into_iter()
@@ -219,6 +225,38 @@ fn secrets(loaded: &Loaded, checks: &mut Vec<Check>) {
         _ => checks
             .push(Check::ok("token", format!("`{reference}` names one, readable by you only"))),
     }
+}
+
+/// The sinks of alerts: whether each has what it needs and can be reached. None is sent anything.
+fn sinks(context: &Context, plan: &[AlertSink], checks: &mut Vec<Check>) {
+    let sinks = match super::alerts::sinks(context, plan) {
+        Ok(sinks) => sinks,
+        Err(failure) => return checks.push(Check::of("alerts", &failure)),
+    };
+    if sinks.is_empty() {
+        return checks.push(Check::ok("alerts", "there is no sink: nobody is alerted"));
+    }
+    let reached = block_on(async {
+        let mut trials = Vec::new();
+        for sink in &sinks {
+            let reached = tokio::time::timeout(PATIENCE, alerts::reach(&sink.to)).await;
+            trials.push(reached.unwrap_or_else(|_| Err("no answer within a second".to_owned())));
+        }
+        Ok(trials)
+    });
+    let reached = reached.unwrap_or_default();
+    let out: Vec<String> = sinks
+        .iter()
+        .zip(reached)
+        .filter_map(|(sink, reached)| Some(format!("`{}`: {}", sink.id, reached.err()?)))
+        .collect();
+    checks.push(if out.is_empty() {
+        let names: Vec<String> = sinks.iter().map(|sink| format!("`{}`", sink.id)).collect();
+        Check::ok("alerts", format!("can be reached: {}", names.join(", ")))
+    } else {
+        // A run goes on without them.
+        Check::warning("alerts", out.join("; "), "`ctx alerts test` sends one, and says more")
+    });
 }
 
 fn ledger(context: &Context, checks: &mut Vec<Check>) -> Option<Reader> {

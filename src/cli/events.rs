@@ -37,6 +37,7 @@ enum Command {
     /// Show one dead letter with its headers and its body
     Show {
         /// Its number, from `ctx events dead`
+        #[arg(value_parser = super::number)]
         id: u64,
     },
     /// Put dead letters back, so that their handlers are asked again at once
@@ -45,7 +46,7 @@ enum Command {
     /// asked, and why (`--reason`), stands in the orchestrator's audit chain.
     Replay {
         /// Their numbers, from `ctx events dead`
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = super::number)]
         ids: Vec<u64>,
         /// All of them
         #[arg(long)]
@@ -54,7 +55,7 @@ enum Command {
     /// Take dead letters away for good
     Discard {
         /// Their numbers, from `ctx events dead`
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = super::number)]
         ids: Vec<u64>,
     },
 }

@@ -74,7 +74,8 @@ fn unknown(word: &str, first: bool, commands: &[&str]) -> Failure {
     } else {
         Vec::new()
     };
-    let known = commands.iter().copied().chain(codes.iter().map(String::as_str));
+    let list = first.then_some(CODES);
+    let known = commands.iter().copied().chain(codes.iter().map(String::as_str)).chain(list);
     let near = did_you_mean(&word.to_lowercase(), known);
     match near {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),

@@ -184,8 +184,9 @@ fn import_from(file: &Path, context: &Context) -> Result<Code> {
         import::import(path, std::io::stdin().lock())?
     } else {
         let open = std::fs::File::open(file).map_err(|error| {
-            Failure::new(Code::Failure, format!("failed to read `{}`", file.display()))
+            Failure::new(Code::Usage, format!("failed to read `{}`", file.display()))
                 .because(&error)
+                .hint("name what `ctx ledger export` has printed, or `-` for stdin")
         })?;
         import::import(path, std::io::BufReader::new(open))?
     };

@@ -58,7 +58,7 @@ enum Command {
     /// orchestrator's audit chain. The ledger's own lock needs no release: it ends with its process.
     Release {
         /// The number of the lease, from `ctx lock show`; another one is never hit
-        #[arg(long, value_name = "COUNTER")]
+        #[arg(long, value_name = "COUNTER", value_parser = super::number)]
         lease: Option<u64>,
     },
 }

@@ -10,7 +10,7 @@ use super::hands::Workshop;
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
 use super::{Context, candidates, lock, preview};
-use crate::alerts::Watching;
+use crate::alerts::{Desk, Watching};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
@@ -223,7 +223,8 @@ fn migrate(
             &format!("Run phase {} `{}` on {}?", phase.number, phase.id, client.url()),
         )?;
     }
-    let mut watching = watching(context, &admission, loaded, &ledger, observer)?;
+    let desk = desk(context, &admission, loaded)?;
+    let mut watching = Watching::beside(observer, &desk, super::alerts::left_open(&ledger));
     let result = block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stopper = listen_for_signals(context, &again)?;
@@ -277,24 +278,17 @@ fn migrate(
         }
         stop.into_result(&again, clock.wall())
     });
-    watching.close();
+    desk.close();
     result
 }
 
-/// Watches the run for those who are elsewhere, besides `observer`.
-fn watching<'a>(
-    context: &Context,
-    admission: &Admission,
-    loaded: &Loaded,
-    ledger: &Ledger,
-    observer: &'a mut dyn Observer,
-) -> Result<Watching<'a>> {
+/// Tells those who are elsewhere of the run.
+fn desk(context: &Context, admission: &Admission, loaded: &Loaded) -> Result<Desk> {
     // A run that has begun is not held up by a fault in where it is told.
-    let desk = match admission {
-        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts)?,
-        _ => super::alerts::desk_of(context, &loaded.path),
-    };
-    Ok(Watching::beside(observer, desk, super::alerts::left_open(ledger)))
+    match admission {
+        Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts),
+        _ => Ok(super::alerts::desk_of(context, &loaded.path)),
+    }
 }
 
 /// Who does this, for the record.

@@ -209,6 +209,11 @@ impl Context {
     }
 }
 
+/// A number that something was given.
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number such as `41`"))
+}
+
 /// Runs one command to its exit code.
 ///
 /// # Errors

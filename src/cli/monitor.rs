@@ -3,14 +3,16 @@
 //! Within a phase the guards are armed at the orchestrator. Afterwards nothing is armed: what is
 //! confirmed stays until somebody looks. This is the somebody, for hours or for one look in CI. It
 //! holds neither the ledger nor the lease, so it is in nobody's way; while a phase is in flight it
-//! leaves acting to that run. It judges by the same code: streaks on samples that share nothing,
+//! leaves acting to that run. Whom the plan's sinks of alerts reach is told of a breach at once, and
+//! the rollback waits for none of them. It judges by the same code: streaks on samples that share nothing,
 //! and what cannot be known is no breach until the guard's own patience has passed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::session::{block_on, connect, listen_for_signals, watched};
-use super::{Context, known, queries, rollback};
+use super::{Context, alerts, known, queries, rollback};
+use crate::alerts::{Desk, Outside};
 use crate::clock::{Clock, SystemClock};
 use crate::control::client::Client;
 use crate::engine::executor::{Breach, Signal, Stopper, Watch};
@@ -38,7 +40,8 @@ const WIDEST: usize = 100;
 /// Reports at the start and then every hour: progress, milestones, performance, issues, next
 /// steps. On a breach the last confirmed phase is rolled back, as `ctx rollback` does, without a
 /// question. Exits with 0 when every guard held, 20 after a rollback, 22 when a rollback is
-/// incomplete, 21 when a guard was breached and nothing was rolled back.
+/// incomplete, 21 when a guard was breached and nothing was rolled back. The sinks of `[alerts]`
+/// are told of a breach and of its end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ctx monitor\n  ctx monitor --for 8h --every 30m --json\n  ctx monitor --once --no-rollback"
@@ -76,6 +79,19 @@ enum End {
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
     let plan = crate::plan::load(context.settings.plan_file()?)?.plan;
+    let desk = alerts::desk(context, &plan.alerts)?;
+    let result = watch(args, context, observer, &plan, &desk);
+    desk.close();
+    result
+}
+
+fn watch(
+    args: &Args,
+    context: &Context,
+    observer: &mut dyn Observer,
+    plan: &Plan,
+    desk: &Desk,
+) -> Result<Code> {
     if plan.guards.is_empty() {
         return Err(Failure::new(Code::Refused, format!("plan `{}` has no guards", plan.name))
             .hint("write `[guards]`; `ctx plan schema` says how"));
@@ -83,7 +99,8 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
     queries::check(&plan.guards, [])?;
     let client = connect(context, &plan.orchestrator)?;
     let (seen, silent) = (BTreeMap::new(), BTreeMap::new());
-    let mut monitor = Monitor { args, context, observer, plan: &plan, seen, silent };
+    let outside = Outside::of(plan.name.clone(), client.url().to_owned());
+    let mut monitor = Monitor { args, context, observer, plan, seen, silent, outside, desk };
     let guards = plan.guards.iter().map(|guard| guard.id.clone()).collect();
     let by = super::migrate::by(context);
     monitor.tell(Monitored::Begun { guards, by, rollback: !args.no_rollback });
@@ -117,8 +134,12 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         Some(reason) => format!("{reason}; {why}"),
         None => why.clone(),
     });
-    match rollback::last_phase(&context, &plan.name, monitor.observer)? {
+    match rollback::last_phase(&context, &plan.name, monitor.observer, desk)? {
         Some(phase) => {
+            let at_ms = SystemClock.wall().timestamp_millis();
+            for alert in monitor.outside.rolled_back(&phase, at_ms) {
+                desk.put(&alert);
+            }
             Err(Failure::new(Code::RolledBack, format!("phase `{phase}` was rolled back"))
                 .why(why)
                 .hint("`ctx report` tells what happened; `ctx migrate` tries again"))
@@ -138,6 +159,8 @@ struct Monitor<'a> {
     seen: BTreeMap<GuardId, Standing>,
     /// Since when a guard could not be judged.
     silent: BTreeMap<GuardId, Duration>,
+    outside: Outside,
+    desk: &'a Desk,
 }
 
 /// How a guard stands, as far as it was told.
@@ -255,9 +278,12 @@ impl Monitor<'_> {
 
     /// Puts it on record where there is one and nobody else is writing it, and shows it.
     fn tell(&mut self, event: Monitored) {
+        let at = SystemClock.wall();
+        if let Some(alert) = self.outside.heard(&event, at.timestamp_millis()) {
+            self.desk.put(&alert);
+        }
         let fact = Fact::Monitored { plan: PlanName::clone(&self.plan.name), event };
         let path = &self.context.settings.ledger.value;
-        let at = SystemClock.wall();
         let recorded = match path.exists().then(|| Ledger::open(path)) {
             Some(Ok(mut ledger)) => ledger.append(None, &fact, at).map_err(|e| e.to_string()),
             Some(Err(error)) => Err(error.to_string()),

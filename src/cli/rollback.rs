@@ -14,7 +14,7 @@ use super::hands::Workshop;
 use super::migrate::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::{Context, candidates, lock};
-use crate::alerts::Watching;
+use crate::alerts::{Desk, Watching};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::executor::{Attendance, Executor, Hands, Stop, World};
 use crate::engine::state::RunState;
@@ -81,15 +81,16 @@ fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<C
         }
     };
     confirm(context, &question)?;
-    carry_out(context, &mut ledger, work, begun, observer)
+    telling(context, &mut ledger, work, begun, observer)
 }
 
 /// Rolls the last phase of a plan back that is in force, without a question; `None` where there is
-/// none. A run in flight is left to itself.
+/// none. A run in flight is left to itself. Alerts about it go to `desk`.
 pub(crate) fn last_phase(
     context: &Context,
     plan: &PlanName,
     observer: &mut dyn Observer,
+    desk: &Desk,
 ) -> Result<Option<PhaseId>> {
     let path = &context.settings.ledger.value;
     if !path.exists() {
@@ -104,8 +105,9 @@ pub(crate) fn last_phase(
     warn_irreversible(context, states);
     let begun = last.begun.clone();
     let phase = begun.phase.id.clone();
-    carry_out(context, &mut ledger, work, begun, observer)?;
-    Ok(Some(phase))
+    let result = carry_out(context, &mut ledger, work, begun, observer, desk);
+    tell_unrecorded(context, &ledger);
+    result.map(|_| Some(phase))
 }
 
 /// Takes up the rollback in flight; it was confirmed when it was begun.
@@ -115,10 +117,26 @@ pub(crate) fn take_up(context: &Context) -> Result<Code> {
         Work::InFlight(run, begun) => {
             let recorded = (*begun).clone();
             let work = Work::InFlight(run, begun);
-            watched(context, |observer| carry_out(context, &mut ledger, work, recorded, observer))
+            watched(context, |observer| telling(context, &mut ledger, work, recorded, observer))
         }
         Work::Nothing(_) | Work::Phases(_) => Ok(Code::Done),
     }
+}
+
+/// Carries it out, and tells those whom the plan's sinks reach.
+fn telling(
+    context: &Context,
+    ledger: &mut Ledger,
+    work: Work,
+    begun: RunBegun,
+    observer: &mut dyn Observer,
+) -> Result<Code> {
+    let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
+    let desk = super::alerts::desk_of(context, named.unwrap_or(Path::new(&begun.plan_file)));
+    let result = carry_out(context, ledger, work, begun, observer, &desk);
+    desk.close();
+    tell_unrecorded(context, ledger);
+    result
 }
 
 fn carry_out(
@@ -127,11 +145,10 @@ fn carry_out(
     work: Work,
     begun: RunBegun,
     observer: &mut dyn Observer,
+    desk: &Desk,
 ) -> Result<Code> {
     let there = Orchestrator { url: begun.base.orchestrator, token: begun.base.token };
     let client = connect(context, &there)?;
-    let named = context.settings.plan.as_ref().map(|plan| plan.value.as_path());
-    let desk = super::alerts::desk_of(context, named.unwrap_or(Path::new(&begun.plan_file)));
     let earlier = super::alerts::left_open(ledger);
     let mut watching = Watching::beside(observer, desk, earlier);
     let result = block_on(async {
@@ -151,8 +168,6 @@ fn carry_out(
         let stop = undo(context, world, work).await;
         stop.into_result("ctx rollback", clock.wall())
     });
-    watching.close();
-    tell_unrecorded(context, ledger);
     // The rollback was asked for, so having rolled back is success.
     match result {
         Err(failure) if failure.code == Code::RolledBack => Ok(Code::Done),

@@ -235,6 +235,15 @@ impl Reader {
         self.all("SELECT * FROM backup ORDER BY seq DESC", &[], rows::backup)
     }
 
+    /// The latest backups, at most `limit` of them, the newest first.
+    ///
+    /// Ids begin with the time, so their order finds the latest without looking at all of them.
+    pub fn latest_backups(&self, limit: u32) -> Result<Vec<BackupRow>, LedgerError> {
+        let sql = "SELECT * FROM (SELECT * FROM backup ORDER BY backup DESC LIMIT ?1)
+                   ORDER BY seq DESC";
+        self.all(sql, params![limit], rows::backup)
+    }
+
     /// The milestones of a plan that were reached, in that order.
     pub fn milestones(&self, plan: &PlanName) -> Result<Vec<MilestoneRow>, LedgerError> {
         let sql = "SELECT * FROM milestone WHERE plan = ?1 ORDER BY seq";
@@ -286,6 +295,23 @@ impl Reader {
     }
 }
 
+#[cfg(test)]
+impl Reader {
+    /// Counts how many steps SQLite's machine takes for what is asked from now on: a few for each
+    /// row that is looked at, whether or not it is among the answers.
+    pub(crate) fn counting_steps(&self) -> std::sync::Arc<std::sync::atomic::AtomicU64> {
+        let steps = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
+        let counted = std::sync::Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            false
+        };
+        let mut open = self.open.borrow_mut();
+        open.connection.progress_handler(1, Some(count)).expect("it can be counted");
+        steps
+    }
+}
+
 /// The head as the ledger's own row has it.
 pub(super) fn head_of(connection: &Connection) -> rusqlite::Result<(u64, Hash)> {
     connection
@@ -314,6 +340,10 @@ fn open(path: &Path) -> Result<Open, LedgerError> {
             return Err(LedgerError::Io { path: path.to_path_buf(), doing, source });
         }
     };
+    if path.is_dir() {
+        let why = "it is a directory".to_owned();
+        return Err(LedgerError::NotALedger { path: path.to_path_buf(), why });
+    }
     if stamp.log.is_some() {
         // A folder that cannot be written to may lack the log's index: then read without the log.
         match connect(path, false) {

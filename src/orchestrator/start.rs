@@ -29,6 +29,7 @@ use super::store::{Store, StoreError};
 use crate::clock::{Clock, Tempo};
 use crate::control::config::{Config, LEGACY, Mode, Platform};
 use crate::control::document::{self, DocumentError};
+use crate::control::observe::Escalation;
 use crate::control::origin::Origin;
 use crate::control::wire::LeaseView;
 use crate::failpoint::{self, Point};
@@ -260,6 +261,12 @@ impl Orchestrator {
     /// The listeners, for a process that takes over; `None` once it is stopping.
     pub fn sockets(&self) -> Option<(&[TcpListener], &TcpListener)> {
         Some((self.gateway.as_ref()?.listeners(), self.control.as_ref()?))
+    }
+
+    /// What self-healing has given up on and is sick still; nothing without the state, when nobody
+    /// heals here.
+    pub fn escalated(&self) -> Option<Vec<Escalation>> {
+        Some(self.office.as_ref()?.shared.vitals.escalated())
     }
 
     /// Whether this process has the state, and so can change anything.

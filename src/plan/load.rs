@@ -56,7 +56,7 @@ pub fn check(path: &Path) -> Result<Loaded, LoadError> {
         return Err(LoadError::Faulty(vec![too_large(&name)]));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|error| LoadError::Unreadable(not_utf8(path, error.as_bytes())))?;
+        .map_err(|error| LoadError::Unreadable(not_utf8("plan", path, error.as_bytes())))?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -72,15 +72,15 @@ pub fn check(path: &Path) -> Result<Loaded, LoadError> {
 /// When the file cannot be read, or has faults.
 pub fn manifest(path: &Path) -> Result<(ExtensionId, Extension), LoadError> {
     let bytes =
-        read_bytes(path).map_err(|error| LoadError::Unreadable(unreadable(path, &error)))?;
+        read_bytes(path).map_err(|error| LoadError::Unreadable(no_manifest(path, &error)))?;
     let name = path.display().to_string();
     if bytes.len() > MAX_BYTES {
         return Err(LoadError::Faulty(vec![too_large(&name)]));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|error| LoadError::Unreadable(not_utf8(path, error.as_bytes())))?;
+        .map_err(|error| LoadError::Unreadable(not_utf8("manifest", path, error.as_bytes())))?;
     let folder = fs::canonicalize(path)
-        .map_err(|error| LoadError::Unreadable(unreadable(path, &error)))?
+        .map_err(|error| LoadError::Unreadable(no_manifest(path, &error)))?
         .parent()
         .map_or_else(|| "/".to_owned(), |folder| folder.display().to_string());
     read_manifest(&name, &text, &folder).map_err(LoadError::Faulty)
@@ -153,10 +153,16 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-fn not_utf8(path: &Path, bytes: &[u8]) -> Failure {
+fn no_manifest(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Code::Usage, format!("failed to read the manifest `{}`", path.display()))
+        .because(error)
+        .hint("name the manifest of an extension, such as `extensions/greeter.toml`")
+}
+
+fn not_utf8(what: &str, path: &Path, bytes: &[u8]) -> Failure {
     let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let line = 1 + valid.matches('\n').count();
-    Failure::new(Code::PlanInvalid, format!("plan `{}` is not UTF-8 text", path.display()))
+    Failure::new(Code::PlanInvalid, format!("{what} `{}` is not UTF-8 text", path.display()))
         .why(format!("the first bytes that are none stand on line {line}"))
         .hint("save it as UTF-8")
 }

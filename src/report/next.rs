@@ -137,8 +137,8 @@ fn settle(phase: &PhaseEntry, records: &Records) -> Vec<NextStep> {
         outcome.is_some_and(|row| row.kind == "rollback" && row.outcome == Some(Outcome::Done));
     match phase.status {
         PhaseState::RollbackIncomplete => vec![
-            show("names the steps that could not be undone; undo them by hand"),
-            command("ctx rollback", "then writes the configuration from before, and checks it"),
+            show("names the steps that could not be undone, and why"),
+            command("ctx rollback", "tries that again, once its cause is mended"),
         ],
         PhaseState::Failed => vec![
             show("shows why it failed; it was held where it is"),

@@ -28,6 +28,7 @@ mod flags;
 mod fuzz;
 mod gateway;
 mod guards;
+mod guide;
 mod healing;
 mod help;
 mod in_flight;

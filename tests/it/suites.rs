@@ -92,6 +92,7 @@ fn a_suite_that_fails_says_which_case_and_why() {
     assert_snapshot!(ran.stderr, @r#"
     error: 1 suite failed
     why:   checkout: 0 of 1 case passed; `a basket can be paid for`: expected status 200, got 404 with `{"detail":"Not Found"}`
+    hint:  `ctx help 23`
     "#);
     let json = shop.ctx(&["test", "suite", "checkout", "--json"]).exits(Code::CriteriaNotMet);
     assert_eq!(json.json()["exit_code"], 23, "{json:?}");
@@ -124,6 +125,7 @@ fn a_dead_orchestrator_fails_no_suite() {
     error: the orchestrator at http://127.0.0.1:PORT does not answer
     why:   Connection refused (os error 111)
     hint:  start it with `ctx serve`, or name another with `--orchestrator URL`
+    hint:  `ctx help 32`
     ");
 }
 

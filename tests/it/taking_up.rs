@@ -46,6 +46,7 @@ fn the_plan_need_not_be_named_again() {
     error: phase 1 `caching` of plan `shop` is in flight
     why:   `plans/other.toml` is plan `other`
     hint:  name the file of its plan: `--plan plans/shop.toml`
+    hint:  `ctx help 43`
     ");
     shop.ctx(&["resume"]).exits(Code::Done);
 }
@@ -58,11 +59,13 @@ fn a_plan_that_was_edited_meanwhile_is_refused() {
     error: phase 1 `caching` was edited while its run is in flight
     why:   what the ledger records was done under another plan; comments and white space do not count
     hint:  put the plan back as it was, or undo the phase with `ctx rollback`
+    hint:  `ctx help 41`
     ");
     shop.edit("id    = \"caching\"", "id    = \"reading\"");
     assert_snapshot!(shop.refuses(&["resume"], Code::PlanEdited), @"
     error: phase `caching` is in flight and is no longer in the plan
     hint:  put it back, or undo it with `ctx rollback`
+    hint:  `ctx help 41`
     ");
     shop.ctx(&["rollback", "--yes"]).exits(Code::Done);
 }

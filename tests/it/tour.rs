@@ -1,55 +1,14 @@
 //! The README's five minutes with a real service, as a reader would type them.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-
 use ctx::error::Code;
 
 use crate::support::Test;
+use crate::support::beside::Beside;
 use crate::support::markdown::{Document, prints, root, words};
 use crate::support::uvicorn::Uvicorn;
 
 /// The soaks that have begun by the middle of phase 2: three in phase 1, and its own.
 const SOAKS: usize = 4;
-
-/// A `ctx` that runs beside the others. Killed when dropped, by its own process id.
-struct Beside {
-    child: Child,
-    /// The first line of its stdout.
-    first: String,
-}
-
-impl Beside {
-    fn start(test: &Test, arguments: &[String]) -> Self {
-        let words: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let mut child = test
-            .command(&words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the built binary starts");
-        let stdout = child.stdout.take().expect("it is piped");
-        let mut beside = Self { child, first: String::new() };
-        if arguments[0] == "serve" {
-            BufReader::new(stdout).read_line(&mut beside.first).unwrap();
-        }
-        beside
-    }
-
-    /// The URL that stands after `name=` in the first line.
-    fn address(&self, name: &str) -> String {
-        let mut words = self.first.split_whitespace();
-        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned()
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn the_tour_goes_as_it_is_told() {

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::alerts::alert::{Alert, Status};
+use crate::alerts::alert::{Alert, Status, Subject};
 use crate::clock::{WallMs, from_wall_ms, rfc3339};
 
 /// The path of the call.
@@ -32,15 +32,24 @@ pub fn body(alert: &Alert) -> Value {
     if let Some(next) = &alert.next {
         annotations["next"] = json!(next);
     }
+    let mut labels = json!({
+        "alertname": name(alert),
+        "severity": alert.severity.name(),
+        "key": alert.key,
+    });
+    // A label is a text, or it is not there.
+    let about = &alert.about;
+    let (plan, phase, run) = (about.plan(), about.phase(), about.run());
+    let phase = phase.map(|(phase, _)| json!(phase));
+    for (label, value) in
+        [("plan", plan.map(|p| json!(p))), ("phase", phase), ("run", run.map(|r| json!(r)))]
+    {
+        if let Some(value) = value {
+            labels[label] = value;
+        }
+    }
     json!([{
-        "labels": {
-            "alertname": name(alert),
-            "severity": alert.severity.name(),
-            "plan": alert.about.plan,
-            "phase": alert.about.phase,
-            "run": alert.about.run,
-            "key": alert.key,
-        },
+        "labels": labels,
         "annotations": annotations,
         "startsAt": rfc3339(from_wall_ms(alert.began_ms)),
         "endsAt": rfc3339(from_wall_ms(ends_ms)),
@@ -50,9 +59,12 @@ pub fn body(alert: &Alert) -> Value {
 
 /// The kind of incident, or the event of a note.
 fn name(alert: &Alert) -> String {
-    match alert.key.rsplit('/').next() {
-        Some("failing") => "CtxPhaseFailing".to_owned(),
-        Some("person") => "CtxPersonNeeded".to_owned(),
+    let incident = alert.status != Status::Note;
+    match (&alert.about.subject, alert.key.rsplit('/').next()) {
+        (Subject::Run { .. }, Some("failing")) => "CtxPhaseFailing".to_owned(),
+        (Subject::Run { .. }, Some("person")) => "CtxPersonNeeded".to_owned(),
+        (Subject::Plan(_), _) if incident => "CtxGuardBreached".to_owned(),
+        (Subject::Service, _) if incident => "CtxNotHealed".to_owned(),
         _ => {
             let word = alert.event.name();
             format!("Ctx{}{}", word[..1].to_uppercase(), &word[1..])

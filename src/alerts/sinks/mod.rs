@@ -7,7 +7,7 @@ pub mod webhook;
 
 #[cfg(test)]
 pub(super) mod fixture {
-    use crate::alerts::alert::{About, Alert, Event, Status};
+    use crate::alerts::alert::{About, Alert, Event, Status, Subject};
     use crate::plan::alerts::Severity;
     use crate::report::fixture::{NOON, run};
 
@@ -23,10 +23,12 @@ pub(super) mod fixture {
             detail: "guard `error-rate` breached at step pool: 7% > 5% & rising".to_owned(),
             next: None,
             about: About {
-                run: run('b'),
-                plan: "contexten".parse().unwrap(),
-                phase: "performance".parse().unwrap(),
-                number: 2,
+                subject: Subject::Run {
+                    run: run('b'),
+                    plan: "contexten".parse().unwrap(),
+                    phase: "performance".parse().unwrap(),
+                    number: 2,
+                },
                 orchestrator: "http://127.0.0.1:7700".to_owned(),
             },
             began_ms: NOON,

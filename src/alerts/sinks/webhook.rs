@@ -13,12 +13,12 @@ const SHOWN: usize = 2_000;
 
 /// The message.
 pub fn body(alert: &Alert) -> Value {
-    let mut fields = vec![
-        field("Plan", alert.about.plan.as_str(), true),
-        field("Phase", &format!("{} {}", alert.about.number, alert.about.phase), true),
-        field("Run", alert.about.run.short(), true),
-        field("Severity", alert.severity.name(), true),
-    ];
+    let about = &alert.about;
+    let plan = about.plan().map(|plan| field("Plan", plan.as_str(), true));
+    let phase = about.phase().map(|(id, number)| field("Phase", &format!("{number} {id}"), true));
+    let run = about.run().map(|run| field("Run", run.short(), true));
+    let mut fields: Vec<Value> = [plan, phase, run].into_iter().flatten().collect();
+    fields.push(field("Severity", alert.severity.name(), true));
     fields.extend(alert.next.as_deref().map(|next| field("Next", next, false)));
     json!({
         "text": escaped(&headline(alert)),

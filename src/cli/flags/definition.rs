@@ -24,7 +24,9 @@ pub(super) fn export(context: &Context, config: &Config) {
 pub(super) fn import(context: &Context, file: &Path, client: &Client) -> Result<Code> {
     let path = file.display();
     let text = fs::read_to_string(file).map_err(|error| {
-        Failure::new(Code::Usage, format!("`{path}` cannot be read")).because(&error)
+        Failure::new(Code::Usage, format!("`{path}` cannot be read"))
+            .because(&error)
+            .hint("name a flagd definition; `ctx flags export` prints one")
     })?;
     let flags = flagd::import(&text).map_err(|faults| {
         let found = count(faults.len(), "fault");

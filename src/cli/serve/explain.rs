@@ -11,7 +11,7 @@ use crate::orchestrator::store::StoreError;
 pub(super) fn explain(error: &StartError) -> Failure {
     let failure = Failure::new(Code::Failure, "failed to start the orchestrator").because(error);
     match error {
-        StartError::NotLoopback(addr) => failure.hint(format!(
+        StartError::NotLoopback(addr) => usage(failure).hint(format!(
             "use `--control 127.0.0.1:{}`, and a tunnel such as ssh to reach it from elsewhere",
             addr.port()
         )),
@@ -27,10 +27,17 @@ pub(super) fn explain(error: &StartError) -> Failure {
             ErrorKind::PermissionDenied => failure.hint("ports below 1024 need privileges"),
             _ => failure,
         },
-        StartError::Legacy(_) => failure.hint("write it like `--legacy http://127.0.0.1:8000`"),
+        StartError::Legacy(_) => {
+            usage(failure).hint("write it like `--legacy http://127.0.0.1:8000`")
+        }
         StartError::Store { folder, source } => explain_store(failure, folder, source),
         StartError::Thread(_) => failure,
     }
+}
+
+/// What was typed is wrong.
+fn usage(failure: Failure) -> Failure {
+    Failure { code: Code::Usage, ..failure }
 }
 
 fn explain_store(failure: Failure, folder: &Path, error: &StoreError) -> Failure {

@@ -4,6 +4,7 @@ mod explain;
 mod initial;
 mod others;
 mod signals;
+mod supervisor;
 mod token;
 
 use std::net::SocketAddr;
@@ -21,11 +22,13 @@ use tokio::time::sleep;
 use self::explain::explain;
 use self::others::{Heard, Others, explain_handover, predecessor};
 use self::signals::{Asked, Signals};
+use self::supervisor::Stage;
 use self::token::{TokenSource, resolve, token_file};
 use super::extension_host::programs;
 use super::log::Format;
-use super::{Context, log};
-use crate::clock::SystemClock;
+use super::{Context, alerts, log};
+use crate::alerts::{Desk, Escalations, Voice};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Code, Failure, Result};
 use crate::failpoint::{self, Point};
 use crate::orchestrator::extensions::Programs;
@@ -35,6 +38,8 @@ use crate::settings::environment;
 
 /// How often a process that serves without its state tries to open it.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether self-healing has given up on something.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Run an orchestrator: the event gateway and the control API
 ///
@@ -61,10 +66,10 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     legacy: String,
     /// Where events are received
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7780")]
+    #[arg(long, value_name = "ADDR", value_parser = address, default_value = "127.0.0.1:7780")]
     listen: SocketAddr,
     /// Where the control API listens; loopback only
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7700")]
+    #[arg(long, value_name = "ADDR", value_parser = address, default_value = "127.0.0.1:7700")]
     control: SocketAddr,
     /// Where the state is kept
     #[arg(long, value_name = "DIR", default_value = ".ctx/serve")]
@@ -90,6 +95,10 @@ pub struct Args {
     /// token can have programs run as this user then
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// The sinks of alerts that are told where self-healing does not help [default: `alerts` of
+    /// `ctx.toml`, else none]
+    #[arg(long, value_name = "FILE")]
+    alerts: Option<PathBuf>,
     /// How the log on stderr looks [default: `CTX_LOG_FORMAT`, else text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
@@ -123,6 +132,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     let programs = super::drill::witnessed(context, programs)?;
     let flags_token = args.flags_token.as_deref();
     let flags_token = flags_token.map(|text| resolve("--flags-token", text)).transpose()?;
+    let sinks = alerts::of_service(context, args.alerts.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -153,6 +163,10 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         programs,
     })
     .map_err(|error| explain(&error))?;
+    let mut teller = Teller {
+        escalations: Escalations::at(format!("http://{}", orchestrator.control_addr())),
+        desk: Desk::open(sinks, state.clone(), &Voice::Log),
+    };
     let mut others = Others::new(state);
     if let Some(predecessor) = predecessor {
         say(context, format, &format!("taken over from process {}", predecessor.pid));
@@ -161,8 +175,10 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     others.open_door(&runtime);
     failpoint::hit(Point::ServeStarted);
     announce(context, format, &orchestrator, &source);
+    let socket = environment("NOTIFY_SOCKET");
+    supervisor::tell(socket.as_deref(), Stage::Ready);
     failpoint::hit(Point::ServeAnnounced);
-    let gone = attend(&runtime, &mut signals, &mut others, &mut orchestrator, &source);
+    let gone = attend(&runtime, &mut signals, &mut others, &mut orchestrator, &source, &mut teller);
     let farewell = match &gone {
         Some(Given::Gone { pid, .. }) => {
             format!("process {pid} has taken over; requests in flight may finish here")
@@ -170,6 +186,7 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
         _ => "stopping: requests in flight may finish; a second signal stops at once".to_owned(),
     };
     say(context, format, &farewell);
+    supervisor::tell(socket.as_deref(), Stage::Stopping);
     drop(others);
     failpoint::hit(Point::ServeDrains);
     let limits = orchestrator.plane().active().config.limits.clone();
@@ -187,9 +204,17 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
             () = signals.stop() => {}
         }
     });
+    teller.desk.close();
     failpoint::hit(Point::ServeDrained);
     runtime.shutdown_background();
     Ok(Code::Done)
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is no address to listen on; write it like `127.0.0.1:7780` or `[::1]:0`")
+    })
 }
 
 /// The folder whose programs extensions may run.
@@ -208,6 +233,23 @@ enum Happened {
     Heard(Heard),
     /// It is time to try for the state again.
     Orphaned,
+    /// It is time to look at what self-healing has given up on.
+    Look,
+}
+
+/// Tells people elsewhere where self-healing does not help.
+struct Teller {
+    escalations: Escalations,
+    desk: Desk,
+}
+
+impl Teller {
+    fn look(&mut self, orchestrator: &Orchestrator) {
+        let Some(sick) = orchestrator.escalated() else { return };
+        for alert in self.escalations.seen(&sick, SystemClock.wall().timestamp_millis()) {
+            self.desk.put(&alert);
+        }
+    }
 }
 
 /// Serves until it is asked to stop, or another process has taken over.
@@ -217,6 +259,7 @@ fn attend(
     others: &mut Others,
     orchestrator: &mut Orchestrator,
     source: &TokenSource,
+    teller: &mut Teller,
 ) -> Option<Given> {
     loop {
         let has_state = orchestrator.has_state();
@@ -229,6 +272,7 @@ fn attend(
                 asked = signals.next() => Happened::Asked(asked),
                 heard = others.next() => Happened::Heard(heard),
                 () = sleep(RETRY), if !has_state => Happened::Orphaned,
+                () = sleep(LOOK), if has_state => Happened::Look,
             }
         });
         match happened {
@@ -255,6 +299,7 @@ fn attend(
                 }
             }
             Happened::Orphaned => reclaim(others, orchestrator),
+            Happened::Look => teller.look(orchestrator),
         }
     }
 }

@@ -112,7 +112,9 @@ fn named<'a>(plan: &'a Plan, id: &str) -> Result<&'a Suite> {
             Failure::new(Code::Usage, format!("plan `{}` has no suite `{id}`", plan.name));
         match did_you_mean(id, known.iter().copied()) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None if known.is_empty() => failure,
+            None if known.is_empty() => {
+                failure.hint("it has none: write a `[[suite]]`; `ctx plan schema` says how")
+            }
             None => failure.why(format!("its suites are: {}", known.join(", "))),
         }
     })

@@ -193,7 +193,9 @@ impl Running {
         let said = if err.is_empty() { &out } else { &err };
         // Redacted before it is cut: half a secret would not be recognised.
         let said = secret::redacted(&String::from_utf8_lossy(said)).into_owned();
-        let why = format!("`{shown}` ended with {status}: {}", tail(said.as_bytes(), KEPT_OUTPUT));
+        let said = tail(said.as_bytes(), KEPT_OUTPUT);
+        let colon = if said.is_empty() { "" } else { ": " };
+        let why = format!("`{shown}` ended with {status}{colon}{said}");
         Err(Failed { why, by_signal: status.signal().is_some() })
     }
 }

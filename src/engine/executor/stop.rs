@@ -147,7 +147,8 @@ impl Stop {
                 "the rollback is incomplete: a person is needed",
             )
             .why(summary)
-            .hint("see what is not undone: `ctx report`"),
+            .hint("see what is not undone, and why: `ctx status`")
+            .hint("once that is mended, `ctx rollback` tries it again"),
             Self::Awaiting(prompt) => {
                 Failure::new(Code::Awaiting, "the phase waits for an approval")
                     .why(prompt)

@@ -54,16 +54,12 @@ impl<D: Dues> Desk<D> {
     /// What a connection that is free takes at once: a request that waited for one. Without any it
     /// waits its turn.
     pub(super) fn take(&mut self, id: usize, now: Duration) -> Option<Job> {
-        match self.next_due.filter(|due| *due <= now && self.free.is_empty()) {
-            Some(due) => {
-                self.advance();
-                Some(Job { due, waited: true })
-            }
-            None => {
-                self.free.push_back(id);
-                None
-            }
+        if let Some(due) = self.next_due.filter(|due| *due <= now && self.free.is_empty()) {
+            self.advance();
+            return Some(Job { due, waited: true });
         }
+        self.free.push_back(id);
+        None
     }
 
     /// The next request that is due, and the free connection that sends it.

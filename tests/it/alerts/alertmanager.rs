@@ -12,14 +12,14 @@ use crate::shop::wait_for;
 use crate::support::{Test, peer, until};
 
 /// Killed when dropped, by its own process id.
-struct Alertmanager {
+pub(super) struct Alertmanager {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Alertmanager {
     /// Starts one that tells `receiver` of what begins and what ends, almost at once.
-    fn start(test: &Test, receiver: &Double) -> Self {
+    pub(super) fn start(test: &Test, receiver: &Double) -> Self {
         test.write(
             "alertmanager.yml",
             &format!(
@@ -54,7 +54,7 @@ impl Alertmanager {
     }
 
     /// The names of what it lists as active.
-    fn active(&self) -> Vec<String> {
+    pub(super) fn active(&self) -> Vec<String> {
         let list = self.get("/api/v2/alerts?active=true").unwrap();
         let list: Value = serde_json::from_str(&list).unwrap();
         let name = |alert: &Value| alert["labels"]["alertname"].as_str().unwrap().to_owned();

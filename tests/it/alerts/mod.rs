@@ -3,6 +3,7 @@
 mod alertmanager;
 mod double;
 mod named;
+mod outside;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +63,7 @@ gone  = {{ webhook = "env:NO_SUCH_VARIABLE" }}
     scene.legacy.inject(half_fails());
     let ran = running.ends().exits(Code::RolledBack).warns(&[
         "warning: alert sink `stuck`: ",
-        "not delivered within 5s",
+        "not delivered within 3s",
         "warning: alert sink `gone` failed after 1 attempt: \
          the environment variable `NO_SUCH_VARIABLE` is not set",
     ]);

@@ -72,6 +72,7 @@ fn without_a_terminal_nobody_is_asked() {
     error: a confirmation is needed
     why:   Run phase 1 `caching` on http://127.0.0.1:PORT?
     hint:  say `--yes`
+    hint:  `ctx help 44`
     ");
 }
 

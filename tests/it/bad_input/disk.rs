@@ -75,6 +75,7 @@ fn a_disk_without_room_for_a_backup() {
     why:   no backup, so nothing was changed: not enough space in `.ctx/backups`: 64 MiB are needed and 3 MiB are free
     hint:  see to the cause, then run it again: `ctx migrate phase 1`
     hint:  or undo it with `ctx rollback`
+    hint:  `ctx help 21`
     ");
     assert_eq!(shop.serve.state().head, 1, "nothing was changed");
 }

@@ -34,12 +34,15 @@ fn a_file_that_is_no_ledger() {
     $ ctx migrate phase 2 --yes
     error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
     hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    hint:  `ctx help 42`
     $ ctx status
     error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
     hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    hint:  `ctx help 42`
     $ ctx rollback --yes
     error: `.ctx/ledger.sqlite3` is not a ledger: it is not an SQLite database
     hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    hint:  `ctx help 42`
     ");
 }
 
@@ -50,6 +53,7 @@ fn an_empty_file() {
     $ ctx migrate phase 2 --yes
     error: `.ctx/ledger.sqlite3` is not a ledger: it was not made by ctx
     hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    hint:  `ctx help 42`
     ");
 }
 
@@ -73,12 +77,14 @@ fn one_flipped_byte() {
     error: the ledger `.ctx/ledger.sqlite3` is damaged: entry N is not the one that was written: its time, run, kind, body, hash or place was changed
     hint:  keep the file as it is: it is evidence; nothing is written to it any more; `ctx ledger verify` says more
     hint:  to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of what the orchestrator knows; name it with `--ledger PATH` from then on
+    hint:  `ctx help 42`
     $ ctx ledger verify
     error: the ledger `.ctx/ledger.sqlite3` is damaged: 1 fault
     why:   entry N is not the one that was written: its time, run, kind, body, hash or place was changed
     hint:  keep the file as it is: it is evidence; compare it with a copy or an export
     hint:  entries before the first fault are proven; what follows it is not
     hint:  to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of what the orchestrator knows; name it with `--ledger PATH` from then on
+    hint:  `ctx help 42`
     ");
 }
 
@@ -105,9 +111,11 @@ fn a_ledger_of_a_newer_ctx() {
     $ ctx migrate phase 2 --yes
     error: the ledger `.ctx/ledger.sqlite3` has format 99, and this ctx knows formats up to 1
     hint:  use the ctx that wrote it, or a newer one
+    hint:  `ctx help 42`
     $ ctx history
     error: the ledger `.ctx/ledger.sqlite3` has format 99, and this ctx knows formats up to 1
     hint:  use the ctx that wrote it, or a newer one
+    hint:  `ctx help 42`
     ");
 }
 
@@ -123,5 +131,6 @@ fn a_folder_in_the_ledgers_place() {
     assert_snapshot!(redact(&shop.test, &ran.stderr), @"
     error: `.ctx/ledger.sqlite3` is not a ledger: it is not a regular file
     hint:  name the ledger with `--ledger PATH`; this file is left as it is
+    hint:  `ctx help 42`
     ");
 }

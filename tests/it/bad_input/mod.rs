@@ -6,6 +6,7 @@
 mod command_line;
 mod disk;
 mod ledger;
+mod messages;
 mod operators;
 mod orchestrator;
 mod phases;

@@ -15,9 +15,11 @@ fn a_second_operator_at_the_same_ledger_is_told_who_has_it() {
     assert_snapshot!(said.replace(&ctx::settings::user(), "USER"), @"
     error: the ledger `.ctx/ledger.sqlite3` is in use by process PID of USER@HOST
     hint:  wait until that process has ended; `ctx status` reads the ledger meanwhile
+    hint:  `ctx help 30`
     ");
     let said = shop.refuses(&["rollback", "--yes"], Code::Locked);
     assert!(said.contains(&format!(" of {}@HOST", ctx::settings::user())), "{said}");
+    shop.ctx(&["status"]).exits(Code::Done).says(&["1 of 2 phases confirmed"]);
     drop(holder);
     shop.ctx(&["migrate", "phase", "2", "--yes"]).exits(Code::Done);
 }
@@ -43,6 +45,7 @@ fn a_second_operator_at_the_same_orchestrator_is_told_who_has_it() {
     error: somebody else is changing this orchestrator
     why:   run RUN of grace@kestrel (pid 4711), last heard of AGE s ago, holds the lease until TIME
     hint:  wait for it, or ask them; a dead holder's lease lapses by itself
+    hint:  `ctx help 30`
     ");
     assert_eq!(facts(&shop.test, "other/ledger.sqlite3"), 0, "nothing was recorded");
     let rollback = shop.refuses(&["rollback", "--yes"], Code::Locked);

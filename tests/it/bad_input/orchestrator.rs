@@ -22,6 +22,7 @@ fn a_dead_orchestrator_is_named() {
     why:   Connection refused (os error 111)
     hint:  start it with `ctx serve`, or name another with `--orchestrator URL`
     hint:  nothing was begun
+    hint:  `ctx help 32`
     ");
     assert_eq!(facts(&shop.test, LEDGER), 0, "nothing was recorded");
     let ran = shop.ctx(&["validate"]).exits(Code::Unreachable);
@@ -29,6 +30,7 @@ fn a_dead_orchestrator_is_named() {
     error: the orchestrator at http://127.0.0.1:PORT does not answer
     why:   Connection refused (os error 111)
     hint:  start it with `ctx serve`, or name another with `--orchestrator URL`
+    hint:  `ctx help 32`
     ");
 }
 
@@ -43,6 +45,7 @@ fn a_dead_orchestrator_stops_a_rollback_before_it_begins() {
     why:   Connection refused (os error 111)
     hint:  start it with `ctx serve`, or name another with `--orchestrator URL`
     hint:  nothing was begun
+    hint:  `ctx help 32`
     ");
     assert_eq!(facts(&shop.test, LEDGER), before, "nothing was recorded");
     shop.ctx(&["status", "--live"]).exits(Code::Done);
@@ -60,6 +63,7 @@ fn something_else_that_listens_there_is_not_an_orchestrator() {
     why:   http://127.0.0.1:PORT answers with status 404, but not as an orchestrator does
     hint:  name the control address that `ctx serve` printed, not the data address
     hint:  nothing was begun
+    hint:  `ctx help 32`
     ");
     assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
     let ran = test.run(&["validate"]).exits(Code::Unreachable);
@@ -67,6 +71,7 @@ fn something_else_that_listens_there_is_not_an_orchestrator() {
     error: there is no orchestrator at that address
     why:   http://127.0.0.1:PORT answers with status 404, but not as an orchestrator does
     hint:  name the control address that `ctx serve` printed, not the data address
+    hint:  `ctx help 32`
     ");
 }
 
@@ -84,6 +89,7 @@ fn a_wrong_token_is_refused_and_not_repeated() {
     why:   unauthorized: the token is not the right one
     hint:  `ctx serve` says where its token is; the plan's `[orchestrator] token` names it
     hint:  nothing was begun
+    hint:  `ctx help 43`
     ");
     for said in [&ran.stderr, &ran.stdout] {
         assert!(!said.contains("somebody-else") && !said.contains(TOKEN), "{ran:?}");
@@ -100,6 +106,7 @@ fn a_token_that_is_not_set_is_named() {
     error: no token for the orchestrator at http://127.0.0.1:PORT
     why:   the environment variable `CTX_TOKEN` is not set
     hint:  `ctx serve` says where its token is; the plan's `[orchestrator] token` names it
+    hint:  `ctx help 43`
     ");
     assert_eq!(facts(&test, LEDGER), 0, "nothing was recorded");
 }
@@ -114,5 +121,6 @@ fn without_a_token_in_plan_and_environment_it_says_where_to_put_one() {
     error: no token for the orchestrator at http://127.0.0.1:PORT
     why:   the environment variable `CTX_TOKEN` is not set
     hint:  set `CTX_TOKEN`, or name the file with the token in the plan: `[orchestrator] token = "file:PATH"`; `ctx serve` says where it is
+    hint:  `ctx help 43`
     "#);
 }

@@ -25,6 +25,7 @@ fn a_phase_out_of_order_waits_for_those_before_it() {
     assert_snapshot!(shop.refuses(&["migrate", "phase", "2", "--yes"], Code::Refused), @"
     error: phase 1 `caching` comes first and is not confirmed
     hint:  run it: `ctx migrate phase 1`
+    hint:  `ctx help 43`
     ");
 }
 
@@ -36,6 +37,7 @@ fn a_plan_that_was_edited_after_it_was_applied_is_refused() {
     error: phase 1 `caching` was edited after it was applied
     why:   what the ledger records was done under another plan; comments and white space do not count
     hint:  put the plan back as it was, or undo the phase with `ctx rollback`
+    hint:  `ctx help 41`
     ");
     assert_eq!(
         shop.refuses(&["migrate", "phase", "1", "--yes"], Code::PlanEdited),
@@ -51,6 +53,7 @@ fn a_phase_that_was_applied_and_taken_out_of_the_plan_is_refused() {
     error: phase `caching` was applied and is no longer in the plan
     why:   what the ledger records was done under another plan
     hint:  put it back, or undo it with `ctx rollback`
+    hint:  `ctx help 41`
     ");
 }
 
@@ -77,12 +80,14 @@ fn one_phase_is_in_flight_at_a_time() {
     error: run RUN of phase 2 `pooling` has not ended
     why:   one phase is in flight at a time
     hint:  finish it with `ctx migrate phase 2`, or undo it with `ctx rollback`
+    hint:  `ctx help 43`
     ");
     shop.edit("100%", "90%");
     assert_snapshot!(shop.refuses(&["migrate", "phase", "2", "--yes"], Code::PlanEdited), @"
     error: phase 2 `pooling` was edited while its run is in flight
     why:   what the ledger records was done under another plan; comments and white space do not count
     hint:  put the plan back as it was, or undo the phase with `ctx rollback`
+    hint:  `ctx help 41`
     ");
     shop.edit("90%", "100%");
     shop.edit("soak = \"1m\" }", "soak = \"10ms\" }");

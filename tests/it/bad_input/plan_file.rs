@@ -35,6 +35,7 @@ fn a_file_that_is_not_toml() {
              |
            2 |   - caching
              |     ^
+    hint:  `ctx help 40`
     ");
 }
 
@@ -54,6 +55,7 @@ fn an_empty_file() {
     why:   a plan needs `phase`
            --> plans/shop.toml:1:1
             = hint: `phase`: the phases, in the order in which they are migrated
+    hint:  `ctx help 40`
     ");
 }
 
@@ -64,6 +66,7 @@ fn a_binary_file() {
     error: plan `plans/shop.toml` is not UTF-8 text
     why:   the first bytes that are none stand on line 1
     hint:  save it as UTF-8
+    hint:  `ctx help 40`
     ");
 }
 
@@ -75,6 +78,7 @@ fn a_file_of_two_megabytes() {
     why:   the plan is larger than 1 MiB
            --> plans/shop.toml:1:1
             = hint: split it into plans that are run in turn
+    hint:  `ctx help 40`
     ");
 }
 

@@ -68,3 +68,35 @@ fn a_token_that_others_can_read_is_told() {
     let ran = ran.says(&["others may read `token`", "chmod 600 token"]);
     assert!(!ran.stdout.contains(crate::support::serve::TOKEN));
 }
+
+#[test]
+fn sinks_of_alerts_are_looked_for_and_sent_nothing() {
+    let shop = Shop::open();
+    let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = there.local_addr().unwrap();
+    let sinks = format!(
+        "[alerts]\nchat = {{ webhook = \"file:chat\" }}\nlog = {{ command = [\"true\"] }}\n\
+         am = {{ alertmanager = \"http://{address}\" }}\n"
+    );
+    shop.test.write("chat", &format!("http://{address}/hook/of-this-chat"));
+    shop.test.write("alerts.toml", &sinks);
+    shop.test.write("ctx.toml", "alerts = \"alerts.toml\"\n");
+    let ran = shop.ctx(&["doctor"]).exits(Code::Done);
+    ran.says(&["can be reached: `chat`, `log`, `am`", "alerts `alerts.toml` (from ctx.toml)"]);
+    there.set_nonblocking(true).unwrap();
+    for stream in there.incoming().map_while(Result::ok) {
+        let mut bytes = [0; 1];
+        let got = std::io::Read::read(&mut &stream, &mut bytes).unwrap_or(0);
+        assert_eq!(got, 0, "a connection, and nothing on it");
+    }
+    drop(there);
+    shop.test.write("alerts.toml", &sinks.replace("[\"true\"]", "[\"no-such-program\"]"));
+    let ran = shop.ctx(&["doctor", "--json"]).exits(Code::Done);
+    assert_eq!(state(&ran, "alerts"), "warning", "a run does without them: {ran:?}");
+    for text in ["`chat`: failed to connect", "there is no program `no-such-program`"] {
+        assert!(ran.stdout.contains(text), "{ran:?}");
+    }
+    assert!(!ran.stdout.contains("of-this-chat"), "an address is a secret: {ran:?}");
+    let shown = shop.ctx(&["config", "show", "--origin"]).exits(Code::Done);
+    shown.says(&["alerts        alerts.toml", "ctx.toml"]);
+}

@@ -1,5 +1,6 @@
 //! The harness: a project in a folder of its own, the built binary, and programs beside it.
 
+pub(crate) mod beside;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod peer;

@@ -100,11 +100,15 @@ fn sweep(part: &Part, scene: &Scene) {
     };
 
     look("before its plan", Share::None);
-    let running = project.spawn(&["migrate", "phase", "1", "--yes"]);
+    let mut running = project.spawn(&["migrate", "phase", "1", "--yes"]);
     for (n, share) in (1..).zip(part.soaks) {
-        until(&format!("soak {n} of {}", part.name), || {
-            (project.count("soak_begun") >= n).then_some(())
+        let soaks = until(&format!("soak {n} of {}", part.name), || {
+            let soaks = project.count("soak_begun") >= n;
+            (soaks || running.ended().is_some()).then_some(soaks)
         });
+        if !soaks {
+            panic!("{} has ended before soak {n}: {:#?}", part.name, running.ends());
+        }
         look(&format!("in soak {n}"), *share);
         project.run(&["confirm", "--yes"]).exits(Code::Done);
     }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use ctx::control::config::{
-    CacheMode, Config, Flag, HealingMode, InboxMode, Mode, Platform, Upstream, flag,
-};
+use ctx::control::config::{CacheMode, Config, HealingMode, InboxMode, Mode, Platform, flag};
 use ctx::units::Percent;
 
 use super::Share::{All, None, Some};
@@ -61,8 +59,9 @@ pub(super) const EVENTS: &[Part] = &[
     },
     Part {
         name: "extension of Linear",
-        before: beside_next,
+        before: enhanced,
         steps: r#"step = [
+            { id = "beside", set = { "upstreams.next" = { url = "NEXT", connect_timeout = "2s", timeout = "10s" } } },
             { id = "install", install = "extensions/linear.toml" },
             { id = "on", ramp = { flag = "extension_management", to = ["50%", "100%"], soak = "10m" } },
         ]"#,
@@ -71,8 +70,9 @@ pub(super) const EVENTS: &[Part] = &[
     },
     Part {
         name: "extension of GitHub",
-        before: beside_next,
+        before: enhanced,
         steps: r#"step = [
+            { id = "beside", set = { "upstreams.next" = { url = "NEXT", connect_timeout = "2s", timeout = "10s" } } },
             { id = "install", install = "extensions/github.toml" },
             { id = "on", ramp = { flag = "extension_management", to = ["50%", "100%"], soak = "10m" } },
         ]"#,
@@ -81,8 +81,9 @@ pub(super) const EVENTS: &[Part] = &[
     },
     Part {
         name: "extension of Slack",
-        before: beside_next,
+        before: enhanced,
         steps: r#"step = [
+            { id = "beside", set = { "upstreams.next" = { url = "NEXT", connect_timeout = "2s", timeout = "10s" } } },
             { id = "install", install = "extensions/slack.toml" },
             { id = "on", ramp = { flag = "extension_management", to = ["50%", "100%"], soak = "10m" } },
         ]"#,
@@ -91,7 +92,7 @@ pub(super) const EVENTS: &[Part] = &[
     },
     Part {
         name: "extension that is a program",
-        before: |_, config| config.mode = Mode::Enhanced,
+        before: enhanced,
         steps: r#"step = [
             { id = "install", install = "extensions/greeter.toml" },
             { id = "on", ramp = { flag = "extension_management", to = ["50%", "100%"], soak = "10m" } },
@@ -154,10 +155,11 @@ pub(super) const REST: &[Part] = &[
     },
     Part {
         name: "flags of applications",
-        before: |_, config| {
-            config.flags.insert("new_home".to_owned(), Flag::boolean(false, Percent::ZERO));
-        },
-        steps: r#"step = [{ id = "on", ramp = { flag = "new_home", to = ["50%", "100%"], soak = "10m" } }]"#,
+        before: |_, _| {},
+        steps: r#"step = [
+            { id = "flag", set = { "flags.new_home" = { enabled = true, percentage = "0%", bucketing = "flagd-v2" } } },
+            { id = "on", ramp = { flag = "new_home", to = ["50%", "100%"], soak = "10m" } },
+        ]"#,
         soaks: &[Some, All],
         see: |scene, _| {
             let told = scene.told("ctx_flag_rollout_ratio{flag=\"new_home\"}") * 40.0;
@@ -219,10 +221,9 @@ fn signed(_: &Scene, config: &mut Config) {
     config.routes.get_mut("github").unwrap().secret = Option::Some("env:HUSH".to_owned());
 }
 
-/// The own processor takes the events, and there is another app that extensions name.
-fn beside_next(scene: &Scene, config: &mut Config) {
+/// The own processor takes the events.
+fn enhanced(_: &Scene, config: &mut Config) {
     config.mode = Mode::Enhanced;
-    config.upstreams.insert("next".to_owned(), Upstream::at(&scene.next.url()));
 }
 
 /// Readers are recognised by their name.
