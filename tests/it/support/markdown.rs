@@ -93,19 +93,24 @@ impl Document {
     }
 }
 
-/// The words of a command line: split at spaces outside of double quotes, up to a comment or a
+/// The words of a command line: split at spaces outside of quotes, up to a comment or a
 /// redirection.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let line = line.split(" #").next().unwrap_or(line);
     let line = line.split(" > ").next().unwrap_or(line);
-    let mut words = Vec::new();
-    for (n, part) in line.split('"').enumerate() {
-        if n % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
         }
     }
+    words.extend(word);
     words
 }
 
