@@ -296,7 +296,7 @@ fn respond(stall: Duration, every: Duration) -> Result<()> {
                 stand_still(*first.get_or_insert_with(Instant::now), stall, every);
             }
             let stream = &mut streams[usize::try_from(id)?];
-            if !stream.as_mut().is_some_and(|stream| answer(stream).is_some()) {
+            if stream.as_mut().is_none_or(|stream| answer(stream).is_none()) {
                 *stream = None;
             }
         }

@@ -18,6 +18,10 @@ use ctx::clock::{Clock, SystemClock};
 use ctx::ledger::fact::Fact;
 use ctx::ledger::{Ledger, Of};
 
+#[expect(
+    clippy::unwrap_used,
+    reason = "the story is that of the tests, where a panic is a failure"
+)]
 #[path = "../tests/it/ledger/story.rs"]
 #[expect(dead_code, reason = "the tests tell more stories")]
 mod story;
@@ -52,7 +56,7 @@ fn main() -> Result<ExitCode> {
     let began = SystemClock.boot();
     write(&long, entries)?;
     let size = std::fs::metadata(&long)?.len() / (1024 * 1024);
-    let took = SystemClock.boot() - began;
+    let took = SystemClock.boot().saturating_sub(began);
     println!("{entries} entries, {size} MiB, written in {took:.1?}");
     let scanned = scan(&long, entries)?;
     let (small, large) = (measure(&short)?, measure(&long)?);
@@ -120,7 +124,7 @@ fn scan(path: &Path, entries: usize) -> Result<Duration> {
         (seen, after) = (seen + some.len(), last.seq);
     }
     assert!(seen + 100 >= entries, "{seen} entries are there");
-    Ok(SystemClock.boot() - began)
+    Ok(SystemClock.boot().saturating_sub(began))
 }
 
 fn status(program: &str, args: &[&str], ledger: &Path) -> Command {
@@ -136,7 +140,7 @@ fn measure(ledger: &Path) -> Result<Cost> {
     for _ in 0..ROUNDS {
         let began = SystemClock.boot();
         let output = status(ctx, &[], ledger).output()?;
-        times.push(SystemClock.boot() - began);
+        times.push(SystemClock.boot().saturating_sub(began));
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("pool-ramp"), "{output:?}");
     }

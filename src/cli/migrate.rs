@@ -271,7 +271,7 @@ fn migrate(
                     rehearsal: context.names_only(),
                     attendance: Attendance::AsBefore,
                 };
-                super::rollback::all(context, world, &earlier)
+                Box::pin(super::rollback::all(context, world, &earlier))
                     .await
                     .into_result("ctx rollback", clock.wall())?;
             }

@@ -113,7 +113,7 @@ async fn perform(
             stopper: stopper.clone(),
             tempo,
         };
-        match run_phase(context, loaded, phase, stage, production).await {
+        match Box::pin(run_phase(context, loaded, phase, stage, production)).await {
             Stop::Ended(Outcome::Done, _) => {}
             stop => return stop.into_result(again, SystemClock.wall()),
         }

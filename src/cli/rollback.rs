@@ -165,7 +165,7 @@ fn carry_out(
             rehearsal: context.names_only(),
             attendance: Attendance::AsBefore,
         };
-        let stop = undo(context, world, work).await;
+        let stop = Box::pin(undo(context, world, work)).await;
         stop.into_result("ctx rollback", clock.wall())
     });
     // The rollback was asked for, so having rolled back is success.
@@ -189,7 +189,7 @@ fn tell_unrecorded(context: &Context, ledger: &Ledger) {
 async fn undo(context: &Context, world: World<'_, Workshop<'_>>, work: Work) -> Stop {
     match work {
         Work::Nothing(why) => Stop::Ended(Outcome::Done, why),
-        Work::Phases(states) => all(context, world, &states).await,
+        Work::Phases(states) => Box::pin(all(context, world, &states)).await,
         Work::InFlight(run, _) => {
             let executor = match Executor::resume(world, run).await {
                 Ok(mut executor) => executor.ask_for_rollback(&by(context)).map(|()| executor),

@@ -97,9 +97,10 @@ fn check(path: &Path, live: bool, context: &Context) -> Result<Code> {
     let ui = &context.ui;
     let faults = match plan::check(path) {
         Ok(loaded) => {
-            let asked = match live {
-                true => super::queries::check(&loaded.plan.guards, loaded.plan.named_criteria())?,
-                false => 0,
+            let asked = if live {
+                super::queries::check(&loaded.plan.guards, loaded.plan.named_criteria())?
+            } else {
+                0
             };
             if ui.json {
                 ui.json(&json!([]));

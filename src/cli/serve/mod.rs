@@ -188,11 +188,20 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
     say(context, format, &farewell);
     supervisor::tell(socket.as_deref(), Stage::Stopping);
     drop(others);
+    drain(&runtime, orchestrator, &mut signals, gone.is_some());
+    teller.desk.close();
+    failpoint::hit(Point::ServeDrained);
+    runtime.shutdown_background();
+    Ok(Code::Done)
+}
+
+/// Lets requests in flight finish, unless a second signal asks to stop at once.
+fn drain(runtime: &Runtime, orchestrator: Orchestrator, signals: &mut Signals, taken_over: bool) {
     failpoint::hit(Point::ServeDrains);
     let limits = orchestrator.plane().active().config.limits.clone();
     orchestrator.plane().leaving.store(true, Ordering::Relaxed);
     // A load balancer needs a while to hear of it; a process that has taken over has been heard.
-    let delay = if gone.is_some() { Duration::ZERO } else { limits.drain_delay };
+    let delay = if taken_over { Duration::ZERO } else { limits.drain_delay };
     runtime.block_on(async {
         let stopping = async {
             sleep(delay).await;
@@ -204,10 +213,6 @@ pub fn run(args: Args, context: &Context) -> Result<Code> {
             () = signals.stop() => {}
         }
     });
-    teller.desk.close();
-    failpoint::hit(Point::ServeDrained);
-    runtime.shutdown_background();
-    Ok(Code::Done)
 }
 
 /// An address to listen on.

@@ -177,13 +177,17 @@ mod tests {
     #[test]
     fn old_checks_say_nothing() {
         let vitals = Vitals::default();
-        let config = Config::legacy("http://127.0.0.1:8000");
+        let mut config = Config::legacy("http://127.0.0.1:8000");
+        config.health.enabled = true;
         let status = |now| vitals.checks(&config, Tempo::default(), Duration::from_secs(now)).0;
         assert_eq!(status(0), Status::Unknown, "nothing was checked yet");
         vitals.set_checks(vec![check(Status::Healthy)], Some(Duration::from_secs(100)));
         // Two intervals of 30 s, and 12 s that the checks themselves may take.
         assert_eq!(status(172), Status::Healthy);
         assert_eq!(status(173), Status::Unknown);
+        config.health.enabled = false;
+        let found = vitals.checks(&config, Tempo::default(), Duration::from_secs(172));
+        assert_eq!(found, (Status::Unknown, Vec::new()), "nobody checks any more");
     }
 
     #[test]

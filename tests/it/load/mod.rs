@@ -320,9 +320,9 @@ fn whoever_does_not_wait_for_the_end_sees_what_there_is() {
         let running = test.spawn(&args);
         until("it sends", || (server.seen().len() > 5).then_some(()));
         if terminate {
-            running.terminate()
+            running.terminate();
         } else {
-            running.interrupt()
+            running.interrupt();
         }
         let json = running.ends().exits(code).json();
         assert!(json["answered"].as_u64().unwrap() > 5, "{json}");

@@ -58,7 +58,7 @@ impl Server {
             let within = Duration::from_nanos(
                 u64::try_from(since.as_nanos() % cycle.as_nanos()).unwrap_or_default(),
             );
-            let after = if within < good { Duration::ZERO } else { cycle - within };
+            let after = if within < good { Duration::ZERO } else { cycle.saturating_sub(within) };
             Deed::Answer { after, status: 200 }
         })
     }

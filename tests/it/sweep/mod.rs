@@ -75,14 +75,18 @@ title = "One part"
 #[test]
 fn what_becomes_of_events_is_turned_on_by_percentage_and_back() {
     let Some(scene) = Scene::new() else { return };
-    EVENTS.iter().for_each(|part| sweep(part, &scene));
+    for part in EVENTS {
+        sweep(part, &scene);
+    }
     scene.every_acknowledged_event_is_handled();
 }
 
 #[test]
 fn everything_else_is_turned_on_by_percentage_and_back() {
     let Some(scene) = Scene::new() else { return };
-    REST.iter().for_each(|part| sweep(part, &scene));
+    for part in REST {
+        sweep(part, &scene);
+    }
 }
 
 /// Turns one part on and back.
@@ -107,9 +111,7 @@ fn sweep(part: &Part, scene: &Scene) {
             let soaks = soaks(&project) >= n;
             (soaks || running.ended().is_some()).then_some(soaks)
         });
-        if !soaks {
-            panic!("{} has ended before soak {n}: {:#?}", part.name, running.ends());
-        }
+        assert!(soaks, "{} has ended before soak {n}: {:?}", part.name, running.ended());
         look(&format!("in soak {n}"), *share);
         project.run(&["confirm", "--yes"]).exits(Code::Done);
     }
