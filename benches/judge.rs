@@ -84,17 +84,22 @@ fn served(dice: &mut Dice, traffic: &Traffic) -> Served {
 /// What became of a phase: the look at which it was rolled back, if it was.
 type Decided = Option<usize>;
 
-fn sequential(control: &[Served], canary: &[Served]) -> Decided {
+/// When it was rolled back, or else whether it was held when the phase was over.
+fn sequential(control: &[Served], canary: &[Served]) -> (Decided, bool) {
     let mut trial = Trial::new(Compare::default(), ALPHA);
-    (0..LOOKS).find(|look| {
+    let mut held = false;
+    let decided = (0..LOOKS).find(|look| {
         for (arm, served) in
             [(&mut trial.control, &control[*look]), (&mut trial.canary, &canary[*look])]
         {
             let buckets: Vec<_> = served.ms.iter().map(|ms| Bucket { ms: *ms, n: 1 }).collect();
             arm.add(Failures { requests: REQUESTS, failed: served.failed }, &buckets);
         }
-        matches!(trial.look(), Verdict::Fail(_))
-    })
+        let verdict = trial.look();
+        held = matches!(verdict, Verdict::Inconclusive(_));
+        matches!(verdict, Verdict::Fail(_))
+    });
+    (decided, held)
 }
 
 fn threshold(canary: &[Served], checks: usize) -> Decided {
@@ -131,29 +136,32 @@ fn main() {
     let phases: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(500);
     println!("{phases} phases of {LOOKS} looks at {REQUESTS} more requests per arm");
     println!("each cell: wrong decisions, and the requests per arm until a rollback (median)");
-    println!("wrong is an equal canary that was rolled back, or a worse one that was not\n");
+    println!("wrong is an equal canary that was rolled back, or a worse one that was not;");
+    println!("held: neither rolled back nor promoted when the phase is over\n");
     println!(
-        "{:<18}{:>15}{:>15}{:>15}{:>15}",
-        "canary", "ctx", "threshold, 1st", "threshold, 5th", "rank test, once"
+        "{:<18}{:>14}{:>10}{:>16}{:>16}{:>16}",
+        "canary", "ctx", "held", "threshold, 1st", "threshold, 5th", "rank test, once"
     );
     for traffic in &TRAFFIC {
         let mut decided: [Vec<Decided>; 4] = Default::default();
+        let mut held = 0;
         for seed in 0..phases {
             let mut dice = Dice::new(seed);
             let control: Vec<_> = (0..LOOKS).map(|_| served(&mut dice, &USUAL)).collect();
             let canary: Vec<_> = (0..LOOKS).map(|_| served(&mut dice, traffic)).collect();
-            let all = [
-                sequential(&control, &canary),
-                threshold(&canary, 1),
-                threshold(&canary, 5),
-                once(&control, &canary),
-            ];
+            let (ours, holds) = sequential(&control, &canary);
+            held += u64::from(holds);
+            let all = [ours, threshold(&canary, 1), threshold(&canary, 5), once(&control, &canary)];
             for (decided, one) in decided.iter_mut().zip(all) {
                 decided.push(one);
             }
         }
-        let cells: String = decided.iter().map(|decided| cell(traffic, decided)).collect();
-        println!("{:<18}{cells}", traffic.name);
+        let [ours, others @ ..] = decided.map(|decided| cell(traffic, &decided));
+        let held = format!("{:.1}%", 100.0 * held as f64 / phases as f64);
+        println!(
+            "{:<18}{ours:>14}{held:>10}{:>16}{:>16}{:>16}",
+            traffic.name, others[0], others[1], others[2]
+        );
     }
 }
 
@@ -166,5 +174,5 @@ fn cell(traffic: &Traffic, decided: &[Decided]) -> String {
     let requests = at
         .get(at.len() / 2)
         .map_or_else(|| "-".to_owned(), |look| ((*look as u64 + 1) * REQUESTS).to_string());
-    format!("{:>15}", format!("{share:.1}% {requests}"))
+    format!("{share:.1}% {requests}")
 }

@@ -19,8 +19,13 @@ const WIDEST: usize = 120;
 #[command(after_help = "Examples:\n  ctx history\n  ctx history -n 1 --json")]
 pub struct Args {
     /// How many
-    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "N", value_parser = some)]
     pub limit: u32,
+}
+
+/// How many.
+fn some(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number such as `20`"))
 }
 
 /// Runs the command.

@@ -106,7 +106,13 @@ fn read(file: &Path) -> Result<Recorded> {
     let failed = |what: &str| {
         Failure::new(Code::Usage, format!("{what} the samples in `{}`", file.display()))
     };
-    let size = fs::metadata(file).map_err(|error| failed("failed to read").because(&error))?.len();
+    let size = fs::metadata(file)
+        .map_err(|error| {
+            failed("failed to read")
+                .because(&error)
+                .hint("name a file of samples; its form is in `ctx canary judge --help`")
+        })?
+        .len();
     if size > MAX_FILE {
         let mib = MAX_FILE / 1024 / 1024;
         return Err(failed("failed to read").why(format!("they are larger than {mib} MiB")));

@@ -123,12 +123,12 @@ title = "A version that is no worse"
 
   [[phase.step]]
   id      = "install"
-  install = "1.0.0.toml"
+  install = "versions/1.0.0.toml"
   soak    = "300ms"
 
   [[phase.step]]
   id     = "canary"
-  canary = { extension = "2.0.0.toml", to = ["50%", "100%"], soak = "300ms", TERMS }
+  canary = { extension = "versions/2.0.0.toml", to = ["50%", "100%"], soak = "300ms", TERMS }
 
 [[phase]]
 id    = "worse"
@@ -136,7 +136,7 @@ title = "A version that fails"
 
   [[phase.step]]
   id     = "canary"
-  canary = { extension = "3.0.0.toml", to = ["50%", "100%"], soak = "10m", TERMS }
+  canary = { extension = "versions/3.0.0.toml", to = ["50%", "100%"], soak = "10m", TERMS }
 "#;
 
 /// Only what is far worse counts, on a machine that is busy with other tests.
@@ -164,7 +164,7 @@ fn a_plan_promotes_a_version_that_is_no_worse_and_takes_one_back_that_fails() {
     let Some(world) = World::new() else { return };
     let test = &world.test;
     for (version, start) in [("1.0.0", "ready"), ("2.0.0", "ready"), ("3.0.0", "sick")] {
-        test.write(&format!("plans/{version}.toml"), &manifest(version, start));
+        test.write(&format!("plans/versions/{version}.toml"), &manifest(version, start));
     }
     let plan = PLAN.replace("CONTROL", &world.serve.control).replace("TERMS", TERMS);
     test.write("plans/plan.toml", &plan);

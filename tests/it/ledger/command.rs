@@ -97,7 +97,8 @@ fn a_damaged_ledger_exits_with_42_and_says_where() {
          hint:  keep the file as it is: it is evidence; compare it with a copy or an export\n\
          hint:  entries before the first fault are proven; what follows it is not\n\
          hint:  to go on, `ctx ledger rebuild --from-orchestrator` makes a new ledger of what the \
-         orchestrator knows; name it with `--ledger PATH` from then on\n"
+         orchestrator knows; name it with `--ledger PATH` from then on\n\
+         hint:  `ctx help 42`\n"
     );
     let verify = ctx(dir.path(), "ledger verify --json");
     assert_eq!(verify.status.code(), Some(42));
