@@ -22,7 +22,7 @@ use crate::control::{document, extensions};
 use crate::error::{Code, Failure, Result, did_you_mean};
 use crate::ids::ExtensionId;
 use crate::plan;
-use crate::report::page::{Cell, Page};
+use crate::report::page::{Cell, Page, Row};
 
 /// The widest that a table gets.
 const WIDEST: usize = 110;
@@ -234,22 +234,23 @@ fn list(context: &Context, client: &Client) -> Result<Code> {
         context.ui.note("no extension is installed");
         return Ok(Code::Done);
     }
-    let row = |view: &ExtensionView| -> Vec<Cell> {
+    let row = |view: &ExtensionView| {
         let run = view.wanted > 0;
         let of = |n: u32, all: u32| if run { format!("{n} of {all}") } else { "-".to_owned() };
-        vec![
+        let cells = vec![
             view.id.as_str().into(),
             view.version.as_str().into(),
             word(view.state).into(),
             of(view.replicas, view.wanted).into(),
             of(view.busy, view.capacity).into(),
             view.restarts.to_string().into(),
-            view.detail.as_str().into(),
-        ]
+        ];
+        let note = (!view.detail.is_empty()).then(|| Cell::from(view.detail.as_str()));
+        Row { cells, note }
     };
-    let rows: Vec<Vec<Cell>> = list.extensions.iter().map(row).collect();
+    let rows: Vec<Row> = list.extensions.iter().map(row).collect();
     let mut page = Page::new(context.ui.width.min(WIDEST));
-    page.table(&["extension", "version", "state", "replicas", "busy", "restarts", ""], &rows);
+    page.noted_table(&["extension", "version", "state", "replicas", "busy", "restarts"], &rows);
     context.ui.out_raw(page.render(context.ui.color_out));
     Ok(Code::Done)
 }

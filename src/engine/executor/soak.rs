@@ -27,6 +27,9 @@ const SAMPLES: u32 = 60;
 const SAMPLING: Duration = Duration::from_millis(500);
 /// How much longer than its soak a canary may take to get enough traffic.
 const CANARY_PATIENCE: Duration = Duration::from_secs(300);
+/// How much longer than its soak until it is said that a canary is held: by then the orchestrator
+/// has looked at what it serves, and there is a reason to tell.
+const CANARY_HELD: Duration = Duration::from_secs(1);
 
 /// The two arms of a canary, since the last change of its weight.
 ///
@@ -228,7 +231,9 @@ impl<H: Hands> Executor<'_, H> {
                 self.record(&Fact::StepFailed { at: at.clone(), why: why.clone() })?;
                 return Ok(false);
             }
-            (Verdict::Inconclusive(_), Time::Over(_)) if !arms.held => {
+            (Verdict::Inconclusive(_), Time::Over(beyond))
+                if beyond >= CANARY_HELD && !arms.held =>
+            {
                 arms.held = true;
                 self.record(&judged)?;
             }

@@ -46,7 +46,9 @@ impl Running {
         let texts = self.stdout.recv_timeout(LIMIT);
         let texts = texts.and_then(|out| Ok((out, self.stderr.recv_timeout(LIMIT)?)));
         let Ok((stdout, stderr)) = texts else {
-            panic!("`{}` did not end within {LIMIT:?}", self.command);
+            let _ = self.child.kill();
+            let said = [&self.stdout, &self.stderr].map(|pipe| pipe.recv_timeout(LIMIT));
+            panic!("`{}` did not end within {LIMIT:?}: {said:#?}", self.command);
         };
         let code = self.child.wait().expect("it was spawned here").code();
         Ran { command: std::mem::take(&mut self.command), code, stdout, stderr }
