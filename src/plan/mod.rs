@@ -23,6 +23,7 @@ mod schema;
 mod shape;
 mod source;
 mod table;
+mod usual;
 
 pub use fault::Fault;
 pub use hash::{file_hash, phase_hash};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::process::{
-    Configuration, Limits, Permissions, Process, Replicas, Schema, start_timeout,
+    Configuration, Limits, Permissions, Process, Replicas, START_TIMEOUT, Schema,
 };
 use super::route::Platform;
 use crate::ids::ExtensionId;
@@ -262,7 +262,7 @@ impl TryFrom<Written> for Extension {
                     permissions: written.permissions.unwrap_or_default(),
                     limits: written.limits.unwrap_or_default(),
                     replicas: written.replicas.unwrap_or_default(),
-                    start_timeout: written.start_timeout.unwrap_or_else(start_timeout),
+                    start_timeout: written.start_timeout.unwrap_or(START_TIMEOUT),
                     config: written.config.unwrap_or_default(),
                     config_schema: written.config_schema.unwrap_or_default(),
                 }))

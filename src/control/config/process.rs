@@ -73,18 +73,23 @@ pub struct Limits {
     pub wait: Duration,
 }
 
+impl Limits {
+    /// What holds unless a manifest says otherwise.
+    pub const USUAL: Self = Self {
+        memory: 512 << 20,
+        cpu_seconds: None,
+        open_files: 64,
+        processes: None,
+        timeout: Duration::from_secs(10),
+        in_flight: 8,
+        queue: 128,
+        wait: Duration::from_secs(2),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            memory: 512 << 20,
-            cpu_seconds: None,
-            open_files: 64,
-            processes: None,
-            timeout: Duration::from_secs(10),
-            in_flight: 8,
-            queue: 128,
-            wait: Duration::from_secs(2),
-        }
+        Self::USUAL
     }
 }
 
@@ -97,16 +102,22 @@ pub struct Replicas {
     pub max: u32,
 }
 
+impl Replicas {
+    /// What holds unless a manifest says otherwise.
+    pub const USUAL: Self = Self { min: 1, max: 1 };
+
+    /// The most that there may be.
+    pub const MOST: u32 = 64;
+}
+
 impl Default for Replicas {
     fn default() -> Self {
-        Self { min: 1, max: 1 }
+        Self::USUAL
     }
 }
 
 /// How long a program may take to be ready unless it says so.
-pub(super) fn start_timeout() -> Duration {
-    Duration::from_secs(10)
-}
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What one key of a configuration may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -260,7 +271,7 @@ mod tests {
             permissions: Permissions::default(),
             limits: Limits::default(),
             replicas: Replicas::default(),
-            start_timeout: start_timeout(),
+            start_timeout: START_TIMEOUT,
             config: serde_json::from_value(config).unwrap(),
             config_schema: serde_json::from_value(schema).unwrap(),
         }
