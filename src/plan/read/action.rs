@@ -75,9 +75,9 @@ pub(super) static CANARY: Shape = Shape {
 
 pub(super) static RUN: Shape = Shape {
     what: "`run`",
-    about: "The program is started in the plan's folder. It must be safe to run twice: after a \
-            crash nobody knows how far it came, and it is run again. So must its `undo`, which \
-            may not depend on anything that the `do` removes.",
+    about: "Started where `ctx` was started, under the guards; not run in a rehearsal. It must be \
+            safe to run twice: after a crash nobody knows how far it came, and it is run again. So \
+            must its `undo`, which may not depend on anything that the `do` removes.",
     keys: &[
         need("do", Kind::Texts, "the program and its arguments").more("No shell reads them."),
         may("undo", Kind::Texts, "the program that reverses it")

@@ -14,8 +14,8 @@ use crate::plan::usual::{Literal, Range};
 
 pub(super) static CALL: Shape = Shape {
     what: "`call`",
-    about: "What goes for the programs of `run` goes for requests too: they may be sent twice. An \
-            answer of 400 and above, or none, fails the step.",
+    about: "Like a program, a request may be sent twice, and its `undo` too. Any answer but 2xx, or \
+            none, fails the step. In a rehearsal only the orchestrator is asked.",
     keys: &[
         need("do", Kind::Table(&REQUEST), "the request"),
         may("undo", Kind::Table(&REQUEST), "the request that reverses it")

@@ -40,7 +40,8 @@ pub(super) static STEP: Shape = Shape {
         may("backup", Kind::Bool, "takes and verifies a backup, besides the phase's own")
             .more("Only `true` means something."),
         may("approve", Kind::Text, "waits for a person, with this question").more(
-            "Without a terminal the run ends with exit code 12, and goes on after `ctx approve`.",
+            "Where nobody can be asked the run stops with exit code 12, and `ctx resume` asks \
+             again. `--yes` is an answer too.",
         ),
         may("soak", Kind::Duration, "how long the guards are watched after each part")
             .usually(Literal::Lasts(Duration::ZERO))
