@@ -17,6 +17,8 @@ mod hash;
 mod load;
 mod parse;
 mod read;
+#[cfg(test)]
+mod reference;
 mod rules;
 mod scalar;
 mod schema;

@@ -222,17 +222,9 @@ mod tests {
 
     use super::*;
 
-    /// Where the document is kept, for those who read it without a running orchestrator.
-    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
-
     #[test]
     fn the_kept_document_is_up_to_date() {
-        let text = text();
-        if crate::settings::environment("CTX_BLESS").is_some() {
-            std::fs::write(KEPT, &text).unwrap();
-        }
-        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
-        assert!(kept == text, "docs/openapi.json is stale: run `CTX_BLESS=1 cargo test openapi`");
+        crate::kept::check("docs/openapi.json", &text());
     }
 
     #[test]
