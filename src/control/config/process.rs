@@ -45,6 +45,7 @@ pub struct Permissions {
 /// What each replica may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ProcessLimits")]
 pub struct Limits {
     /// Its address space (`RLIMIT_AS`).
     #[serde(with = "size")]
@@ -97,8 +98,10 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replicas {
+    /// The fewest that run.
     #[schemars(range(min = 1))]
     pub min: u32,
+    /// The most that scaling may start; at most 64.
     pub max: u32,
 }
 
@@ -123,6 +126,7 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
+    /// The type of its value.
     #[serde(rename = "type")]
     pub kind: ParameterKind,
     /// Whether it must be given; one with a default need not be.
