@@ -61,13 +61,22 @@ struct How {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Run one phase, named by its number or id
+    #[command(
+        after_help = "Examples:\n  ctx migrate phase 2 --dry-run\n  ctx migrate phase performance --yes --reason \"change 4711\""
+    )]
     Phase {
         #[arg(value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: String,
     },
     /// Run the first phase that is not confirmed
+    #[command(
+        after_help = "Examples:\n  ctx migrate next\n  ctx migrate next --yes --detach --confirm-within 8h --json-into run.jsonl"
+    )]
     Next,
     /// Run every phase that is not confirmed, one after the other
+    #[command(
+        after_help = "Examples:\n  ctx migrate all --dry-run --detailed-exitcode\n  ctx migrate all --yes --reason \"change 4711\""
+    )]
     All,
 }
 

@@ -29,7 +29,7 @@ const WIDEST: usize = 120;
 /// List a plan's milestones, or mark one as reached
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx milestone list\n  ctx milestone show pooling-everywhere\n  ctx milestone reach team-trained --reason \"all three shifts\""
+    after_help = "Examples:\n  ctx milestone list\n  ctx milestone show connection-pooling\n  ctx milestone reach performance-validated --reason \"all three shifts\""
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,13 +39,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List every milestone, with its day and whether it is reached
+    #[command(after_help = "Examples:\n  ctx milestone list\n  ctx milestone list --json")]
     List,
     /// Show one milestone and what it depends on
+    #[command(
+        after_help = "Examples:\n  ctx milestone show connection-pooling\n  ctx milestone show connection-pooling --json"
+    )]
     Show {
         #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::milestones))]
         milestone: String,
     },
     /// Mark a milestone as reached, once its criteria hold
+    #[command(
+        after_help = "Examples:\n  ctx milestone reach performance-validated\n  ctx milestone reach performance-validated --yes --reason \"all three shifts\""
+    )]
     Reach {
         #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::milestones))]
         milestone: String,

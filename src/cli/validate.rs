@@ -210,8 +210,8 @@ fn show(context: &Context, judged: &[Judged]) {
             };
             let word = ui.paint_out(paint, &format!("{word:<12}"));
             ui.out(format!("  {word}  {:<width$}  {}", judged.target, judged.actual));
-            ui.out(format!("    {}: {}", judged.criterion, judged.title));
-            ui.out(format!("    {}", judged.verdict.why()));
+            ui.say(format!("    {}: {}", judged.criterion, judged.title));
+            ui.say(format!("    {}", judged.verdict.why()));
         }
     }
 }
