@@ -30,6 +30,8 @@ pub mod error;
 pub mod failpoint;
 pub mod ids;
 pub mod judge;
+#[cfg(test)]
+mod kept;
 pub mod ledger;
 pub mod load;
 pub mod orchestrator;

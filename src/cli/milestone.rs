@@ -187,7 +187,7 @@ fn reach(named: &str, context: &Context) -> Result<Code> {
     require(&loaded, milestone, context)?;
     confirm(context, &format!("Mark milestone `{}` as reached?", milestone.id))?;
     let (id, title) = (milestone.id.clone(), milestone.title.clone());
-    let by = Some(super::migrate::by(context));
+    let by = Some(super::opening::by(context));
     let fact = Fact::MilestoneReached { milestone: id, title, by };
     ledger.append(Some(&run.run), &fact, SystemClock.wall())?;
     context

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::extension_host::programs;
 use super::hands::Workshop;
-use super::migrate::{by, prepare};
+use super::opening::{by, prepare};
 use super::session::{block_on, listen_for_signals};
 use super::{Context, drill};
 use crate::clock::{Clock, SystemClock, Tempo};

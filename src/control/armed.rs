@@ -20,8 +20,11 @@ pub const MAX_RECORD: usize = 512 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmRequest {
+    /// The plan's name.
     pub plan: PlanName,
+    /// The id of the phase.
     pub phase: PhaseId,
+    /// Which guards, with all that is needed to judge them.
     #[schemars(length(max = 64))]
     pub guards: Vec<ArmedGuard>,
     /// How the canaries of the phase are judged, while they are in force.
@@ -37,6 +40,7 @@ pub struct ArmRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmedGuard {
+    /// Its name in the plan.
     pub id: GuardId,
     /// The metric's name, as in a plan: `error_rate`. Beside `query`, the server's name.
     #[schemars(length(max = 64))]
@@ -44,6 +48,7 @@ pub struct ArmedGuard {
     /// A query to a Prometheus server, which the orchestrator asks instead of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<ArmedQuery>,
+    /// What it must keep.
     pub limit: Bound,
     /// Consecutive breaches, on disjoint samples, that make it fail.
     #[schemars(range(min = 1, max = 1000))]
@@ -88,6 +93,7 @@ pub struct ArmedQuery {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmedCanary {
+    /// The arm that its requests are counted under.
     #[schemars(length(min = 1, max = 64))]
     pub upstream: String,
     /// The shares at which it is compared: below 100%, where a control is left.
@@ -113,20 +119,28 @@ pub struct ArmedCanary {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
+    /// The most that it may be.
     AtMost(f64),
+    /// The least that it may be.
     AtLeast(f64),
 }
 
 /// The phase whose guards are armed, as `GET /v1/state` shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Armed {
+    /// The run whose phase it is.
     pub run: RunId,
+    /// The plan's name.
     pub plan: PlanName,
+    /// The id of the phase.
     pub phase: PhaseId,
-    /// The revision whose content a breach brings back, and its hash.
+    /// The revision whose content a breach brings back.
     pub target: u64,
+    /// That of the target's document.
     pub target_hash: String,
+    /// As they were armed.
     pub guards: Vec<ArmedGuard>,
+    /// As they were armed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries: Vec<ArmedCanary>,
     /// Set once, by a breach or by a person; from then on the run's changes are refused.
@@ -170,13 +184,17 @@ pub enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskRequest {
+    /// Of which run it is asked: the one whose guards are armed.
     pub run: RunId,
+    /// What.
     pub ask: Ask,
     /// Who asks: user name and host.
     #[schemars(length(max = 255))]
     pub by: String,
+    /// Their machine.
     #[schemars(length(max = 255))]
     pub host: String,
+    /// Why, for the audit chain and the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub reason: Option<String>,
@@ -196,9 +214,13 @@ pub struct AskResult {
 /// An ask that waits for the holder of the run's lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
+    /// What.
     pub ask: Ask,
+    /// Who asked.
     pub by: String,
+    /// Their machine.
     pub host: String,
+    /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -206,6 +228,7 @@ pub struct Asked {
 /// `GET /v1/guards`: what is armed, and how each guard was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardsView {
+    /// Absent when nothing is armed.
     pub armed: Option<Armed>,
     /// One per armed guard, in the same order; empty until the first look.
     pub looks: Vec<GuardLook>,
@@ -217,9 +240,11 @@ pub struct GuardsView {
 /// What the last look at a canary came to, over all it has served since its share last changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryLook {
+    /// The arm that was looked at.
     pub upstream: String,
     /// The share that the configuration gives it.
     pub at: Percent,
+    /// What becomes of it.
     pub outcome: CanaryOutcome,
     /// One sentence: both numbers, both counts, the limit and the decision for each metric.
     pub why: String,
@@ -240,7 +265,9 @@ pub enum CanaryOutcome {
 /// The last look at one guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardLook {
+    /// Its name.
     pub guard: GuardId,
+    /// What the look came to.
     pub outcome: LookOutcome,
     /// One sentence: the number, how many observations, the limit, the streak.
     pub why: String,
@@ -263,6 +290,8 @@ pub enum LookOutcome {
 /// `GET /v1/guards/record`: the first fact of the run whose guards are armed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
+    /// That run.
     pub run: RunId,
+    /// As it was given when the guards were armed.
     pub record: String,
 }

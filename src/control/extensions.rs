@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 
+use super::config::process::Replicas;
 use super::config::{Config, Extension, ExtensionCanary, Kind, Process};
 use crate::ids::ExtensionId;
 use crate::units::Percent;
@@ -99,9 +100,10 @@ fn process_rules(process: &Process) -> Result<(), String> {
         return Err(format!("`permissions.env`: `{name}` is the orchestrator's own"));
     }
     let (replicas, limits) = (process.replicas, &process.limits);
-    if replicas.min == 0 || replicas.min > replicas.max || replicas.max > 64 {
-        let (min, max) = (replicas.min, replicas.max);
-        return Err(format!("replicas: needs 1 <= min <= max <= 64, not min {min} and max {max}"));
+    if replicas.min == 0 || replicas.min > replicas.max || replicas.max > Replicas::MOST {
+        let (min, max, most) = (replicas.min, replicas.max, Replicas::MOST);
+        let needs = format!("1 <= min <= max <= {most}");
+        return Err(format!("replicas: needs {needs}, not min {min} and max {max}"));
     }
     let zeroes = [
         ("limits.memory", limits.memory == 0),

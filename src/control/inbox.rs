@@ -17,6 +17,7 @@ pub struct InboxView {
 /// A dead letter without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetter {
+    /// Its number.
     pub id: u64,
     /// The platform's name, or the route's where there is none.
     pub source: String,
@@ -26,6 +27,7 @@ pub struct DeadLetter {
     pub target: String,
     /// RFC 3339, for display.
     pub received: String,
+    /// How often a handler was tried.
     pub attempts: u32,
     /// Why no further attempt is made.
     pub why: String,
@@ -41,6 +43,7 @@ pub struct DeadLetterContent {
     /// What the log and other services call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Of its W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// Names and values, without signatures.
@@ -56,7 +59,9 @@ pub struct DeadLetterContent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InboxEvents {
+    /// Whether this is the first of the requests.
     pub begins: bool,
+    /// In the order in which they came.
     pub events: Vec<InboxEvent>,
 }
 
@@ -82,6 +87,7 @@ pub struct InboxEvent {
     pub body: String,
     /// Milliseconds since 1970.
     pub received_ms: u64,
+    /// How often a handler was tried.
     pub attempts: u32,
     /// How many of them a handler answered.
     pub answered: u32,
@@ -92,6 +98,7 @@ pub struct InboxEvent {
 /// What became of events out of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxRestored {
+    /// Put into the inbox.
     pub restored: u64,
     /// Left out, because their deliveries were acknowledged here before: they wait or were handled.
     pub known: u64,
@@ -104,13 +111,15 @@ pub struct Letters {
     /// At most 1,000; for a replay, none is all of them.
     #[schemars(length(max = 1000))]
     pub ids: Vec<u64>,
-    /// Who asks: user name, machine, and why; for the audit chain.
+    /// Who asks: user name; for the audit chain.
     #[serde(default)]
     #[schemars(length(max = 255))]
     pub by: String,
+    /// Their machine.
     #[serde(default)]
     #[schemars(length(max = 255))]
     pub host: String,
+    /// Why.
     #[serde(default)]
     #[schemars(length(max = 2000))]
     pub reason: String,
@@ -119,6 +128,7 @@ pub struct Letters {
 /// How many dead letters that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LettersMoved {
+    /// How many.
     pub moved: u64,
     /// The row of the audit chain that says so.
     pub audit: u64,

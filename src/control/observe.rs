@@ -16,7 +16,9 @@ use crate::units::Percent;
 /// together miss nothing. Without `from`, the window is the last 5 seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metrics {
+    /// When the window begins.
     pub from_ms: u64,
+    /// When it ends: `from` of the next request.
     pub to_ms: u64,
     /// All requests on routes of the configuration.
     pub total: Window,
@@ -31,6 +33,7 @@ pub struct Metrics {
     /// empty when the configuration has none. Failed requests are among them.
     #[serde(default)]
     pub latencies: BTreeMap<String, Vec<Bucket>>,
+    /// The machine's use now.
     pub host: Host,
     /// How requests were carried and decided, in the window.
     pub counts: Counts,
@@ -90,13 +93,16 @@ fn legacy() -> String {
 /// A latency, and how often it was measured. The latency is right to 0.8 %.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bucket {
+    /// The latency.
     pub ms: f64,
+    /// How often.
     pub n: u64,
 }
 
 /// Connections of senders: now, and those that were not kept since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
+    /// Now.
     pub open: u64,
     /// Closed at once: their address had as many as it may.
     pub refused: u64,
@@ -127,32 +133,40 @@ impl Overrides {
 /// The connections to one upstream, over all gateway workers. Upstreams at one address share them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolView {
+    /// Its name.
     pub upstream: String,
+    /// Connections that rest now.
     pub idle: u32,
+    /// Connections that carry a request now.
     pub busy: u32,
-    /// Since the start: connections opened, requests that had to wait for one, and those of them
-    /// that were refused because they got none in time.
+    /// Connections that were opened, since the start.
     pub opened: u64,
+    /// Requests that had to wait for a connection, since the start.
     pub waits: u64,
+    /// Those of them that were refused because they got none in time.
     pub timeouts: u64,
 }
 
 /// What the answer cache did for the reads of a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheWindow {
+    /// Answered from the cache.
     pub hits: u64,
+    /// Looked up, and not there.
     pub misses: u64,
 }
 
 /// `GET /v1/shadow`: what shadow copies of reads showed since the start, by route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shadow {
+    /// By the name of the route.
     pub routes: BTreeMap<String, ShadowRoute>,
 }
 
 /// What shadow copies showed on one route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShadowRoute {
+    /// Answers that were compared.
     pub compared: u64,
     /// Equal but for what the legacy app does not agree with itself about.
     pub equal: u64,
@@ -195,13 +209,16 @@ pub struct Difference {
 /// How the breaker of an upstream stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerView {
+    /// Its name.
     pub upstream: String,
+    /// Whether it is asked.
     pub state: BreakerState,
     /// Whether it was opened by self-healing: then it holds for everybody, until it closes.
     #[serde(default)]
     pub forced: bool,
-    /// Within the breaker's window, and how many of them failed.
+    /// Requests within the breaker's window.
     pub requests: u32,
+    /// How many of them failed.
     pub failures: u32,
 }
 
@@ -220,19 +237,25 @@ pub enum BreakerState {
 /// How an extension is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExtensionView {
+    /// Its id; `ID@VERSION` for a canary.
     pub id: String,
+    /// The version that runs, or is being started.
     pub version: String,
+    /// What it does about requests.
     pub state: ExtensionState,
     /// Why it is in that state; empty when there is nothing to say.
     pub detail: String,
-    /// Replicas that take requests now, and how many there should be.
+    /// Replicas that take requests now.
     pub replicas: u32,
+    /// How many replicas there should be.
     pub wanted: u32,
-    /// Requests that its replicas are busy with, and how many they can be at once.
+    /// Requests that its replicas are busy with.
     pub busy: u32,
+    /// How many requests the replicas can be busy with.
     pub capacity: u32,
-    /// Requests that wait for a replica, and how long the first of them has, in milliseconds.
+    /// Requests that wait for a replica.
     pub waiting: u32,
+    /// How long the first of them has waited, in milliseconds.
     pub waited_ms: u64,
     /// How often a replica had to be started again since the extension was.
     pub restarts: u64,
@@ -241,6 +264,7 @@ pub struct ExtensionView {
 /// `GET /v1/extensions`: the installed extensions and how they are doing, by id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExtensionList {
+    /// In the order of their ids.
     pub extensions: Vec<ExtensionView>,
 }
 
@@ -261,6 +285,7 @@ pub enum ExtensionState {
 /// Requests and their answers within a window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
+    /// How many.
     pub requests: u64,
     /// Answers with status 500 and above, and requests that got no answer.
     pub errors: u64,
@@ -279,9 +304,13 @@ impl Window {
 /// Quantiles of latency, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
+    /// Half of all answers came within it.
     pub p50_ms: f64,
+    /// 95 of 100 did.
     pub p95_ms: f64,
+    /// 99 of 100 did.
     pub p99_ms: f64,
+    /// All of them did.
     pub max_ms: f64,
 }
 
@@ -290,6 +319,7 @@ pub struct Latency {
 pub struct Host {
     /// All cores busy = 1; absent until two readings were taken.
     pub cpu: Option<f64>,
+    /// The share that is used; absent where it cannot be told.
     pub memory: Option<f64>,
 }
 
@@ -308,19 +338,23 @@ pub struct Counts {
     pub fallback: u64,
     /// Events that an extension answered.
     pub extension: u64,
+    /// Lookups that were answered from the cache.
     pub cache_hits: u64,
+    /// Lookups that were not.
     pub cache_misses: u64,
     /// Deliveries recognised as repeated and answered with the first answer.
     pub duplicates: u64,
-    /// Shadow copies whose answers were compared, and how many of them were equal.
+    /// Shadow copies whose answers were compared.
     pub shadow_compared: u64,
+    /// How many of those were equal.
     pub shadow_equal: u64,
     /// Events that were stored in the inbox before they were acknowledged.
     pub stored: u64,
-    /// Stored events that were handled, that failed and will be tried again, and that went to the
-    /// dead letters.
+    /// Stored events that were handled.
     pub delivered: u64,
+    /// Stored events that failed and will be tried again.
     pub retried: u64,
+    /// Stored events that went to the dead letters.
     pub dead: u64,
     /// Requests that a breaker kept from an upstream.
     pub broken: u64,
@@ -330,8 +364,11 @@ pub struct Counts {
 
 /// `GET /v1/health`: checks, incidents and what follows from them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "HealthView")]
 pub struct Health {
+    /// The worst of all checks.
     pub status: Status,
+    /// In the order in which they are made.
     pub checks: Vec<Check>,
     /// Newest first, at most 100.
     pub incidents: Vec<Incident>,
@@ -343,6 +380,7 @@ pub struct Health {
     /// What self-healing could not cure and a person was told of; until it is well again.
     #[serde(default)]
     pub escalated: Vec<Escalation>,
+    /// What the incidents come to.
     pub reliability: Reliability,
 }
 
@@ -362,7 +400,9 @@ pub enum Status {
 pub struct Check {
     /// `store`, `cpu`, `memory`, `upstream legacy`, `extension linear-integration`.
     pub name: String,
+    /// How it is.
     pub status: Status,
+    /// Why, in a few words.
     pub detail: String,
     /// RFC 3339, for display.
     pub at: String,
@@ -371,7 +411,9 @@ pub struct Check {
 /// A time during which a check failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
+    /// The name of the check.
     pub check: String,
+    /// Why it failed.
     pub detail: String,
     /// RFC 3339, for display.
     pub began: String,
@@ -410,6 +452,7 @@ pub struct Reliability {
     pub observed_s: f64,
     /// The share of that time without an incident; absent when nothing was observed.
     pub uptime: Option<f64>,
+    /// How many incidents began.
     pub failures: u64,
     /// Mean time to repair, in seconds; absent without a finished incident.
     pub mttr_s: Option<f64>,
@@ -421,6 +464,7 @@ pub struct Reliability {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSnapshot {
+    /// One per answer.
     pub entries: Vec<CacheEntry>,
 }
 
@@ -428,9 +472,12 @@ pub struct CacheSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CacheEntry {
+    /// What it answers.
     pub key: String,
+    /// That of the answer.
     #[schemars(range(min = 100, max = 999))]
     pub status: u16,
+    /// Names and values.
     #[schemars(schema_with = "header_lines")]
     pub headers: Vec<(String, String)>,
     /// Hex, because an answer need not be text.

@@ -11,11 +11,16 @@ use super::wire::LeaseView;
 /// An error of the control API: RFC 9457, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
+    /// Always `about:blank`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The same for every problem of this code.
     pub title: String,
+    /// That of the answer.
     pub status: u16,
+    /// What is wrong this time, in one sentence.
     pub detail: String,
+    /// For programs.
     pub code: ProblemCode,
     /// Who holds the lease, where that is the problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -33,6 +33,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Compared for equality; as text `COUNTER.ID`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fence {
+    /// Larger than that of every lease before.
     pub counter: u64,
     /// 16 hex digits.
     pub id: String,
@@ -45,6 +46,7 @@ pub struct Fence {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Anchor {
+    /// The number of a row, from 1.
     pub seq: u64,
     /// 64 hex digits.
     pub hash: String,
@@ -96,12 +98,15 @@ impl FromStr for Anchor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseRequest {
+    /// Who asks: the same run gets its own lease back, under a new fence.
     pub run: RunId,
     /// Who holds it: user name.
     #[schemars(length(max = 255))]
     pub holder: String,
+    /// The machine, for people.
     #[schemars(length(max = 255))]
     pub host: String,
+    /// The process, for people.
     pub pid: u32,
     /// How long the lease lives without a renewal, 1,000..=600,000 ms.
     #[schemars(range(min = 1000, max = 600_000))]
@@ -117,19 +122,28 @@ pub struct LeaseRequest {
 /// A lease that was granted or renewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseGrant {
+    /// As text in `Ctx-Fence` it is `COUNTER.ID`.
     pub fence: Fence,
+    /// How long it lives without a renewal.
     pub ttl_ms: u64,
+    /// The state folder's own id: another one is another orchestrator.
     pub state_uuid: String,
 }
 
 /// A lease as others see it; without the secret half of the fence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseView {
+    /// The run that holds it.
     pub run: RunId,
+    /// User name.
     pub holder: String,
+    /// Their machine.
     pub host: String,
+    /// Their process there.
     pub pid: u32,
+    /// That of the fence.
     pub counter: u64,
+    /// When it lapses unless it is renewed.
     pub expires_in_ms: u64,
     /// Time since the holder last renewed.
     pub heartbeat_age_ms: u64,
@@ -148,6 +162,7 @@ pub struct LeaseBreak {
     /// Who asks: user name.
     #[schemars(length(max = 255))]
     pub by: String,
+    /// Their machine.
     #[schemars(length(max = 255))]
     pub host: String,
     /// Why, for the audit chain.
@@ -171,6 +186,7 @@ pub struct LeaseBroken {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevisionRequest {
+    /// The whole document as it is to be.
     pub config: Config,
     /// The orchestrator reverts by itself when this has passed without a confirmation, and not
     /// before: the revision survives the loss of its lease. At most 7 days. Without it, the
@@ -198,10 +214,15 @@ pub enum RevisionStatus {
 /// with the old content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {
+    /// Its number.
     pub rev: u64,
+    /// What became of it.
     pub status: RevisionStatus,
+    /// SHA-256 of the document, as 64 hex digits.
     pub config_hash: String,
+    /// Why it was made.
     pub reason: String,
+    /// The run that made it; absent for the first one, and for what the orchestrator did by itself.
     pub run: Option<RunId>,
     /// RFC 3339, for display.
     pub at: String,
@@ -215,6 +236,7 @@ pub struct Revision {
 pub struct RevisionResult {
     /// The revision that is now in force.
     pub rev: u64,
+    /// Of the document in force.
     pub config_hash: String,
     /// The same request was answered before with the same result; nothing was done again.
     #[serde(default)]
@@ -238,9 +260,11 @@ pub enum OperationKind {
 /// `orchestrator::control::audit` writes down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
+    /// The number of the row, from 1.
     pub seq: u64,
     /// Milliseconds since the Unix epoch, for display; rows are ordered by `seq`.
     pub at_ms: i64,
+    /// What kind of transition it was.
     pub kind: AuditKind,
     /// The run that caused it, where one did.
     pub run: Option<RunId>,
@@ -329,18 +353,24 @@ impl AuditKind {
 /// `GET /v1/operations/{key}`: what became of a request, for a caller that lost the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Operation {
+    /// The idempotency key.
     pub key: String,
+    /// What was asked.
     pub kind: OperationKind,
+    /// What was answered.
     pub result: RevisionResult,
 }
 
 /// The provisional revision and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provisional {
+    /// Its number.
     pub rev: u64,
+    /// The run that made it.
     pub run: RunId,
     /// The idempotency key that created it.
     pub key: String,
+    /// Why it was made.
     pub reason: String,
     /// The revision whose content comes back if nobody confirms.
     pub reverts_to: u64,
@@ -352,6 +382,7 @@ pub struct Provisional {
 /// `GET /v1/state`: where the orchestrator stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct State {
+    /// The state folder's own id.
     pub state_uuid: String,
     /// The version of ctx that the orchestrator runs.
     pub version: String,
@@ -359,11 +390,16 @@ pub struct State {
     pub head: u64,
     /// The newest confirmed revision.
     pub confirmed: u64,
+    /// The revision that is in force until it is confirmed or reverted; absent when the head is
+    /// confirmed.
     pub provisional: Option<Provisional>,
+    /// Who holds the lease; absent when nobody does.
     pub lease: Option<LeaseView>,
+    /// The end of the audit chain.
     pub anchor: Anchor,
-    /// The document in force, and its hash.
+    /// The document in force.
     pub config: Config,
+    /// SHA-256 of that document, as 64 hex digits.
     pub config_hash: String,
     /// The address that events are received on.
     pub data_addr: String,

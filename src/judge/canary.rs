@@ -49,19 +49,23 @@ pub struct Compare {
 
 impl Default for Compare {
     fn default() -> Self {
-        Self {
-            max_error_increase: 0.01,
-            max_latency_ratio: 1.25,
-            max_tail_ratio: Self::max_tail_ratio(),
-            min_samples: 100,
-        }
+        Self::USUAL
     }
 }
 
 impl Compare {
-    /// The 95th percentile of a hundred answers varies more than their median does.
+    /// What holds unless a plan says otherwise.
+    pub const USUAL: Self = Self {
+        max_error_increase: 0.01,
+        max_latency_ratio: 1.25,
+        // The 95th percentile of a hundred answers varies more than their median does.
+        max_tail_ratio: 1.5,
+        min_samples: 100,
+    };
+
+    /// For documents that were written without it.
     fn max_tail_ratio() -> f64 {
-        1.5
+        Self::USUAL.max_tail_ratio
     }
 }
 

@@ -20,22 +20,25 @@ use crate::control::observe::{ExtensionState, Health, Metrics, Status};
 pub enum Metric {
     /// Share of answers with status 500 and above.
     ErrorRate,
+    /// Time within which half of all answers came.
     LatencyP50,
+    /// Time within which 95 of 100 answers came.
     LatencyP95,
+    /// Time within which 99 of 100 answers came.
     LatencyP99,
     /// Requests per minute.
     Throughput,
-    /// Share of all cores that is busy.
+    /// Share of all cores of the orchestrator's machine that is busy.
     Cpu,
-    /// Share of the memory that is used.
+    /// Share of that machine's memory that is used.
     Memory,
-    /// 1 when every health check passes, else 0.
+    /// 100% when every health check passes, else 0%.
     Healthy,
     /// Share of observed time without an incident.
     Uptime,
-    /// Mean time to repair.
+    /// Mean time to repair: how long incidents lasted; without any, 0s.
     Mttr,
-    /// Mean time between failures.
+    /// Mean time between failures; without any, the time observed.
     Mtbf,
     /// Share of compared shadow answers that were equal.
     Parity,
@@ -43,8 +46,8 @@ pub enum Metric {
     CacheHitRatio,
     /// Share of upstream requests over pooled connections.
     PooledShare,
-    /// Share of the extensions that the orchestrator runs that run in the version that is
-    /// installed. Unknown while one is being started; all of none is all.
+    /// Share of the orchestrator's programs that run in the version that is installed. Unknown
+    /// while one is being started; all of none is all.
     ExtensionsUp,
 }
 

@@ -17,12 +17,15 @@ mod hash;
 mod load;
 mod parse;
 mod read;
+#[cfg(test)]
+mod reference;
 mod rules;
 mod scalar;
 mod schema;
 mod shape;
 mod source;
 mod table;
+mod usual;
 
 pub use fault::Fault;
 pub use hash::{file_hash, phase_hash};

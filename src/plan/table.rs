@@ -11,8 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{At, Faults};
 use super::scalar;
-use super::shape::{Kind, Shape};
+use super::shape::{Key, Kind, Shape};
 use super::source::Span;
+use super::usual::{Literal, Usual};
 use crate::ids::{NameError, is_name};
 use crate::judge::{Metric, Unit};
 use crate::units::Percent;
@@ -107,7 +108,7 @@ impl<'d> Table<'d> {
 
     pub(super) fn text(&self, key: &str) -> Option<Spanned<&'d str>> {
         let fits = |kind: &Kind| {
-            matches!(kind, Kind::Text | Kind::Name | Kind::Days | Kind::Metric | Kind::Query)
+            !matches!(kind, Kind::Any | Kind::Table(_) | Kind::Tables(_) | Kind::Map(_))
         };
         let value = self.get(key, fits)?;
         scalar::text(value, key, self.faults)
@@ -167,6 +168,90 @@ impl<'d> Table<'d> {
             scalar::wrong(value, key, "a number", self.faults);
         }
         given.map(|given| value.with(given))
+    }
+
+    /// What `key` is when it is left out, as far as `pick` takes it.
+    fn usual<T>(&self, key: &str, pick: fn(Literal) -> Option<T>) -> T {
+        let usual = match self.shape.key(key) {
+            Some(Key { usual: Usual::Is(usual), .. }) => pick(*usual),
+            _ => None,
+        };
+        usual.expect("the shape says what is usual where its reader asks for it")
+    }
+
+    /// What `key` is when it is left out.
+    pub(super) fn usual_duration(&self, key: &str) -> Duration {
+        self.usual(key, |usual| if let Literal::Lasts(lasts) = usual { Some(lasts) } else { None })
+    }
+
+    /// What `key` is when it is left out.
+    pub(super) fn usual_count(&self, key: &str) -> u64 {
+        self.usual(key, |usual| if let Literal::Count(count) = usual { Some(count) } else { None })
+    }
+
+    /// What `key` is when it is left out.
+    pub(super) fn usual_number(&self, key: &str) -> f64 {
+        self.usual(key, |usual| if let Literal::Number(n) = usual { Some(n) } else { None })
+    }
+
+    /// What `key` is when it is left out, in bytes.
+    pub(super) fn usual_size(&self, key: &str) -> u64 {
+        self.usual(key, |usual| if let Literal::Size(bytes) = usual { Some(bytes) } else { None })
+    }
+
+    /// What `key` is when it is left out.
+    pub(super) fn usual_word(&self, key: &str) -> &'static str {
+        self.usual(key, |usual| if let Literal::Word(word) = usual { Some(word) } else { None })
+    }
+
+    /// The duration of `key`, or its usual one.
+    pub(super) fn lasting(&self, key: &str) -> Duration {
+        self.duration(key).map_or_else(|| self.usual_duration(key), Spanned::into_inner)
+    }
+
+    /// As [`Table::lasting`]; `None` after a fault, which is called `else_wise` where the duration
+    /// is out of the range of `key`.
+    pub(super) fn lasting_within(&self, key: &str, else_wise: &str) -> Option<Duration> {
+        let Some(given) = self.duration(key) else {
+            return (!self.has(key)).then(|| self.usual_duration(key));
+        };
+        let lasts = *given.get_ref();
+        let fits = self.within(key, Literal::Lasts(lasts));
+        if !fits {
+            self.faults.push(given.span(), else_wise);
+        }
+        fits.then_some(lasts)
+    }
+
+    /// The count of `key`, or its usual one.
+    pub(super) fn counted(&self, key: &str) -> u64 {
+        self.count(key).map_or_else(|| self.usual_count(key), Spanned::into_inner)
+    }
+
+    /// The share of `key` as a ratio, or its usual one.
+    pub(super) fn ratio(&self, key: &str) -> f64 {
+        let usual = |usual| if let Literal::Share(ratio) = usual { Some(ratio) } else { None };
+        self.share(key).map_or_else(|| self.usual(key, usual), |share| share.get_ref().ratio())
+    }
+
+    /// The truth value of `key`, or its usual one.
+    pub(super) fn truth(&self, key: &str) -> bool {
+        let usual = |usual| if let Literal::Bool(yes) = usual { Some(yes) } else { None };
+        self.bool(key).map_or_else(|| self.usual(key, usual), Spanned::into_inner)
+    }
+
+    /// As [`Table::choice`]; the key's usual word where it has none, or no known one.
+    pub(super) fn chosen<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> T {
+        self.choice(key, words).unwrap_or_else(|| {
+            let usual = self.usual_word(key);
+            let row = words.iter().find(|(word, _)| *word == usual);
+            row.expect("the usual word is one of the key's words").1
+        })
+    }
+
+    /// Whether `value` is one that `key` takes.
+    pub(super) fn within(&self, key: &str, value: Literal) -> bool {
+        self.shape.key(key).is_some_and(|key| key.range.holds(value))
     }
 
     /// A bound in the unit of `metric`.

@@ -10,7 +10,7 @@ use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use super::known::reader;
-use super::{Context, candidates, migrate};
+use super::{Context, candidates, phases};
 use crate::error::{Code, Failure, Result, count};
 use crate::plan::preview::Preview;
 use crate::plan::{self, Fault, LoadError, Plan, render};
@@ -71,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         Command::Show { file, phase, detailed_exitcode } => {
             let loaded = plan::load(path(file.as_deref(), context)?)?;
             let only =
-                phase.as_deref().map(|phase| migrate::find(&loaded.plan, phase)).transpose()?;
+                phase.as_deref().map(|phase| phases::find(&loaded.plan, phase)).transpose()?;
             let mut preview = Preview::of(&loaded.plan).map_err(|error| {
                 Failure::new(Code::Bug, "failed to preview a plan that was checked").because(&error)
             })?;
@@ -84,7 +84,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             if !detailed_exitcode {
                 return Ok(Code::Done);
             }
-            let pending = migrate::pending(reader(context)?.as_ref(), &loaded)?;
+            let pending = phases::pending(reader(context)?.as_ref(), &loaded)?;
             let pending = pending.iter().any(|phase| only.is_none_or(|only| only.id == phase.id));
             Ok(if pending { Code::ChangesPending } else { Code::Done })
         }

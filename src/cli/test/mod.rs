@@ -100,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 /// The suites of a phase, in the order of its steps, each once.
 fn of_phase<'a>(plan: &'a Plan, phase: &str) -> Result<Vec<&'a Suite>> {
     let mut suites: Vec<&Suite> = Vec::new();
-    for step in &super::migrate::find(plan, phase)?.steps {
+    for step in &super::phases::find(plan, phase)?.steps {
         let Action::Test { suites: ids } = &step.action else { continue };
         for id in ids {
             if suites.iter().all(|suite| suite.id != *id) {

@@ -13,6 +13,7 @@ use crate::units::duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
+    /// What it does.
     pub mode: CacheMode,
     /// How long an answer may be served again.
     #[serde(with = "duration")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::process::{
-    Configuration, Limits, Permissions, Process, Replicas, Schema, start_timeout,
+    Configuration, Limits, Permissions, Process, Replicas, START_TIMEOUT, Schema,
 };
 use super::route::Platform;
 use crate::ids::ExtensionId;
@@ -135,9 +135,11 @@ impl From<Dependency> for String {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Extension", transform = one_kind_or_the_other)]
 struct Written {
+    /// Its name for people.
     name: String,
     /// `MAJOR.MINOR.PATCH`.
     version: String,
+    /// What it is for.
     category: Category,
     /// Whose events it handles, while the flag `extension_management` includes them.
     platform: Platform,
@@ -146,6 +148,7 @@ struct Written {
     depends_on: Vec<Dependency>,
     /// `http`, which it is without a word, or `process`.
     #[serde(default, skip_serializing_if = "KindName::is_http")]
+    #[schemars(with = "String")]
     kind: KindName,
     /// `http`: the upstream that answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,10 +159,13 @@ struct Written {
     /// `process`: the program and its arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     command: Option<Vec<String>>,
+    /// `process`: what it is given besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     permissions: Option<Permissions>,
+    /// `process`: what each replica may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
+    /// `process`: how many of it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replicas: Option<Replicas>,
     /// `process`: how long it may take until it is ready.
@@ -183,10 +189,16 @@ fn one_kind_or_the_other(schema: &mut schemars::Schema) {
     let of = |kind: &str, needs: &[(&str, Value)], not: &[&str]| {
         let mut properties = all.clone();
         properties.retain(|key, _| !not.contains(&key.as_str()));
-        properties.insert("kind".to_owned(), json!({ "const": kind }));
+        let mut insert = |key: &str, mut schema: Value| {
+            if let Some(text) = all.get(key).and_then(|of| of.get("description")) {
+                schema["description"] = text.clone();
+            }
+            properties.insert(key.to_owned(), schema);
+        };
+        insert("kind", json!({ "const": kind }));
         let mut required = vec!["name", "version", "category", "platform"];
-        for (key, value) in needs {
-            properties.insert((*key).to_owned(), value.clone());
+        for (key, schema) in needs {
+            insert(key, schema.clone());
             required.push(key);
         }
         if kind != "http" {
@@ -209,7 +221,7 @@ const OF_HTTP: [&str; 2] = ["upstream", "path"];
 const OF_PROCESS: [&str; 7] =
     ["command", "permissions", "limits", "replicas", "start_timeout", "config", "config_schema"];
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum KindName {
     #[default]
@@ -262,7 +274,7 @@ impl TryFrom<Written> for Extension {
                     permissions: written.permissions.unwrap_or_default(),
                     limits: written.limits.unwrap_or_default(),
                     replicas: written.replicas.unwrap_or_default(),
-                    start_timeout: written.start_timeout.unwrap_or_else(start_timeout),
+                    start_timeout: written.start_timeout.unwrap_or(START_TIMEOUT),
                     config: written.config.unwrap_or_default(),
                     config_schema: written.config_schema.unwrap_or_default(),
                 }))

@@ -40,8 +40,8 @@ pub const ALL: [&str; 8] = [
 /// A feature flag with a gradual rollout.
 ///
 /// Without variants it is boolean: on for the share of keys that `percentage` says.
-/// The orchestrator's own flags ([`ALL`]) are always of that kind. See [`rule`](crate::control::flags::rule)
-/// for what a targeting rule may say.
+/// The orchestrator's own flags are always of that kind. `docs/flags.md` says what a targeting rule
+/// may say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Flag {

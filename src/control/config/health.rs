@@ -11,6 +11,7 @@ use crate::units::{Percent, duration};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
+    /// Whether anything is checked.
     pub enabled: bool,
     /// Time from one check to the next.
     #[serde(with = "duration")]
@@ -28,6 +29,7 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Healing {
+    /// Whether it acts.
     pub mode: HealingMode,
     /// Least time between two actions of the same kind on the same target, and the least time
     /// that an extension is left out.
@@ -40,6 +42,7 @@ pub struct Healing {
     pub patience: Duration,
     /// How often the same action may be taken on the same target within `window`; at least 1.
     pub limit: u32,
+    /// The time that `limit` counts over.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
     pub window: Duration,

@@ -12,6 +12,7 @@ use crate::units::duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inbox {
+    /// Which events it takes.
     pub mode: InboxMode,
     /// How often a handler may answer with a failure before the event goes to the dead letters.
     /// Attempts that reach no handler do not count: the event is not to blame.

@@ -58,12 +58,19 @@ pub struct Config {
     pub routes: BTreeMap<String, Route>,
     /// Feature flags, by name.
     pub flags: BTreeMap<String, Flag>,
+    /// Connections to upstreams.
     pub pool: Pool,
+    /// When an upstream is not asked any more for a while.
     pub breaker: Breaker,
+    /// Answers that are served again.
     pub cache: Cache,
+    /// Whether events are stored before they are acknowledged.
     pub inbox: Inbox,
+    /// Connections of senders.
     pub limits: Limits,
+    /// Checks.
     pub health: Health,
+    /// What is done when a check fails.
     pub healing: Healing,
     /// Installed extensions, by id.
     pub extensions: BTreeMap<ExtensionId, Extension>,
@@ -72,7 +79,9 @@ pub struct Config {
     /// A new version of an extension that takes a share of its events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension_canary: Option<ExtensionCanary>,
+    /// How many workers there are.
     pub scaling: Scaling,
+    /// Names of requests and traces.
     pub tracing: Tracing,
 }
 

@@ -45,6 +45,7 @@ pub struct Permissions {
 /// What each replica may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ProcessLimits")]
 pub struct Limits {
     /// Its address space (`RLIMIT_AS`).
     #[serde(with = "size")]
@@ -73,18 +74,23 @@ pub struct Limits {
     pub wait: Duration,
 }
 
+impl Limits {
+    /// What holds unless a manifest says otherwise.
+    pub const USUAL: Self = Self {
+        memory: 512 << 20,
+        cpu_seconds: None,
+        open_files: 64,
+        processes: None,
+        timeout: Duration::from_secs(10),
+        in_flight: 8,
+        queue: 128,
+        wait: Duration::from_secs(2),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            memory: 512 << 20,
-            cpu_seconds: None,
-            open_files: 64,
-            processes: None,
-            timeout: Duration::from_secs(10),
-            in_flight: 8,
-            queue: 128,
-            wait: Duration::from_secs(2),
-        }
+        Self::USUAL
     }
 }
 
@@ -92,26 +98,35 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replicas {
+    /// The fewest that run.
     #[schemars(range(min = 1))]
     pub min: u32,
+    /// The most that scaling may start; at most 64.
     pub max: u32,
+}
+
+impl Replicas {
+    /// What holds unless a manifest says otherwise.
+    pub const USUAL: Self = Self { min: 1, max: 1 };
+
+    /// The most that there may be.
+    pub const MOST: u32 = 64;
 }
 
 impl Default for Replicas {
     fn default() -> Self {
-        Self { min: 1, max: 1 }
+        Self::USUAL
     }
 }
 
 /// How long a program may take to be ready unless it says so.
-pub(super) fn start_timeout() -> Duration {
-    Duration::from_secs(10)
-}
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What one key of a configuration may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
+    /// The type of its value.
     #[serde(rename = "type")]
     pub kind: ParameterKind,
     /// Whether it must be given; one with a default need not be.
@@ -260,7 +275,7 @@ mod tests {
             permissions: Permissions::default(),
             limits: Limits::default(),
             replicas: Replicas::default(),
-            start_timeout: start_timeout(),
+            start_timeout: START_TIMEOUT,
             config: serde_json::from_value(config).unwrap(),
             config_schema: serde_json::from_value(schema).unwrap(),
         }

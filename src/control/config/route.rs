@@ -11,6 +11,7 @@ use super::CachePolicy;
 pub struct Route {
     /// The exact path, beginning with `/`.
     pub path: String,
+    /// What kind of request arrives here.
     pub kind: RouteKind,
     /// Whose webhooks arrive here; decides signature, delivery id and event type.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::source::Span;
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 use crate::units::Percent;
 
 /// The keys of a step that are actions. `soak` is one too, where there is no other.
@@ -25,38 +26,66 @@ pub(super) const ACTIONS: [&str; 10] =
     ["set", "ramp", "canary", "install", "uninstall", "test", "run", "call", "backup", "approve"];
 
 /// How long a program or a request may take unless it says so.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(super) const TIMEOUT: Literal = Literal::Lasts(Duration::from_secs(5 * 60));
+
+/// What a canary is compared by unless it says so.
+const COMPARE: Compare = Compare::USUAL;
+
+/// A canary may not have to be faster than the control.
+const AS_SLOW: Range = Range::From(Literal::Number(1.0));
 
 pub(super) static RAMP: Shape = Shape {
     what: "`ramp`",
+    about: "Each percentage is a part of the step with a soak of its own. A sender that is in at \
+            5% stays in at 25%. Undone, the flag is what it was before.",
     keys: &[
-        need("flag", Kind::Text, "the feature flag; it is enabled too"),
+        need("flag", Kind::Text, "the feature flag; it is enabled too")
+            .more("One of the configuration's `flags`; [flags.md](flags.md) says what each does."),
         need("to", Kind::Shares, "its percentages, rising"),
-        may("soak", Kind::Duration, "how long the guards are watched after each; 0s"),
+        may("soak", Kind::Duration, "how long the guards are watched after each")
+            .otherwise("the step's"),
     ],
 };
 
 pub(super) static CANARY: Shape = Shape {
     what: "`canary`",
+    about: "A second version serves beside the first, and both are compared at the same time: \
+            [canary.md](canary.md) says how. It is one of `upstream` and `extension`.",
     keys: &[
         may("upstream", Kind::Name, "the name of the second upstream"),
-        may("extension", Kind::Text, "instead: the manifest of an extension's new version"),
-        may("url", Kind::Text, "its URL, where the configuration has none of this name"),
+        may("extension", Kind::Text, "the manifest of an extension's new version")
+            .more("Relative to the plan. At 100% it is installed in the place of the old one."),
+        may("url", Kind::Url, "its URL, where the configuration has none of this name"),
         need("to", Kind::Shares, "its share of the traffic, rising"),
-        may("soak", Kind::Duration, "how long both are compared after each; 0s"),
-        may("max_error_increase", Kind::Share, "how much higher its error rate may be; 1%"),
-        may("max_latency_ratio", Kind::Number, "how many times as slow it may typically be; 1.25"),
-        may("max_tail_ratio", Kind::Number, "how many times as slow its p95 may be; 1.5"),
-        may("min_samples", Kind::Count, "with fewer requests per side it is held; 100"),
+        may("soak", Kind::Duration, "how long both are compared after each, at least")
+            .otherwise("the step's"),
+        may("max_error_increase", Kind::Share, "by how much its share of failures may be higher")
+            .usually(Literal::Share(COMPARE.max_error_increase))
+            .more("In points: with `1%`, 3% may become 4%."),
+        may("max_latency_ratio", Kind::Number, "how many times as slow it may typically be")
+            .usually(Literal::Number(COMPARE.max_latency_ratio))
+            .within(AS_SLOW),
+        may("max_tail_ratio", Kind::Number, "how many times as slow its 95th percentile may be")
+            .usually(Literal::Number(COMPARE.max_tail_ratio))
+            .within(AS_SLOW),
+        may("min_samples", Kind::Count, "with fewer requests on a side the share does not rise")
+            .usually(Literal::Count(COMPARE.min_samples)),
     ],
 };
 
 pub(super) static RUN: Shape = Shape {
     what: "`run`",
+    about: "Started where `ctx` was started, under the guards; not run in a rehearsal. It must be \
+            safe to run twice: after a crash nobody knows how far it came, and it is run again. So \
+            must its `undo`, which may not depend on anything that the `do` removes.",
     keys: &[
-        need("do", Kind::Texts, "the program and its arguments"),
-        may("undo", Kind::Texts, "the program that reverses it"),
-        may("timeout", Kind::Duration, "how long each may take; 5m"),
+        need("do", Kind::Texts, "the program and its arguments").more("No shell reads them."),
+        may("undo", Kind::Texts, "the program that reverses it")
+            .more("Needed, unless the step or its phase says `irreversible = true`."),
+        may("timeout", Kind::Duration, "how long each may take")
+            .usually(TIMEOUT)
+            .within(Range::AboveZero)
+            .more("Then it is ended with all that it has started, and the step has failed."),
     ],
 };
 
@@ -174,13 +203,12 @@ fn beside(table: &Table<'_>, read: ReadFile<'_>) -> Option<Beside> {
 fn canary(step: &Table<'_>, span: Span, read: ReadFile<'_>) -> Read {
     let Some(table) = step.table("canary") else { return (None, None) };
     let soak = table.duration("soak").map(Spanned::into_inner);
-    let usual = Compare::default();
     let hint = "1.5 lets a typical answer of the canary take half as long again";
-    let max_latency_ratio = ratio(&table, "max_latency_ratio", usual.max_latency_ratio, hint);
+    let max_latency_ratio = ratio(&table, "max_latency_ratio", hint);
     let hint = "2.0 lets one answer in twenty take twice as long as the control's";
-    let max_tail_ratio = ratio(&table, "max_tail_ratio", usual.max_tail_ratio, hint);
-    let increase = table.share("max_error_increase").map(|share| share.get_ref().ratio());
-    let min_samples = table.count("min_samples").map_or(usual.min_samples, Spanned::into_inner);
+    let max_tail_ratio = ratio(&table, "max_tail_ratio", hint);
+    let max_error_increase = table.ratio("max_error_increase");
+    let min_samples = table.counted("min_samples");
     let url = table.text("url");
     let url_is_good = url.as_ref().is_none_or(|url| absolute_http(url, table.faults).is_some());
     let beside = beside(&table, read);
@@ -188,7 +216,7 @@ fn canary(step: &Table<'_>, span: Span, read: ReadFile<'_>) -> Read {
     let action = || {
         let (Beside { upstream, next, named }, to) = (beside?, to?);
         let compare = Compare {
-            max_error_increase: increase.unwrap_or(usual.max_error_increase),
+            max_error_increase,
             max_latency_ratio: max_latency_ratio?,
             max_tail_ratio: max_tail_ratio?,
             min_samples,
@@ -202,14 +230,13 @@ fn canary(step: &Table<'_>, span: Span, read: ReadFile<'_>) -> Read {
 }
 
 /// Reads how many times as long something may take.
-fn ratio(table: &Table<'_>, key: &'static str, usual: f64, hint: &str) -> Option<f64> {
-    table.number(key).map_or(Some(usual), |given| {
-        let fair = *given.get_ref() >= 1.0;
-        if !fair {
-            table.faults.hinted(given.span(), format!("`{key}` must be at least 1"), hint);
-        }
-        fair.then_some(*given.get_ref())
-    })
+fn ratio(table: &Table<'_>, key: &'static str, hint: &str) -> Option<f64> {
+    let Some(given) = table.number(key) else { return Some(table.usual_number(key)) };
+    let fair = table.within(key, Literal::Number(*given.get_ref()));
+    if !fair {
+        table.faults.hinted(given.span(), format!("`{key}` must be at least 1"), hint);
+    }
+    fair.then_some(*given.get_ref())
 }
 
 /// Reads `to`: percentages that rise.
@@ -280,13 +307,7 @@ fn argv(table: &Table<'_>, key: &str) -> Option<Argv> {
 
 /// Reads `timeout`, which must leave some time.
 pub(super) fn timeout(table: &Table<'_>) -> Option<Duration> {
-    table.duration("timeout").map_or(Some(TIMEOUT), |given| {
-        let timeout = *given.get_ref();
-        if timeout.is_zero() {
-            table.faults.push(given.span(), "a timeout of zero leaves no time");
-        }
-        (!timeout.is_zero()).then_some(timeout)
-    })
+    table.lasting_within("timeout", "a timeout of zero leaves no time")
 }
 
 fn backup(step: &Table<'_>) -> Option<Action> {

@@ -12,26 +12,32 @@ use crate::plan::fault::Faults;
 use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 use crate::secret::SecretRef;
 
 /// A file of its own holds the same table.
 pub(in crate::plan) static ALERTS_FILE: Shape = Shape {
     what: "a file of alerts",
+    about: "",
     keys: &[need("alerts", Kind::Map(&Kind::Table(&SINK)), "where people are told")],
 };
 
 pub(super) static SINK: Shape = Shape {
     what: "a sink of alerts",
+    about: "A chat, a pager or a program that is told what happens: exactly one of `webhook`, \
+            `alertmanager`, `pagerduty` and `command`. NAME is yours; `ctx alerts test NAME` tries \
+            it. [alerts.md](alerts.md) says what is sent when.",
     keys: &[
         may(
             "webhook",
-            Kind::Text,
+            Kind::Reference,
             "where the address of a chat's webhook is: `env:NAME` or `file:PATH`",
-        ),
-        may("alertmanager", Kind::Text, "the address of an Alertmanager"),
+        )
+        .more("The address is a secret: whoever knows it can write to the channel."),
+        may("alertmanager", Kind::Url, "the address of an Alertmanager"),
         may(
             "pagerduty",
-            Kind::Text,
+            Kind::Reference,
             "where a routing key of PagerDuty is: `env:NAME` or `file:PATH`",
         ),
         may("command", Kind::Texts, "a program and its arguments; it reads the alert from stdin"),
@@ -39,10 +45,19 @@ pub(super) static SINK: Shape = Shape {
             "from",
             Kind::Choice(&["info", "warning", "error", "critical"]),
             "the least severity sent there",
+        )
+        .otherwise("by the sink")
+        .more("Alertmanager gets everything from `warning`, PagerDuty from `error`, others all."),
+        may("timeout", Kind::Duration, "how long one attempt may take")
+            .usually(Literal::Lasts(TIMEOUT))
+            .within(Range::UpTo(Literal::Lasts(LONGEST))),
+        may(
+            "token",
+            Kind::Reference,
+            "where Alertmanager's bearer token is: `env:NAME` or `file:PATH`",
         ),
-        may("timeout", Kind::Duration, "how long one attempt may take; 10s"),
-        may("token", Kind::Text, "where Alertmanager's bearer token is: `env:NAME` or `file:PATH`"),
-        may("url", Kind::Text, "another address of PagerDuty's Events API"),
+        may("url", Kind::Url, "another address of PagerDuty's Events API")
+            .usually(Literal::Word(PAGERDUTY)),
     ],
 };
 
@@ -108,7 +123,8 @@ fn alertmanager(table: &Table<'_>) -> Option<Destination> {
 
 fn pagerduty(table: &Table<'_>) -> Option<Destination> {
     let key = reference(table, "pagerduty");
-    let url = if table.has("url") { address(table, "url")? } else { PAGERDUTY.to_owned() };
+    let usual = || table.usual_word("url").to_owned();
+    let url = if table.has("url") { address(table, "url")? } else { usual() };
     Some(Destination::Pagerduty { key: key?, url })
 }
 
@@ -151,13 +167,5 @@ fn without_query(url: &Spanned<&str>, faults: &Faults<'_>) -> Option<()> {
 }
 
 fn timeout(table: &Table<'_>) -> Option<Duration> {
-    let Some(given) = table.duration("timeout") else {
-        return (!table.has("timeout")).then_some(TIMEOUT);
-    };
-    let timeout = *given.get_ref();
-    if timeout.is_zero() || timeout > LONGEST {
-        table.faults.push(given.span(), "`timeout` must be longer than zero, and at most 1m");
-        return None;
-    }
-    Some(timeout)
+    table.lasting_within("timeout", "`timeout` must be longer than zero, and at most 1m")
 }

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::action::timeout;
+use super::action::{TIMEOUT, timeout};
 use super::plan::absolute_http;
 use crate::error::did_you_mean;
 use crate::plan::fault::{Faults, listed};
@@ -10,28 +10,39 @@ use crate::plan::model::{Action, Request};
 use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 
 pub(super) static CALL: Shape = Shape {
     what: "`call`",
+    about: "Like a program, a request may be sent twice, and its `undo` too. Any answer but 2xx, or \
+            none, fails the step. In a rehearsal only the orchestrator is asked.",
     keys: &[
         need("do", Kind::Table(&REQUEST), "the request"),
-        may("undo", Kind::Table(&REQUEST), "the request that reverses it"),
-        may("timeout", Kind::Duration, "how long each may take; 5m"),
+        may("undo", Kind::Table(&REQUEST), "the request that reverses it")
+            .more("Needed, unless the step or its phase says `irreversible = true`."),
+        may("timeout", Kind::Duration, "how long each may take")
+            .usually(TIMEOUT)
+            .within(Range::AboveZero),
     ],
 };
 
 static REQUEST: Shape = Shape {
     what: "a request",
+    about: "",
     keys: &[
-        may("method", Kind::Text, "the HTTP method; POST"),
-        need("url", Kind::Text, "a URL, a path of the data plane, or `control:` and a path"),
-        may("headers", Kind::Map(&Kind::Text), "header names and values"),
+        may("method", Kind::Choice(&METHODS), "the HTTP method").usually(Literal::Word("POST")),
+        need("url", Kind::Text, "a URL, a path of the data plane, or `control:` and a path").more(
+            "`/events` goes to the orchestrator's gateway, `control:/v1/legacy/cleanup` to its \
+             control API, with the operators' token and the lease of the run.",
+        ),
+        may("headers", Kind::Map(&Kind::Text), "header names and values")
+            .more("None that says who is asking: the plan is read by many and kept for long."),
         may("body", Kind::Any, "a text, or a table that is sent as JSON"),
     ],
 };
 
 /// The methods that a request may use.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Reads a `call`.
 pub(super) fn call(step: &Table<'_>) -> Option<Action> {
@@ -48,7 +59,7 @@ pub(super) fn call(step: &Table<'_>) -> Option<Action> {
 }
 
 fn request(table: &Table<'_>) -> Option<Request> {
-    let method = method(table, "POST");
+    let method = method(table, table.usual_word("method"));
     let (headers, body) = (headers(table), body(table));
     let url = table.text("url")?;
     if url.get_ref().starts_with('/') || url.get_ref().starts_with(CONTROL) {

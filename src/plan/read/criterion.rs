@@ -5,32 +5,44 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::id;
-use super::measure::{Server, UNIT, measured};
+use super::measure::{Server, UNIT, UNIT_MORE, measured};
 use crate::ids::SuiteId;
 use crate::judge::{Measure, Metric};
 use crate::plan::draft::{DraftCriterion, Item};
 use crate::plan::model::{Category, Criterion, CriterionCheck};
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 
 pub(super) static CRITERION: Shape = Shape {
     what: "a criterion",
+    about: "What must be true for a phase, or the whole migration, to count as done. It asks one \
+            thing: `metric` or `query` with `max` or `min`, or `suite`. What cannot be known is \
+            inconclusive, and no success. `ctx validate` judges all of them.",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
         may("title", Kind::Text, "what it asks, in a few words"),
         may(
             "category",
             Kind::Choice(&["performance", "reliability", "functionality"]),
-            "what it is about; by default what its metric is about",
-        ),
+            "what it is about, for reports",
+        )
+        .otherwise("as its metric")
+        .more("`functionality` for a suite and `parity`, `performance` for a query."),
         may("metric", Kind::Metric, "what is measured, by the orchestrator itself"),
         may("query", Kind::Query, "what is measured, as a query that comes to one number"),
-        may("from", Kind::Text, "the server under `[metrics]` that is asked; the only one"),
-        may("unit", UNIT, "what the query's number is; by default as the bound is written"),
+        may("from", Kind::Text, "the server under `[metrics]` that is asked")
+            .otherwise("the only one"),
+        may("unit", UNIT, "what the query's number is").otherwise("as the bound").more(UNIT_MORE),
         may("max", Kind::Limit, "the most that it may be"),
         may("min", Kind::Limit, "the least that it may be"),
-        may("window", Kind::Duration, "the time, up to now, that is looked at; 30s"),
-        may("min_samples", Kind::Count, "fewer observations are inconclusive; 50"),
+        may("window", Kind::Duration, "the time, up to now, that is looked at")
+            .usually(Literal::Lasts(Duration::from_secs(30)))
+            .within(Range::AboveZero)
+            .more("Beside `metric` only: a query says itself how far back it looks."),
+        may("min_samples", Kind::Count, "fewer observations are inconclusive")
+            .usually(Literal::Count(50))
+            .more("Beside `metric` only. Metrics that count nothing, such as `cpu`, have none."),
         may("suite", Kind::Name, "a suite that must pass, instead of a metric"),
     ],
 };
@@ -86,14 +98,8 @@ fn number(who: &str, table: &Table<'_>, servers: &[Server]) -> Option<CriterionC
             window: Duration::ZERO,
         });
     }
-    let window = table.duration("window").map_or(Some(Duration::from_secs(30)), |given| {
-        let window = *given.get_ref();
-        if window.is_zero() {
-            table.faults.push(given.span(), "`window` must be longer than zero");
-        }
-        (!window.is_zero()).then_some(window)
-    });
-    let min_samples = table.count("min_samples").map_or(50, Spanned::into_inner);
+    let window = table.lasting_within("window", "`window` must be longer than zero");
+    let min_samples = table.counted("min_samples");
     let ((measure, limit), window) = (measured?, window?);
     Some(CriterionCheck::Metric { measure, limit, min_samples, window })
 }

@@ -4,14 +4,14 @@
 //! held against the manifest's own schema here, so that a fault is shown where it stands.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use semver::Version;
 use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::control::config::process::{
-    Configuration, Limits, Misfits, Parameter, ParameterKind, Permissions, Replicas, Schema,
+    Configuration, Limits, Misfits, Parameter, ParameterKind, Permissions, Replicas, START_TIMEOUT,
+    Schema,
 };
 use crate::control::config::{Category, Extension, Kind as Answers, Platform, Process};
 use crate::control::document::Assignment;
@@ -21,10 +21,15 @@ use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::source::{Source, Span};
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 use crate::units::size;
 
-static MANIFEST: Shape = Shape {
+pub(in crate::plan) static MANIFEST: Shape = Shape {
     what: "an extension",
+    about: "A file of its own that `install`, `canary` and `ctx extension` name. An extension of \
+            kind `http` is answered for by an upstream, with `upstream` and `path`; one of kind \
+            `process` by a program, with `command` and what stands below it here. \
+            [extensions.md](extensions.md) says how both live.",
     keys: &[
         need("id", Kind::Name, "the extension's name in the configuration"),
         need("name", Kind::Text, "its name for people"),
@@ -34,61 +39,103 @@ static MANIFEST: Shape = Shape {
             Kind::Choice(&["platform_integration", "event_processor"]),
             "what it is for",
         ),
-        need("platform", Kind::Choice(&["linear", "github", "slack"]), "whose events it handles"),
+        need("platform", Kind::Choice(&["linear", "github", "slack"]), "whose events it handles")
+            .more("One extension for each platform."),
         may("depends_on", Kind::Texts, "extensions that must be installed too: `id`, `id >= 1.0`"),
-        may("kind", Kind::Choice(&["http", "process"]), "who answers for it; http"),
-        may("upstream", Kind::Text, "http: the upstream that answers for it"),
-        may("path", Kind::Text, "http: the path there that takes the event"),
-        may("command", Kind::Texts, "process: the program and its arguments"),
-        may("start_timeout", Kind::Duration, "process: how long until it is ready; 10s"),
-        may("permissions", Kind::Table(&PERMISSIONS), "process: what it is given besides"),
-        may("limits", Kind::Table(&LIMITS), "process: what each replica may use"),
-        may("replicas", Kind::Table(&REPLICAS), "process: how many of it run"),
-        may("config", Kind::Map(&Kind::Any), "process: what it is given when it starts"),
+        may("kind", Kind::Choice(&["http", "process"]), "who answers for it")
+            .otherwise("`http`, or by `command`")
+            .more("`process` where there is a `command` and no `upstream`."),
+        may("upstream", Kind::Text, "`http`: the upstream that answers for it"),
+        may("path", Kind::Text, "`http`: the path there that takes the event"),
+        may("command", Kind::Texts, "`process`: the program and its arguments")
+            .more("A word that begins with `./` is a file beside the manifest."),
+        may("start_timeout", Kind::Duration, "`process`: how long until it is ready")
+            .usually(Literal::Lasts(START_TIMEOUT))
+            .within(Range::AboveZero),
+        may("permissions", Kind::Table(&PERMISSIONS), "`process`: what it is given besides"),
+        may("limits", Kind::Table(&LIMITS), "`process`: what each replica may use"),
+        may("replicas", Kind::Table(&REPLICAS), "`process`: how many of it run"),
+        may("config", Kind::Map(&Kind::Any), "`process`: what it is given when it starts"),
         may(
             "config_schema",
             Kind::Map(&Kind::Table(&PARAMETER)),
-            "process: what `config` may hold",
+            "`process`: what `config` may hold",
         ),
     ],
 };
 
 static PERMISSIONS: Shape = Shape {
     what: "`permissions`",
-    keys: &[may("env", Kind::Texts, "names of environment variables that are passed on")],
+    about: "",
+    keys: &[may("env", Kind::Texts, "names of environment variables that are passed on")
+        .more("Besides `PATH` and `LANG`; none that begins with `CTX_`.")],
 };
+
+/// What holds unless the manifest says otherwise.
+const USUAL: Limits = Limits::USUAL;
+
+/// At least one.
+const SOME: Range = Range::From(Literal::Count(1));
 
 static LIMITS: Shape = Shape {
     what: "`limits`",
+    about: "",
     keys: &[
-        may("memory", Kind::Text, "address space of a replica; 512MiB"),
-        may("cpu_seconds", Kind::Count, "processor time in the life of a replica"),
-        may("open_files", Kind::Count, "files and sockets at the same time; 64"),
-        may("processes", Kind::Count, "processes and threads of the orchestrator's user"),
-        may("timeout", Kind::Duration, "how long an event may take; 10s"),
-        may("in_flight", Kind::Count, "events that a replica is given at the same time; 8"),
-        may("queue", Kind::Count, "events that may wait for a replica; 128"),
-        may("wait", Kind::Duration, "how long an event may wait; 2s"),
+        may("memory", Kind::Size, "address space of a replica")
+            .usually(Literal::Size(USUAL.memory))
+            .within(Range::AboveZero),
+        may("cpu_seconds", Kind::Count, "processor time in the life of a replica")
+            .otherwise("no limit")
+            .within(SOME)
+            .more("When it is used up the replica is ended, and started anew."),
+        may("open_files", Kind::Count, "files and sockets at the same time")
+            .usually(Literal::Count(USUAL.open_files))
+            .within(SOME),
+        may("processes", Kind::Count, "processes and threads of the orchestrator's user")
+            .otherwise("no limit")
+            .within(SOME)
+            .more("All of that user's together; of no effect on root."),
+        may("timeout", Kind::Duration, "how long an event may take")
+            .usually(Literal::Lasts(USUAL.timeout))
+            .within(Range::AboveZero)
+            .more("A replica that takes longer is replaced."),
+        may("in_flight", Kind::Count, "events that a replica is given at the same time")
+            .usually(Literal::Count(USUAL.in_flight as u64))
+            .within(SOME),
+        may("queue", Kind::Count, "events that may wait for a replica")
+            .usually(Literal::Count(USUAL.queue as u64))
+            .more("Over all replicas; the next one is refused with 503."),
+        may("wait", Kind::Duration, "how long an event may wait")
+            .usually(Literal::Lasts(USUAL.wait)),
     ],
 };
 
+/// How many replicas there may be.
+const FEW: Range = Range::Between(Literal::Count(1), Literal::Count(Replicas::MOST as u64));
+
 static REPLICAS: Shape = Shape {
     what: "`replicas`",
+    about: "",
     keys: &[
-        may("min", Kind::Count, "the fewest that run; 1"),
-        may("max", Kind::Count, "the most that scaling may start; `min`"),
+        may("min", Kind::Count, "the fewest that run")
+            .usually(Literal::Count(Replicas::USUAL.min as u64))
+            .within(FEW),
+        may("max", Kind::Count, "the most that scaling may start")
+            .otherwise("as `min`")
+            .within(FEW),
     ],
 };
 
 static PARAMETER: Shape = Shape {
     what: "a key of `config_schema`",
+    about: "NAME is a key that `config` may have.",
     keys: &[
         need(
             "type",
             Kind::Choice(&["string", "integer", "number", "boolean", "array"]),
             "the type of its value",
         ),
-        may("required", Kind::Bool, "whether it must be given; false"),
+        may("required", Kind::Bool, "whether it must be given").usually(Literal::Bool(false)),
         may("default", Kind::Any, "its value when it is not given"),
         may("choices", Kind::Any, "an array of the values that it may have"),
         may("doc", Kind::Text, "what it is for"),
@@ -220,14 +267,14 @@ fn process(table: &Table<'_>, folder: &str) -> Option<Process> {
         let hint = "name the program first, then each argument: `[\"python3\", \"./greeter.py\"]`";
         table.faults.hinted(table.entry_span("command"), "`command` names no program", hint);
     }
-    let start_timeout = lasting(table, "start_timeout", Duration::from_secs(10));
+    let start_timeout = table.lasting("start_timeout");
     let permissions = table.table("permissions");
     let env = permissions.map(|table| table.strings("env")).unwrap_or_default();
     let limits = table.table("limits").map_or_else(Limits::default, |table| limits(&table));
     let replicas = table.table("replicas").map_or_else(Replicas::default, |table| {
-        let count = |key| table.count(key).and_then(|n| u32::try_from(*n.get_ref()).ok());
-        let min = count("min").unwrap_or(1);
-        Replicas { min, max: count("max").unwrap_or(min) }
+        let max = table.count("max").map(|max| small(max.into_inner()));
+        let min = small(table.counted("min"));
+        Replicas { min, max: max.unwrap_or(min) }
     });
     let mut spans = BTreeMap::new();
     let mut config = Configuration::new();
@@ -300,7 +347,7 @@ fn schema(table: &Table<'_>) -> (Schema, BTreeMap<String, Span>) {
         let Some(kind) = inner.choice("type", &TYPES) else { continue };
         let parameter = Parameter {
             kind,
-            required: inner.bool("required").is_some_and(Spanned::into_inner),
+            required: inner.truth("required"),
             default: any("default"),
             choices,
             doc: inner.string("doc").unwrap_or_default(),
@@ -311,7 +358,6 @@ fn schema(table: &Table<'_>) -> (Schema, BTreeMap<String, Span>) {
 }
 
 fn limits(table: &Table<'_>) -> Limits {
-    let default = Limits::default();
     let memory = table.text("memory").and_then(|text| match size::parse(text.get_ref()) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
@@ -323,21 +369,20 @@ fn limits(table: &Table<'_>) -> Limits {
         }
     });
     let count = |key| table.count(key).map(Spanned::into_inner);
-    let small = |key, default| count(key).map_or(default, |n| n.try_into().unwrap_or(u32::MAX));
     Limits {
-        memory: memory.unwrap_or(default.memory),
+        memory: memory.unwrap_or_else(|| table.usual_size("memory")),
         cpu_seconds: count("cpu_seconds"),
-        open_files: count("open_files").unwrap_or(default.open_files),
+        open_files: table.counted("open_files"),
         processes: count("processes"),
-        timeout: lasting(table, "timeout", default.timeout),
-        in_flight: small("in_flight", default.in_flight),
-        queue: small("queue", default.queue),
-        wait: table.duration("wait").map_or(default.wait, Spanned::into_inner),
+        timeout: table.lasting("timeout"),
+        in_flight: small(table.counted("in_flight")),
+        queue: small(table.counted("queue")),
+        wait: table.lasting("wait"),
     }
 }
 
-fn lasting(table: &Table<'_>, key: &str, default: Duration) -> Duration {
-    table.duration(key).map_or(default, Spanned::into_inner)
+fn small(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// A word of the command, with what stands beside the manifest named from where it is found.

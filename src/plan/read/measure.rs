@@ -13,16 +13,23 @@ use crate::secret::SecretRef;
 
 pub(super) static SERVER: Shape = Shape {
     what: "a Prometheus server",
+    about: "A Prometheus, or anything with its API, that guards and criteria may ask. NAME is what \
+            their `from` says.",
     keys: &[
-        need("url", Kind::Text, "where its API is, such as `http://127.0.0.1:9090`"),
-        may("token", Kind::Text, "where a token for it is: `env:NAME` or `file:PATH`"),
+        need("url", Kind::Url, "where its API is, such as `http://127.0.0.1:9090`"),
+        may("token", Kind::Reference, "where a token for it is: `env:NAME` or `file:PATH`"),
         may(
             "ca",
-            Kind::Text,
+            Kind::Reference,
             "where the certificate of its authority is, for `https`: `file:PATH` or `env:NAME`",
-        ),
+        )
+        .more("It is trusted instead of the system's authorities."),
     ],
 };
+
+/// Further words on [`UNIT`].
+pub(super) const UNIT_MORE: &str = "Beside `query` only. `max = \"1%\"` makes it a ratio, `\"500ms\"` \
+    a time in seconds, which is what Prometheus counts in, and `12` a plain number.";
 
 /// What a query's number may be.
 pub(super) const UNIT: Kind = Kind::Choice(&["ratio", "ms", "s", "per-minute", "number"]);

@@ -27,6 +27,8 @@ use super::table::Table;
 use crate::ids::NameError;
 
 pub(super) use alerts::{ALERTS_FILE, alerts};
+#[cfg(test)]
+pub(super) use manifest::MANIFEST;
 pub(super) use manifest::read as read_manifest;
 pub(super) use plan::{PLAN_FILE, plan};
 

@@ -9,22 +9,35 @@ use crate::plan::draft::{DraftMilestone, DraftPhase};
 use crate::plan::model::OnFailure;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::Literal;
 
 pub(super) static PHASE: Shape = Shape {
     what: "a phase",
+    about: "What is migrated, and rolled back, together. Phases are run in the order of the file, \
+            `ctx migrate phase 1` first; none begins before those above it are done.",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
-        may("title", Kind::Text, "what the phase is, in a few words"),
+        may("title", Kind::Text, "what the phase is, in a few words").otherwise("the id"),
         may("objective", Kind::Text, "what it is for"),
-        may("days", Kind::Days, "first and last day of the timeline, such as `15-28`"),
+        may("days", Kind::Days, "first and last day of the timeline, such as `15-28`")
+            .more("For the timeline of reports; nothing waits for a day. Phases may not overlap."),
         may(
             "on_failure",
             Kind::Choice(&["rollback-phase", "rollback-all", "hold"]),
-            "what happens when a step, guard or criterion fails; rollback-phase",
+            "what happens when a step, guard or criterion fails",
+        )
+        .usually(Literal::Word("rollback-phase"))
+        .more(
+            "`rollback-phase` undoes this phase, `rollback-all` this one and all before it. `hold` \
+             reverts what is provisional and stops, for a person to decide.",
         ),
-        may("criteria", Kind::Names, "criteria of the plan that this phase must meet"),
+        may("criteria", Kind::Names, "criteria of the plan that this phase must meet").more(
+            "They are judged once all steps are done, with those of the phase itself; one that \
+             is not met is a failure of the phase.",
+        ),
         may("without_guards", Kind::Names, "guards of the plan that do not hold in this phase"),
-        may("irreversible", Kind::Bool, "whether its steps may lack an undo"),
+        may("irreversible", Kind::Bool, "whether its steps may lack an undo")
+            .usually(Literal::Bool(false)),
         need("step", Kind::Tables(&STEP), "the steps, in order"),
         may("criterion", Kind::Tables(&CRITERION), "criteria of this phase"),
         may("milestone", Kind::Tables(&MILESTONE), "named signs of progress"),
@@ -33,11 +46,15 @@ pub(super) static PHASE: Shape = Shape {
 
 static MILESTONE: Shape = Shape {
     what: "a milestone",
+    about: "A sign of progress with a name, kept in the ledger and told to the alerts' sinks when \
+            it is reached. `ctx milestone list` shows all of them.",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
         need("title", Kind::Text, "what is reached"),
-        may("days", Kind::Days, "first and last day of the timeline"),
-        may("after", Kind::Name, "the step whose end reaches it; by default the phase's"),
+        may("days", Kind::Days, "first and last day of the timeline")
+            .more("Within those of the phase."),
+        may("after", Kind::Name, "the step of the phase whose end reaches it")
+            .otherwise("the end of the phase"),
         may("when", Kind::Names, "criteria that must hold at that moment"),
     ],
 };
@@ -64,7 +81,7 @@ pub(super) fn phase<'d>(
         title: table.string("title"),
         objective: table.string("objective"),
         days: days(table),
-        on_failure: table.choice("on_failure", &ON_FAILURE).unwrap_or_default(),
+        on_failure: table.chosen("on_failure", &ON_FAILURE),
         irreversible: table.bool("irreversible").filter(|b| *b.get_ref()).map(|b| b.span()),
         steps,
         criteria: table.tables("criterion").iter().map(|table| criterion(table, servers)).collect(),

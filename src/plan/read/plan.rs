@@ -17,6 +17,7 @@ use crate::plan::model::{BackupPolicy, Orchestrator, Risk, Severity};
 use crate::plan::scalar;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 use crate::secret::SecretRef;
 
 /// The version of the format that this ctx reads.
@@ -24,8 +25,10 @@ const SCHEMA: u64 = 1;
 
 pub(in crate::plan) static PLAN_FILE: Shape = Shape {
     what: "a plan",
+    about: "Keys before the first table, and all tables.",
     keys: &[
-        need("schema", Kind::Count, "the version of this format: `1`"),
+        need("schema", Kind::Count, "the version of this format: `1`")
+            .within(Range::Between(Literal::Count(SCHEMA), Literal::Count(SCHEMA))),
         need("plan", Kind::Table(&PLAN), "what the plan is called"),
         need("orchestrator", Kind::Table(&ORCHESTRATOR), "the service that the plan changes"),
         may("backup", Kind::Table(&BACKUP), "what a backup holds besides the orchestrator's state"),
@@ -41,31 +44,47 @@ pub(in crate::plan) static PLAN_FILE: Shape = Shape {
 
 static PLAN: Shape = Shape {
     what: "`[plan]`",
+    about: "",
     keys: &[
-        need("name", Kind::Name, "the plan's name in the ledger"),
-        may("title", Kind::Text, "what the migration is, in a few words"),
+        need("name", Kind::Name, "the plan's name in the ledger").more(
+            "Runs are kept under it: a plan with another name is another migration, which knows \
+             nothing of what this one has done.",
+        ),
+        may("title", Kind::Text, "what the migration is, in a few words").otherwise("the name"),
     ],
 };
 
 static ORCHESTRATOR: Shape = Shape {
     what: "`[orchestrator]`",
+    about: "The `ctx serve` that the plan changes, or a service with the same control API.",
     keys: &[
-        need("url", Kind::Text, "the control API, such as `http://127.0.0.1:7700`"),
-        may("token", Kind::Text, "where its token is: `env:NAME` or `file:PATH`"),
+        need("url", Kind::Url, "the control API, such as `http://127.0.0.1:7700`").more(
+            "`--orchestrator` and `CTX_ORCHESTRATOR` go before it, so that one plan serves a \
+             staging service and the real one.",
+        ),
+        may("token", Kind::Reference, "where its token is: `env:NAME` or `file:PATH`")
+            .more("`ctx serve` prints where it keeps the token; see [the control API](api.md)."),
     ],
 };
 
 static BACKUP: Shape = Shape {
     what: "`[backup]`",
-    keys: &[may("databases", Kind::Texts, "SQLite files of the service, relative to the plan")],
+    about: "Every phase begins with a backup of the orchestrator's configuration, database, cache \
+            and inbox, restored into a scratch folder and checked. This table adds to it.",
+    keys: &[may("databases", Kind::Texts, "SQLite files of the service, relative to the plan")
+        .more(
+            "Copied consistently while the service writes. They must be below the plan's folder.",
+        )],
 };
 
 static RISK: Shape = Shape {
     what: "a risk",
+    about: "Risks change nothing: `ctx plan show` and reports list them, for those who decide.",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
         need("title", Kind::Text, "what may go wrong"),
-        may("severity", Kind::Choice(&["low", "medium", "high"]), "how bad it would be"),
+        may("severity", Kind::Choice(&["low", "medium", "high"]), "how bad it would be")
+            .usually(Literal::Word("medium")),
         may("mitigations", Kind::Texts, "what the plan does about it"),
     ],
 };
@@ -81,7 +100,9 @@ pub(in crate::plan) fn plan<'d>(
 ) -> Draft<'d> {
     // The document spans everything; a fault about it belongs to its first line.
     let table = Table::of(document.get_ref(), 0..0, &PLAN_FILE, faults);
-    if let Some(schema) = table.count("schema").filter(|schema| *schema.get_ref() != SCHEMA) {
+    let strange =
+        |schema: &Spanned<u64>| !table.within("schema", Literal::Count(*schema.get_ref()));
+    if let Some(schema) = table.count("schema").filter(strange) {
         let message = format!("schema {} is not known to this ctx", schema.get_ref());
         faults.hinted(schema.span(), message, format!("write `schema = {SCHEMA}`, or upgrade ctx"));
     }
@@ -177,7 +198,7 @@ pub(super) fn inside(path: &Spanned<&str>, faults: &Faults<'_>) -> Option<()> {
 
 fn risk(table: &Table<'_>) -> Item<String, Risk> {
     let id = table.word("id").unwrap_or_else(|| Spanned::new(table.span(), String::new()));
-    let severity = table.choice("severity", &SEVERITIES).unwrap_or(Severity::Medium);
+    let severity = table.chosen("severity", &SEVERITIES);
     let mitigations = table.strings("mitigations");
     let title = table.string("title");
     let body = title.map(|title| Risk { id: id.get_ref().clone(), title, severity, mitigations });

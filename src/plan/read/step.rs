@@ -13,25 +13,50 @@ use crate::plan::fault::listed;
 use crate::plan::model::Action;
 use crate::plan::shape::{Kind, Shape, may, need};
 use crate::plan::table::Table;
+use crate::plan::usual::Literal;
 
 pub(super) static STEP: Shape = Shape {
     what: "a step",
+    about: "One action with its inverse: exactly one of `set`, `ramp`, `canary`, `install`, \
+            `uninstall`, `test`, `run`, `call`, `backup` and `approve`, or `soak` alone to watch \
+            the guards for a while. What changes the configuration is provisional until its soak \
+            is over, and its inverse is the document before.",
     keys: &[
         need("id", Kind::Name, "a name, unique within its phase"),
         may("title", Kind::Text, "what the step does, in a few words"),
-        may("set", Kind::Map(&Kind::Any), "values of the configuration, by dotted path"),
+        may("set", Kind::Map(&Kind::Any), "values of the configuration, by dotted path").more(
+            "Such as `\"cache.mode\" = \"read\"`, or a whole entry: `\"routes.home\" = { ... }`. All of \
+             them take effect at once. [The configuration](api.md#config) has every path; `ctx \
+             config show` prints what is in force.",
+        ),
         may("ramp", Kind::Table(&RAMP), "raises a flag's percentage part by part"),
         may("canary", Kind::Table(&CANARY), "gives a second upstream a growing share"),
-        may("install", Kind::Text, "an extension's manifest, relative to the plan"),
+        may("install", Kind::Text, "an extension's manifest, relative to the plan")
+            .more("See [the manifest](#an-extensions-manifest); it must be below the plan's folder."),
         may("uninstall", Kind::Name, "the id of an installed extension"),
         may("test", Kind::Names, "suites that must pass"),
         may("run", Kind::Table(&RUN), "a program with its arguments; never a shell line"),
         may("call", Kind::Table(&CALL), "an HTTP request"),
-        may("backup", Kind::Bool, "takes and verifies a backup, besides the phase's own"),
-        may("approve", Kind::Text, "waits for a person, with this question"),
-        may("soak", Kind::Duration, "how long the guards are watched after each part; 0s"),
-        may("require", Kind::Names, "criteria that must hold before the step begins"),
-        may("irreversible", Kind::Bool, "whether the step may lack an undo"),
+        may("backup", Kind::Bool, "takes and verifies a backup, besides the phase's own")
+            .more("Only `true` means something."),
+        may("approve", Kind::Text, "waits for a person, with this question").more(
+            "Where nobody can be asked the run stops with exit code 12, and `ctx resume` asks \
+             again. `--yes` is an answer too.",
+        ),
+        may("soak", Kind::Duration, "how long the guards are watched after each part")
+            .usually(Literal::Lasts(Duration::ZERO))
+            .more(
+                "A change is confirmed when this time is over and each guard has held once on \
+                 requests made since. `ramp` and `canary` may say it themselves instead.",
+            ),
+        may("require", Kind::Names, "criteria that must hold before the step begins")
+            .more("One that does not hold, or cannot be known, fails the phase before the change."),
+        may("irreversible", Kind::Bool, "whether the step may lack an undo")
+            .usually(Literal::Bool(false))
+            .more(
+                "`run` and `call` need an `undo`, or this word here or on the phase: nothing is \
+                 rolled back past such a step.",
+            ),
     ],
 };
 
@@ -75,7 +100,8 @@ pub(super) fn step<'d>(table: &Table<'d>, read: ReadFile<'_>) -> DraftStep<'d> {
         let hint = "keep one of them; both mean the time after each part";
         table.faults.hinted(own.span(), "`soak` is said twice", hint);
     }
-    let soak = part_soak.or(own_soak.map(Spanned::into_inner)).unwrap_or(Duration::ZERO);
+    let soak = part_soak.or(own_soak.map(Spanned::into_inner));
+    let soak = soak.unwrap_or_else(|| table.usual_duration("soak"));
     DraftStep {
         title: table.string("title"),
         action: read_action,

@@ -4,12 +4,10 @@
 //! plan's with the file's own lines, and it is a part of the phases that use it, so that an edit
 //! of the file is an edit of the plan.
 
-use std::time::Duration;
-
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::call::{body, headers, method, path};
+use super::call::{METHODS, body, headers, method, path};
 use super::measure::limit;
 use super::plan::inside;
 use super::{ReadFile, beside, id, stand_in};
@@ -24,32 +22,40 @@ use crate::plan::scalar;
 use crate::plan::shape::{Key, Kind, Shape, may, need};
 use crate::plan::source::Source;
 use crate::plan::table::Table;
+use crate::plan::usual::{Literal, Range};
 
 pub(super) static SUITE: Shape = Shape {
     what: "a suite",
+    about: "Cases that a step, a criterion or `ctx test` runs together. `id`, `kind` and `case` are \
+            needed, here or in the file that `file` names; [testing.md](testing.md) says how they \
+            are judged.",
     keys: &[
         may("id", Kind::Name, "a name, unique within the plan"),
-        may(
-            "kind",
-            Kind::Choice(&["functional", "performance", "integration", "load"]),
-            "what the suite is for",
-        ),
+        KIND,
         may("case", Kind::Tables(&CASE), "requests, and what must come back"),
         may("load", Kind::Table(&LOAD), "load drawn from the cases in turn"),
-        may("file", Kind::Text, "a file with all of this, instead; below the plan's folder"),
+        may("file", Kind::Text, "a file with all of this, instead; below the plan's folder").more(
+            "It has the keys of one suite on top: `id`, `kind`, `[[case]]`, `[load]`. It is a part \
+             of the phases that use it.",
+        ),
     ],
 };
+
+/// What a suite is for, in both shapes.
+const KIND: Key = may(
+    "kind",
+    Kind::Choice(&["functional", "performance", "integration", "load"]),
+    "what the suite is for",
+)
+.more("`performance` and `load` need a `load`, and are judged by its thresholds too.");
 
 /// A suite in a file of its own.
 static SUITE_FILE: Shape = Shape {
     what: "a suite",
+    about: SUITE.about,
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
-        need(
-            "kind",
-            Kind::Choice(&["functional", "performance", "integration", "load"]),
-            "what the suite is for",
-        ),
+        Key { required: true, ..KIND },
         need("case", Kind::Tables(&CASE), "requests, and what must come back"),
         may("load", Kind::Table(&LOAD), "load drawn from the cases in turn"),
     ],
@@ -57,9 +63,11 @@ static SUITE_FILE: Shape = Shape {
 
 static CASE: Shape = Shape {
     what: "a case",
+    about: "A request to the orchestrator's gateway, and what must come back.",
     keys: &[
         need("name", Kind::Text, "what it shows, in a few words"),
-        may("method", Kind::Text, "the HTTP method; POST with a body, else GET"),
+        may("method", Kind::Choice(&METHODS), "the HTTP method")
+            .otherwise("POST with a `body`, else GET"),
         need("path", Kind::Text, "a path of the data plane, or `control:` and a path"),
         may("headers", Kind::Map(&Kind::Text), "header names and values"),
         may("body", Kind::Any, "a text, or a table that is sent as JSON"),
@@ -67,25 +75,29 @@ static CASE: Shape = Shape {
             "sign_as",
             Kind::Choice(&["linear", "github", "slack"]),
             "signs as this platform, with a fresh delivery id",
-        ),
+        )
+        .more("With the secret of the platform's route, where the configuration names one."),
         may(
             "signature",
             Kind::Choice(&["right", "wrong", "other-bytes", "stale", "missing"]),
-            "how the signature is spoilt, so that it must be refused; right",
-        ),
-        may("repeat", Kind::Bool, "sends the same delivery again; both answers must be alike"),
-        may(
-            "expect",
-            Kind::Table(&EXPECT),
-            "what must come back; status 200, or 401 where the signature is not right",
-        ),
+            "how the signature is spoilt, so that it must be refused",
+        )
+        .usually(Literal::Word("right"))
+        .more("Beside `sign_as` only; `stale` for Slack and Linear, which sign the time."),
+        may("repeat", Kind::Bool, "sends the same delivery again; both answers must be alike")
+            .usually(Literal::Bool(false)),
+        may("expect", Kind::Table(&EXPECT), "what must come back").otherwise("its `status`"),
     ],
 };
 
 static EXPECT: Shape = Shape {
     what: "`expect`",
+    about: "All of it must be so.",
     keys: &[
-        may("status", Kind::Count, "the status; 200, or 401 where the signature is not right"),
+        may("status", Kind::Count, "the status")
+            .otherwise("200, or 401 when spoilt")
+            .within(Range::Between(Literal::Count(100), Literal::Count(599)))
+            .more("An event whose `signature` is not `right` must be refused with 401."),
         may("contains", Kind::Texts, "texts that the body must contain"),
         may("headers", Kind::Map(&Kind::Text), "headers, and a text that each must contain"),
         may("json", Kind::Map(&Kind::Any), "JSON pointers, and the value that must stand there"),
@@ -94,15 +106,21 @@ static EXPECT: Shape = Shape {
 
 static LOAD: Shape = Shape {
     what: "`load`",
+    about: "Requests at a constant rate, whatever the service does, drawn from the cases in turn.",
     keys: &[
-        need("rate", Kind::Number, "requests a second"),
-        need("lasts", Kind::Duration, "for how long"),
+        need("rate", Kind::Number, "requests a second").within(Range::AboveZero),
+        need("lasts", Kind::Duration, "for how long")
+            .within(Range::AboveZero)
+            .more("In a rehearsal at most two seconds."),
         may("thresholds", Kind::Map(&Kind::Table(&THRESHOLD)), "bounds on what the load sees"),
     ],
 };
 
 static THRESHOLD: Shape = Shape {
     what: "a threshold",
+    about: "NAME is a metric that the load sees by itself, `error_rate`, `latency_p50`, \
+            `latency_p95`, `latency_p99` or `throughput`, or one of the orchestrator's machine, \
+            `cpu` or `memory`. It has one bound, `max` or `min`.",
     keys: &[
         may("max", Kind::Limit, "the most that the metric may be"),
         may("min", Kind::Limit, "the least that the metric may be"),
@@ -230,7 +248,7 @@ fn case(table: &Table<'_>) -> Option<Case> {
         Some(table) => expect(&table, usual),
         None => Some(Expect { status: usual, contains: vec![], headers: vec![], json: vec![] }),
     };
-    let repeat = table.bool("repeat").is_some_and(|given| *given.get_ref());
+    let repeat = table.truth("repeat");
     let name = table.string("name");
     let url = table.text("path").filter(|url| path(url, table.faults).is_some())?;
     let url = (*url.get_ref()).to_owned();
@@ -240,7 +258,7 @@ fn case(table: &Table<'_>) -> Option<Case> {
 
 /// Reads how the signature is made, which must be one that its platform can refuse.
 fn signature(table: &Table<'_>) -> Signature {
-    let signature = table.choice("signature", &SIGNATURES).unwrap_or_default();
+    let signature = table.chosen("signature", &SIGNATURES);
     if signature == Signature::Right {
         return signature;
     }
@@ -264,7 +282,8 @@ fn signature(table: &Table<'_>) -> Signature {
 
 fn expect(table: &Table<'_>, usual: u16) -> Option<Expect> {
     let status = table.count("status").map_or(Some(usual), |given| {
-        let status = u16::try_from(*given.get_ref()).ok().filter(|s| (100..600).contains(s));
+        let fits = table.within("status", Literal::Count(*given.get_ref()));
+        let status = u16::try_from(*given.get_ref()).ok().filter(|_| fits);
         if status.is_none() {
             let message = format!("{} is not an HTTP status", given.get_ref());
             table.faults.push(given.span(), message);
@@ -286,14 +305,14 @@ fn expect(table: &Table<'_>, usual: u16) -> Option<Expect> {
 
 fn load(table: &Table<'_>) -> Option<Load> {
     let rate = table.number("rate").and_then(|given| {
-        let some = *given.get_ref() > 0.0;
+        let some = table.within("rate", Literal::Number(*given.get_ref()));
         if !some {
             table.faults.push(given.span(), "`rate` must be more than zero");
         }
         some.then_some(*given.get_ref())
     });
     let lasts = table.duration("lasts").and_then(|given| {
-        let some = *given.get_ref() > Duration::ZERO;
+        let some = table.within("lasts", Literal::Lasts(*given.get_ref()));
         if !some {
             table.faults.push(given.span(), "`lasts` must be longer than zero");
         }

@@ -11,7 +11,10 @@ mod ofrep;
 pub mod openapi;
 mod problem;
 mod prometheus;
+#[cfg(test)]
+mod reference;
 pub mod routes;
+pub mod subjects;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::PROBLEM_JSON;
 use super::routes::{Content, Parameter, ROUTES, Route};
+use super::subjects::{SUBJECTS, subject};
 use crate::control::wire::{Problem, ProblemCode};
 
 /// The document as indented JSON, as in `docs/openapi.json`.
@@ -29,6 +30,11 @@ pub fn document() -> Value {
     generator.subschema_for::<Problem>();
     let mut schemas = Value::Object(generator.take_definitions(true));
     bound_integers(&mut schemas);
+    for_readers(&mut schemas);
+    let tags: Vec<Value> = SUBJECTS
+        .iter()
+        .map(|subject| json!({ "name": subject.name, "description": subject.about }))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -38,6 +44,7 @@ pub fn document() -> Value {
                 itself. Every authenticated reply carries `Ctx-Anchor`, the end of the audit chain.",
         },
         "security": [{ "token": [] }],
+        "tags": tags,
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -66,6 +73,29 @@ fn bound_integers(schema: &mut Value) {
     }
 }
 
+/// Takes out of all descriptions what is for readers of the source: links to items, and examples
+/// in Rust.
+fn for_readers(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                *text = prose(text);
+            }
+            map.values_mut().for_each(for_readers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(for_readers),
+        _ => {}
+    }
+}
+
+/// A comment of the source as a text: one line for each paragraph.
+fn prose(comment: &str) -> String {
+    let text: String = comment.split("```").step_by(2).collect();
+    let paragraphs = text.split("\n\n").map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "));
+    let text = paragraphs.filter(|p| !p.is_empty()).collect::<Vec<_>>().join("\n\n");
+    text.replace("[`", "`").replace("`]", "`").replace("::", ".")
+}
+
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     for (status, content) in route.replies {
@@ -77,10 +107,14 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let parameters: Vec<Value> = route.parameters.iter().map(|p| parameter(*p)).collect();
     let mut operation = json!({
         "operationId": operation_id(route),
+        "tags": [subject(route).name],
         "summary": route.summary,
         "parameters": parameters,
         "responses": responses,
     });
+    if !route.about.is_empty() {
+        operation["description"] = json!(route.about);
+    }
     if route.open {
         operation["security"] = json!([]);
     }
@@ -94,7 +128,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 }
 
 /// The problems of a route by status: its own, and those that its kind brings along.
-fn problems(route: &Route) -> Vec<(u16, Vec<ProblemCode>)> {
+pub(super) fn problems(route: &Route) -> Vec<(u16, Vec<ProblemCode>)> {
     let mut codes = route.problems.to_vec();
     codes.push(ProblemCode::Forbidden);
     if !route.open {
@@ -122,7 +156,8 @@ fn problems(route: &Route) -> Vec<(u16, Vec<ProblemCode>)> {
 }
 
 fn problem(codes: &[ProblemCode], generator: &mut SchemaGenerator) -> Value {
-    let titles: Vec<&str> = codes.iter().map(|code| code.title()).collect();
+    let titles: Vec<String> =
+        codes.iter().map(|code| format!("`{}`: {}", code.name(), code.title())).collect();
     let schema = generator.subschema_for::<Problem>();
     json!({
         "description": titles.join("; "),
@@ -165,7 +200,7 @@ fn reply(route: &Route, status: u16, content: Content, generator: &mut SchemaGen
     json!({ "description": description, "headers": headers, "content": content })
 }
 
-fn parameter(parameter: Parameter) -> Value {
+pub(super) fn parameter(parameter: Parameter) -> Value {
     let number = json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX });
     let key = json!({ "type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._:-]{1,128}$" });
     let fence =
@@ -222,17 +257,38 @@ mod tests {
 
     use super::*;
 
-    /// Where the document is kept, for those who read it without a running orchestrator.
-    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
-
     #[test]
     fn the_kept_document_is_up_to_date() {
-        let text = text();
-        if crate::settings::environment("CTX_BLESS").is_some() {
-            std::fs::write(KEPT, &text).unwrap();
+        crate::kept::check("docs/openapi.json", &text());
+    }
+
+    #[test]
+    fn every_field_says_what_it_is() {
+        fn look(schema: &Value, name: &str, silent: &mut Vec<String>) {
+            for (field, of) in schema["properties"].as_object().into_iter().flatten() {
+                // A variant with a value has its words beside its one field.
+                if !of["description"].is_string() && !schema["description"].is_string() {
+                    silent.push(format!("{name}.{field}"));
+                }
+            }
+            let variants = schema["oneOf"].as_array().into_iter().flatten();
+            variants.for_each(|variant| look(variant, name, silent));
         }
-        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
-        assert!(kept == text, "docs/openapi.json is stale: run `CTX_BLESS=1 cargo test openapi`");
+        let document = document();
+        let mut silent = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            let mut schema = schema.clone();
+            schema["description"].take();
+            look(&schema, name, &mut silent);
+        }
+        assert!(silent.is_empty(), "write a comment on each of these: {silent:#?}");
+        assert!(!document.to_string().contains("](crate"), "a link into the source");
+    }
+
+    #[test]
+    fn a_comment_becomes_a_text() {
+        let comment = "An id,\nas [`Run::id`].\n\n```compile_fail\nuse x;\n```";
+        assert_eq!(prose(comment), "An id, as `Run.id`.");
     }
 
     #[test]

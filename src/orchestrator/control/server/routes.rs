@@ -26,6 +26,8 @@ pub struct Route {
     pub method: &'static str,
     pub path: &'static str,
     pub summary: &'static str,
+    /// What else a caller should know, in whole sentences; may be empty.
+    pub about: &'static str,
     /// Whether it answers without a token.
     pub open: bool,
     pub parameters: &'static [Parameter],
@@ -81,6 +83,7 @@ const READ: Route = Route {
     method: "get",
     path: "",
     summary: "",
+    about: "",
     open: false,
     parameters: &[],
     body: None,
@@ -94,6 +97,8 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/livez",
         summary: "Whether the process lives",
+        about: "It says nothing of the gateway; a service manager restarts what does not answer \
+                here.",
         open: true,
         replies: &[(200, Content::Text("text/plain"))],
         handler: || get(observe::live),
@@ -102,6 +107,8 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/readyz",
         summary: "Whether the orchestrator can do its work",
+        about: "Its store answers, and it is not about to stop. For load balancers and for \
+                deployments.",
         open: true,
         replies: &[(200, Content::Text("text/plain"))],
         problems: &[ProblemCode::NotReady],
@@ -119,6 +126,11 @@ pub static ROUTES: &[Route] = &[
         method: "put",
         path: "/v1/lease",
         summary: "Asks for the lease, or with its fence renews it",
+        about: "One holder at a time changes an orchestrator. The answer's fence goes into \
+                `Ctx-Fence` of every write; it is a secret of the holder. A lease that is not \
+                renewed within `ttl_ms` lapses, and what lives with it is reverted. The run that \
+                holds the lease may ask for it again without its fence: it gets a new one, and \
+                nothing that was sent under the old one arrives any more.",
         parameters: &[Parameter::MaybeFence],
         body: Some(shape::<LeaseRequest>),
         replies: &[(200, Content::Json(shape::<LeaseGrant>))],
@@ -147,6 +159,8 @@ pub static ROUTES: &[Route] = &[
         method: "post",
         path: "/v1/lease/break",
         summary: "Ends the lease of a dead holder; what lives with it is reverted",
+        about: "For `ctx lock release`. It takes no fence, because whoever asks has none: the \
+                counter says which lease is meant.",
         body: Some(shape::<LeaseBreak>),
         replies: &[(200, Content::Json(shape::<LeaseBroken>))],
         problems: &[ProblemCode::NotFound, ProblemCode::StaleFence],
@@ -156,6 +170,9 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/state",
         summary: "Where the orchestrator stands",
+        about: "The head, what is provisional, who holds the lease, what is armed, and the document \
+                in force. With `Ctx-Fence` it is refused where the fence is stale, so that a holder \
+                finds out.",
         parameters: &[Parameter::MaybeFence],
         replies: &[(200, Content::Json(shape::<State>))],
         problems: &[ProblemCode::StaleFence],
@@ -182,6 +199,10 @@ pub static ROUTES: &[Route] = &[
         method: "post",
         path: "/v1/revisions",
         summary: "Puts a new document in force, provisionally",
+        about: "The whole document, never a part: read it with the state, change it, send it. \
+                `If-Match` holds the head that it was made from, so that nobody's change in between \
+                is lost. It is in force at once, and reverted by the orchestrator itself unless it \
+                is confirmed in time.",
         parameters: &[Parameter::Fence, Parameter::Key, Parameter::IfMatch],
         body: Some(shape::<RevisionRequest>),
         replies: &[
@@ -204,6 +225,7 @@ pub static ROUTES: &[Route] = &[
         method: "post",
         path: "/v1/revisions/{rev}/confirm",
         summary: "Makes the provisional revision permanent",
+        about: "The next revision may follow.",
         parameters: &[Parameter::Rev, Parameter::Fence, Parameter::Key],
         replies: &[(200, Content::Tagged(shape::<RevisionResult>))],
         problems: &[
@@ -220,6 +242,7 @@ pub static ROUTES: &[Route] = &[
         method: "post",
         path: "/v1/revisions/{rev}/revert",
         summary: "Takes the provisional revision out of force",
+        about: "The content of the confirmed revision before it comes back, under a new number.",
         parameters: &[Parameter::Rev, Parameter::Fence, Parameter::Key],
         replies: &[(200, Content::Tagged(shape::<RevisionResult>))],
         problems: &[
@@ -235,6 +258,9 @@ pub static ROUTES: &[Route] = &[
         method: "put",
         path: "/v1/guards",
         summary: "Arms the guards of a phase; a breach brings the confirmed content back",
+        about: "The orchestrator judges them by itself from then on, whether the caller lives or \
+                not. The confirmed revision of this moment is what a breach, a worse canary or an \
+                abort brings back.",
         parameters: &[Parameter::Fence],
         body: Some(shape::<ArmRequest>),
         replies: &[(200, Content::Json(shape::<Armed>))],
@@ -258,6 +284,8 @@ pub static ROUTES: &[Route] = &[
         method: "delete",
         path: "/v1/guards",
         summary: "Disarms; nothing armed is nothing to do",
+        about: "The end of a phase. A run whose phase was taken back says that it knows with \
+                `taken_back=true`.",
         parameters: &[Parameter::Fence, Parameter::TakenBack],
         replies: &[(204, Content::Nothing)],
         problems: &[ProblemCode::StaleFence, ProblemCode::GuardsArmed, ProblemCode::Tripped],
@@ -275,6 +303,8 @@ pub static ROUTES: &[Route] = &[
         method: "post",
         path: "/v1/asks",
         summary: "Asks something of a run; an abort is carried out at once",
+        about: "For `ctx pause`, `ctx confirm` and `ctx abort` from any machine: the token is \
+                enough.",
         body: Some(shape::<AskRequest>),
         replies: &[(200, Content::Json(shape::<AskResult>))],
         problems: &[ProblemCode::NotFound, ProblemCode::Tripped, ProblemCode::NotProvisional],
@@ -284,6 +314,8 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/operations/{key}",
         summary: "What became of a request whose answer was lost",
+        about: "By its `Idempotency-Key`. `not_found` means that it never arrived, and can be sent \
+                again under the same key.",
         parameters: &[Parameter::KeyPath, Parameter::MaybeFence],
         replies: &[(200, Content::Json(shape::<Operation>))],
         problems: &[ProblemCode::NotFound, ProblemCode::StaleFence],
@@ -301,6 +333,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/metrics",
         summary: "Totals for Prometheus",
+        about: "In the text format, version 0.0.4; `docs/observability.md` lists them.",
         replies: &[(200, Content::Text("text/plain"))],
         handler: || get(observe::prometheus),
         ..READ
@@ -337,6 +370,7 @@ pub static ROUTES: &[Route] = &[
         method: "put",
         path: "/v1/cache",
         summary: "Fills the cache from a snapshot of at most 64 MiB",
+        about: "The cache then holds exactly what the snapshot holds.",
         parameters: &[Parameter::Fence],
         body: Some(shape::<CacheSnapshot>),
         replies: &[(204, Content::Nothing)],
@@ -354,6 +388,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/inbox/database",
         summary: "A consistent copy of the inbox: events that wait, dead letters, known deliveries",
+        about: "A SQLite database, taken at one moment while the gateway goes on.",
         replies: &[(200, Content::Bytes("application/vnd.sqlite3"))],
         handler: || get(inbox::database),
         ..READ
@@ -372,6 +407,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/inbox/dead",
         summary: "Dead letters, oldest first, at most 1,000",
+        about: "`after` goes on from the last one's number.",
         parameters: &[Parameter::After],
         replies: &[(200, Content::Json(shape::<Vec<DeadLetter>>))],
         handler: || get(inbox::dead),
@@ -407,6 +443,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/audit",
         summary: "Rows of the audit chain, oldest first, at most 1,000",
+        about: "Each row holds the hash of the row before it; `after` goes on from the last one.",
         parameters: &[Parameter::After],
         replies: &[(200, Content::Json(shape::<Vec<AuditRow>>))],
         handler: || get(observe::audit),
@@ -415,6 +452,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/v1/database",
         summary: "A consistent copy of the orchestrator's database",
+        about: "A SQLite database: leases, revisions, operations, audit chain.",
         replies: &[(200, Content::Bytes("application/vnd.sqlite3"))],
         handler: || get(maintenance::database),
         ..READ
