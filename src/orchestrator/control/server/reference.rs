@@ -165,7 +165,9 @@ fn listed(words: &[String]) -> String {
 /// What a value is, in a few words, with links to types.
 fn kind(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
-        return format!("[`{name}`](#{})", anchor(name));
+        // Its words are a chapter.
+        let chapter = if name == "ProblemCode" { PROBLEMS } else { name };
+        return format!("[`{name}`](#{})", anchor(chapter));
     }
     if let Some(word) = schema["const"].as_str() {
         return format!("`{word}`");
@@ -203,7 +205,7 @@ fn kind(schema: &Value) -> String {
             "integer" | "number" => format!("{of}{}", range(schema)),
             other => other.to_owned(),
         },
-        _ => "any".to_owned(),
+        _ => "any JSON".to_owned(),
     }
 }
 
@@ -241,17 +243,20 @@ fn described(schema: &Value) -> String {
 }
 
 impl Types {
-    /// The types that these lead to, themselves first.
+    /// The types that these lead to, each before those that it names.
     fn reached(&self, from: &BTreeSet<String>) -> Vec<String> {
-        let mut found: Vec<String> = from.iter().cloned().collect();
-        let mut at = 0;
-        while let Some(name) = found.get(at) {
-            let mut named = BTreeSet::new();
-            references(&self.all[name], &mut named);
-            let new: Vec<_> = named.into_iter().filter(|name| !found.contains(name)).collect();
-            found.extend(new);
-            at += 1;
+        fn add(types: &Types, names: &BTreeSet<String>, found: &mut Vec<String>) {
+            for name in names {
+                if !found.contains(name) {
+                    found.push(name.clone());
+                    let mut named = BTreeSet::new();
+                    references(&types.all[name], &mut named);
+                    add(types, &named, found);
+                }
+            }
         }
+        let mut found = Vec::new();
+        add(self, from, &mut found);
         found
     }
 
@@ -280,7 +285,8 @@ impl Types {
         } else if !variants.is_empty() || schema["enum"].is_array() {
             words(page, schema);
         } else {
-            let first = self.first.get(self.place(name).unwrap_or_default());
+            let whole = (name == "Config").then_some(&self.first);
+            let first = whole.or_else(|| self.first.get(self.place(name)?));
             fields(page, schema, first);
         }
     }
@@ -303,6 +309,7 @@ fn fields(page: &mut Page, schema: &Value, first: Option<&Value>) {
     let mut rows = Vec::new();
     for (field, of) in properties {
         let given = match (first.and_then(|first| first.get(field)), &of["default"]) {
+            (Some(Value::Object(_)), _) => String::new(),
             (Some(value), _) => format!("`{value}`"),
             (None, _) if required(field) => "always".to_owned(),
             (None, Value::Null) => String::new(),
@@ -350,10 +357,19 @@ fn configuration(page: &mut Page, types: &Types, names: &[String]) {
     page.heading(2, CONFIGURATION);
     page.paragraph(
         "The document of every revision, and what a plan's `set` assigns by dotted path: \
-         `cache.ttl` is the field `ttl` of `cache`, `routes.home.shadow` a field of the entry `home`. \
-         Whole entries of `upstreams`, `routes`, `flags` and `extensions` can be assigned, and taken \
-         out with `null` over this API. *At first* is what `ctx serve` begins with.",
+         `cache.ttl` is the field `ttl` of `cache`, `routes.home.shadow` a field of the entry `home` \
+         of `routes`. `upstreams`, `routes`, `flags` and `extensions` take whole entries too.",
     );
+    let entries = |map: &str| {
+        let keys = types.first[map].as_object().expect("it is a map").keys();
+        listed(&keys.map(|key| format!("`{key}`")).collect::<Vec<_>>())
+    };
+    page.paragraph(&format!(
+        "*At first* is what `ctx serve` begins with: everything goes to `legacy`. Then there are the \
+         routes {} and the flags {}, all of them off; [flags.md](flags.md) says what each does.",
+        entries("routes"),
+        entries("flags")
+    ));
     for name in names.iter().filter(|name| !types.is_short(name)) {
         types.describe(page, 3, name);
     }

@@ -117,7 +117,7 @@ pub static ROUTES: &[Route] = &[
     },
     Route {
         path: "/openapi.json",
-        summary: "This document",
+        summary: "This API as an OpenAPI 3.1 document",
         replies: &[(200, Content::Json(shape::<serde_json::Value>))],
         handler: || get(observe::openapi),
         ..READ
