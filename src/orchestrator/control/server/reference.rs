@@ -165,9 +165,13 @@ fn listed(words: &[String]) -> String {
 /// What a value is, in a few words, with links to types.
 fn kind(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
-        // Its words are a chapter.
-        let chapter = if name == "ProblemCode" { PROBLEMS } else { name };
-        return format!("[`{name}`](#{})", anchor(chapter));
+        return match name {
+            // Its words are a chapter.
+            "ProblemCode" => format!("[`{name}`](#{})", anchor(PROBLEMS)),
+            // A link to what explains itself only takes the room of words.
+            "Duration" | "Percent" | "Size" => format!("`{name}`"),
+            _ => format!("[`{name}`](#{})", anchor(name)),
+        };
     }
     if let Some(word) = schema["const"].as_str() {
         return format!("`{word}`");

@@ -1,7 +1,7 @@
 //! The table of routes: the router, the `OpenAPI` document and the tests are all made from it.
 //!
-//! To add one: a handler in `handlers/`, a row here, and `CTX_BLESS=1 cargo test openapi` to
-//! write the document anew.
+//! To add one: a handler in `handlers/`, a row here, and `CTX_BLESS=1 cargo test --lib
+//! kept_document` to write the documents anew.
 
 use std::fmt;
 
