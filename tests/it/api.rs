@@ -1,6 +1,6 @@
 //! The control API as `docs/api.md` tells it: what stands there is typed, with a real curl, at a
 //! real orchestrator. What is made from the code there is held against it by
-//! `src/orchestrator/control/server/reference.rs`.
+//! `src/orchestrator/control/server/reference`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
