@@ -148,7 +148,7 @@ fn list(sinks: &[AlertSink], context: &Context) {
     }
     for sink in sinks {
         let (id, kind, from) = (&sink.id, sink.to.kind(), sink.from.name());
-        ui.out(format!("{id:16} {kind:13} from {from:9} {}", shown(&sink.to)));
+        ui.say(format!("{id:16} {kind:13} from {from:9} {}", shown(&sink.to)));
     }
 }
 
@@ -193,8 +193,8 @@ fn test(only: Option<&str>, mut sinks: Vec<AlertSink>, context: &Context) -> Res
         for (sink, result) in &results {
             let (id, kind) = (&sink.id, sink.to.kind());
             match result {
-                Ok(()) => context.ui.out(format!("ok    {id} ({kind})")),
-                Err(unsent) => context.ui.out(format!("FAIL  {id} ({kind}): {}", unsent.why)),
+                Ok(()) => context.ui.say(format!("ok    {id} ({kind})")),
+                Err(unsent) => context.ui.say(format!("FAIL  {id} ({kind}): {}", unsent.why)),
             }
         }
     }

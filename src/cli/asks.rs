@@ -89,8 +89,12 @@ pub(super) fn ask(context: &Context, ask: Ask) -> Result<Code> {
         };
         let result = client.ask(&request).await.map_err(|error| refused(&error))?.body;
         context.ui.note(&result.detail);
-        if result.done || heeded(&client, &armed, ask).await {
+        if result.done {
             context.ui.note(hint(ask));
+            return Ok(Code::Done);
+        }
+        if heeded(&client, &armed, ask).await {
+            context.ui.note(heard(ask));
             return Ok(Code::Done);
         }
         Err(Failure::new(Code::Awaiting, "the run has not done it yet")
@@ -135,9 +139,18 @@ fn question(ask: Ask, armed: &Armed, state: &State) -> String {
     }
 }
 
+/// What whoever drives the run has done.
+fn heard(ask: Ask) -> String {
+    match ask {
+        Ask::Confirm => "done: the change is kept, and the run goes on".to_owned(),
+        Ask::Pause => format!("done: the run is paused\n{}", hint(ask)),
+        Ask::Abort => format!("done: the phase is taken back\n{}", hint(ask)),
+    }
+}
+
 fn hint(ask: Ask) -> &'static str {
     match ask {
-        Ask::Confirm => "hint: go on with `ctx resume`, unless somebody drives the run",
+        Ask::Confirm => "hint: nobody drives the run; go on with `ctx resume`",
         Ask::Pause => "hint: go on with `ctx resume`, or undo the phase with `ctx rollback`",
         Ask::Abort => "hint: `ctx resume` undoes the rest and ends the run",
     }

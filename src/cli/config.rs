@@ -34,6 +34,9 @@ enum Command {
     /// Without `--live` these are the settings of this command line: flags, then `CTX_*`, then
     /// `ctx.toml`, then the user's file, then what is built in. A secret is never shown, only
     /// where it is.
+    #[command(
+        after_help = "Examples:\n  ctx config show --origin\n  ctx config show --live --json"
+    )]
     Show {
         /// Say where each value comes from
         #[arg(long)]
@@ -175,7 +178,7 @@ fn origins(context: &Context, origins: &[Origin]) {
         let used = if *used { "" } else { "not used" };
         let said = [what.as_str(), used, note];
         let said: Vec<&str> = said.into_iter().filter(|said| !said.is_empty()).collect();
-        context.ui.out(format!("  {name}: {}", said.join("; ")));
+        context.ui.say(format!("  {name}: {}", said.join("; ")));
     }
 }
 

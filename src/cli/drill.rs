@@ -161,7 +161,7 @@ pub(super) fn run(args: &Flags, context: &Context, loaded: Loaded, stage: Stage)
 
 /// The drills that were asked for.
 fn chosen(args: &Flags, plan: &Plan) -> Result<Vec<Case>> {
-    let phase = args.phase.as_deref().map(|named| super::migrate::find(plan, named)).transpose()?;
+    let phase = args.phase.as_deref().map(|named| super::phases::find(plan, named)).transpose()?;
     let within = |candidate: &Phase| phase.is_none_or(|phase| phase.id == candidate.id);
     if let Some(named) = &args.step {
         let phases = plan.phases.iter().filter(|phase| within(phase));

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Context;
+use super::admission::{Admission, admit, check_drift};
 use super::known::reader;
-use super::migrate::{Admission, admit, by, check_drift, prepare};
+use super::opening::{by, prepare};
 use super::session::{block_on, connect, control_failure};
 use crate::control::client::{Client, Write};
 use crate::control::config::Config;

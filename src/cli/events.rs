@@ -31,10 +31,13 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show how many events wait for their handler, and how many are dead letters
+    #[command(after_help = "Examples:\n  ctx events status\n  ctx events status --json")]
     Status,
     /// List the dead letters: acknowledged events that no handler would or could handle
+    #[command(after_help = "Examples:\n  ctx events dead\n  ctx events dead --json")]
     Dead,
     /// Show one dead letter with its headers and its body
+    #[command(after_help = "Examples:\n  ctx events show 41\n  ctx events show 41 --json")]
     Show {
         /// Its number, from `ctx events dead`
         #[arg(value_parser = super::number)]
@@ -44,6 +47,9 @@ enum Command {
     ///
     /// The handler may have seen such an event before; it carries the same delivery id again. Who
     /// asked, and why (`--reason`), stands in the orchestrator's audit chain.
+    #[command(
+        after_help = "Examples:\n  ctx events replay 41 42 --reason \"the app is back\"\n  ctx events replay --all"
+    )]
     Replay {
         /// Their numbers, from `ctx events dead`
         #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = super::number)]
@@ -53,6 +59,9 @@ enum Command {
         all: bool,
     },
     /// Take dead letters away for good
+    #[command(
+        after_help = "Examples:\n  ctx events discard 41\n  ctx events discard 41 42 --yes --reason \"sent by a test\""
+    )]
     Discard {
         /// Their numbers, from `ctx events dead`
         #[arg(required = true, value_parser = super::number)]
@@ -88,7 +97,7 @@ async fn status(context: &Context, client: &Client) -> Result<Code> {
     let oldest = view.oldest_ms.map(std::time::Duration::from_millis);
     let waits =
         oldest.map_or(String::new(), |age| format!(", the oldest for {}", words::span(age)));
-    context.ui.out(format!("{} pending{waits}, {} dead", view.pending, view.dead));
+    context.ui.say(format!("{} pending{waits}, {} dead", view.pending, view.dead));
     Ok(Code::Done)
 }
 
@@ -187,7 +196,7 @@ fn told(context: &Context, done: LettersMoved, ids: &[u64], what: &str) -> Resul
             .json(&json!({ "schema": "ctx.dead-letters-moved/1", "moved": moved, "audit": audit }));
     } else {
         let noun = if moved == 1 { "dead letter" } else { "dead letters" };
-        context.ui.out(format!("{moved} {noun} {what}; on record in row {audit} of the audit"));
+        context.ui.say(format!("{moved} {noun} {what}; on record in row {audit} of the audit"));
     }
     if moved < ids.len() as u64 {
         let missing = ids.len() as u64 - moved;

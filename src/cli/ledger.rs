@@ -34,18 +34,24 @@ enum Command {
     ///
     /// Exits with 42 and the number of the entry when one was. The head that it prints is worth
     /// keeping elsewhere: only a copy of it stops somebody who rewrites the whole ledger.
+    #[command(
+        after_help = "Examples:\n  ctx ledger verify\n  ctx ledger verify --ledger .ctx/copy.sqlite3"
+    )]
     Verify,
     /// Show who the ledger is and how far it goes
+    #[command(after_help = "Examples:\n  ctx ledger info\n  ctx ledger info --json")]
     Info,
     /// Print the ledger as JSON lines: first the ledger itself, then each entry
+    #[command(
+        after_help = "Examples:\n  ctx ledger export > ledger.jsonl\n  ctx ledger export | gzip > ledger.jsonl.gz"
+    )]
     Export,
     /// Make a ledger of an export, once every entry of it is proven
     ///
     /// The ledger has the uuid, the entries and the head of the one that was exported, and is made
     /// whole or not at all. It never replaces one that is there: name a new file with `--ledger`.
     #[command(
-        after_help = "Examples:\n  ctx ledger import ledger.jsonl --ledger .ctx/copy.sqlite3\n  \
-        ctx ledger import - --ledger /tmp/copy.sqlite3"
+        after_help = "Examples:\n  ctx ledger import ledger.jsonl --ledger .ctx/copy.sqlite3\n  ctx ledger import - --ledger .ctx/copy-2.sqlite3 < ledger.jsonl"
     )]
     Import {
         /// The export; `-` reads standard input
@@ -117,7 +123,7 @@ fn verify(context: &Context) -> Result<Code> {
     }
     let (entries, head) = (number(found.entries, "entry"), found.head);
     let intact = context.ui.paint_out(Paint::Good, "intact");
-    context.ui.out(format!("the ledger is {intact}: {entries}, head {head}"));
+    context.ui.say(format!("the ledger is {intact}: {entries}, head {head}"));
     Ok(Code::Done)
 }
 
@@ -155,7 +161,7 @@ fn info(context: &Context) -> Result<Code> {
         (Some(first), Some(last)) => format!(", {} to {}", time(first), time(last)),
         _ => String::new(),
     };
-    context.ui.out(format!("ledger   {}", path.display()));
+    context.ui.say(format!("ledger   {}", path.display()));
     context.ui.out(format!("uuid     {}", info.uuid));
     context.ui.out(format!("format   {}", info.format));
     context.ui.out(format!("entries  {}{span}", info.entries));

@@ -51,11 +51,15 @@ enum Command {
     ///
     /// Takes nothing, waits for nobody, and changes nothing. Says as much as can be known when the
     /// orchestrator does not answer, and when there is no ledger.
+    #[command(after_help = "Examples:\n  ctx lock show\n  ctx lock show --json")]
     Show,
     /// Take the orchestrator's lease from a holder who is dead or out of reach
     ///
     /// What lives with the lease is reverted, as if it had lapsed. Who, and why, stands in the
     /// orchestrator's audit chain. The ledger's own lock needs no release: it ends with its process.
+    #[command(
+        after_help = "Examples:\n  ctx lock release --lease 41 --reason \"her laptop burned\"\n  ctx lock release --lease 41 --yes --reason \"ops-2 is down\" \\\n      --orchestrator http://127.0.0.1:7700"
+    )]
     Release {
         /// The number of the lease, from `ctx lock show`; another one is never hit
         #[arg(long, value_name = "COUNTER", value_parser = super::number)]
@@ -378,9 +382,9 @@ fn release(lease: Option<u64>, context: &Context) -> Result<Code> {
             client.url()
         )),
         Some(LeaseBroken { lease, reverted, rev }) => {
-            context.ui.out(format!("released lease {} of {}", lease.counter, holder(&lease)));
+            context.ui.say(format!("released lease {} of {}", lease.counter, holder(&lease)));
             if let Some(reverted) = reverted {
-                context.ui.out(format!("reverted revision {reverted}; {rev} is in force"));
+                context.ui.say(format!("reverted revision {reverted}; {rev} is in force"));
             }
         }
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 
+use super::admission::{Admission, admit, check_drift};
 use super::hands::Workshop;
+use super::opening::{by, prepare};
+use super::phases::{find, pending};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::soaks::{self, Soaks};
 use super::{Context, candidates, lock, preview};
@@ -14,14 +17,11 @@ use crate::alerts::{Desk, Watching};
 use crate::clock::{Clock, SystemClock};
 use crate::control::wire::State;
 use crate::engine::executor::{Attendance, Executor, Stop, World};
-use crate::engine::moves::unroll;
-use crate::error::{Code, Failure, Result, did_you_mean};
-use crate::ids::RunId;
-use crate::ledger::fact::{Base, By, Outcome, RunBegun, RunKind};
-use crate::ledger::view::PhaseStatus;
-use crate::ledger::{Ledger, Reader};
-use crate::plan::model::{OnFailure, Phase, Plan};
-use crate::plan::{Loaded, phase_hash};
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::fact::{Outcome, RunBegun, RunKind};
+use crate::plan::Loaded;
+use crate::plan::model::{OnFailure, Phase};
 use crate::progress::Observer;
 
 /// Run a phase, or take it up where it was left
@@ -61,13 +61,22 @@ struct How {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Run one phase, named by its number or id
+    #[command(
+        after_help = "Examples:\n  ctx migrate phase 2 --dry-run\n  ctx migrate phase performance --yes --reason \"change 4711\""
+    )]
     Phase {
         #[arg(value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: String,
     },
     /// Run the first phase that is not confirmed
+    #[command(
+        after_help = "Examples:\n  ctx migrate next\n  ctx migrate next --yes --detach --confirm-within 8h --json-into run.jsonl"
+    )]
     Next,
     /// Run every phase that is not confirmed, one after the other
+    #[command(
+        after_help = "Examples:\n  ctx migrate all --dry-run --detailed-exitcode\n  ctx migrate all --yes --reason \"change 4711\""
+    )]
     All,
 }
 
@@ -96,16 +105,6 @@ fn dry(args: &Args, context: &Context) -> Result<Code> {
     }
     let code = super::dry_run::run(context, &loaded, phases, args.options.accept_drift)?;
     Ok(if args.options.detailed_exitcode { code } else { Code::Done })
-}
-
-/// The phases that are not confirmed.
-pub(super) fn pending<'a>(reader: Option<&Reader>, loaded: &'a Loaded) -> Result<Vec<&'a Phase>> {
-    let rows = reader.map(|reader| reader.phases(&loaded.plan.name)).transpose()?;
-    let rows = rows.unwrap_or_default();
-    let confirmed = |phase: &&Phase| {
-        rows.iter().any(|row| row.phase == phase.id && row.status == PhaseStatus::Confirmed)
-    };
-    Ok(loaded.plan.phases.iter().filter(|phase| !confirmed(phase)).collect())
 }
 
 fn work(args: &Args, context: &Context, observer: &mut dyn Observer) -> Result<Code> {
@@ -164,20 +163,6 @@ fn load(context: &Context, file: &Path) -> Result<Loaded> {
         staging.adapt(&mut loaded.plan);
     }
     Ok(loaded)
-}
-
-/// The phase that a person named.
-pub(crate) fn find<'a>(plan: &'a Plan, named: &str) -> Result<&'a Phase> {
-    plan.phase(named).ok_or_else(|| {
-        let known: Vec<_> = plan.phases.iter().map(|p| format!("{} {}", p.number, p.id)).collect();
-        let failure =
-            Failure::new(Code::Usage, format!("plan `{}` has no phase `{named}`", plan.name))
-                .why(format!("its phases are: {}", known.join(", ")));
-        match did_you_mean(named, plan.phases.iter().map(|p| p.id.as_str())) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure,
-        }
-    })
 }
 
 fn next<'a>(context: &Context, loaded: &'a Loaded) -> Result<Option<&'a Phase>> {
@@ -288,173 +273,5 @@ fn desk(context: &Context, admission: &Admission, loaded: &Loaded) -> Result<Des
     match admission {
         Admission::Begin { .. } => super::alerts::desk(context, &loaded.plan.alerts),
         _ => Ok(super::alerts::desk_of(context, &loaded.path)),
-    }
-}
-
-/// Who does this, for the record.
-pub(crate) fn by(context: &Context) -> By {
-    By {
-        user: crate::settings::user(),
-        host: crate::settings::host(),
-        ctx_version: env!("CARGO_PKG_VERSION").to_owned(),
-        reason: context.reason.clone(),
-    }
-}
-
-/// Whether a phase may run now.
-pub(crate) enum Admission {
-    /// It is confirmed, and the plan still says the same.
-    Complete,
-    /// It was begun and not ended.
-    Resume(RunId),
-    /// It may begin; and the hash of the configuration that the last run left, if there was one.
-    Begin { expected: Option<String> },
-}
-
-/// Decides whether a phase may run, from the ledger alone.
-pub(crate) fn admit(ledger: &Reader, loaded: &Loaded, phase: &Phase) -> Result<Admission> {
-    let plan = &loaded.plan;
-    let rows = ledger.phases(&plan.name)?;
-    let open = ledger.open_run()?;
-    if let Some(open) = &open {
-        let begun = ledger.begun(&open.run)?;
-        let same = begun.plan == plan.name && begun.phase.id == phase.id;
-        if !same || begun.kind != RunKind::Migrate {
-            let (run, number, id) = (&open.run, begun.phase.number, &begun.phase.id);
-            let (what, hint) = match begun.kind {
-                RunKind::Migrate => (
-                    "run",
-                    format!(
-                        "finish it with `ctx migrate phase {number}`, or undo it with `ctx rollback`"
-                    ),
-                ),
-                RunKind::Rollback { .. } => {
-                    ("rollback", "finish it with `ctx rollback`".to_owned())
-                }
-            };
-            return Err(Failure::new(
-                Code::Refused,
-                format!("{what} {run} of phase {number} `{id}` has not ended"),
-            )
-            .why("one phase is in flight at a time")
-            .hint(hint));
-        }
-        if begun.phase_hash != phase_hash(phase, &plan.guards_of(phase), &plan.suites) {
-            return Err(edited(phase, "while its run is in flight"));
-        }
-        return Ok(Admission::Resume(open.run.clone()));
-    }
-    for row in rows.iter().filter(|row| row.status == PhaseStatus::Confirmed) {
-        let now = plan.phases.iter().find(|p| p.id == row.phase);
-        let same =
-            now.is_some_and(|p| phase_hash(p, &plan.guards_of(p), &plan.suites) == row.phase_hash);
-        if !same {
-            let Some(now) = now else {
-                return Err(Failure::new(
-                    Code::PlanEdited,
-                    format!("phase `{}` was applied and is no longer in the plan", row.phase),
-                )
-                .why("what the ledger records was done under another plan")
-                .hint("put it back, or undo it with `ctx rollback`"));
-            };
-            return Err(edited(now, "after it was applied"));
-        }
-    }
-    let confirmed =
-        |id| rows.iter().any(|row| row.phase == id && row.status == PhaseStatus::Confirmed);
-    if confirmed(phase.id.clone()) {
-        return Ok(Admission::Complete);
-    }
-    if let Some(before) =
-        plan.phases.iter().find(|p| p.number < phase.number && !confirmed(p.id.clone()))
-    {
-        let (number, id) = (before.number, &before.id);
-        return Err(Failure::new(
-            Code::Refused,
-            format!("phase {number} `{id}` comes first and is not confirmed"),
-        )
-        .hint(format!("run it: `ctx migrate phase {number}`")));
-    }
-    Ok(Admission::Begin { expected: left_behind(ledger)? })
-}
-
-fn edited(phase: &Phase, when: &str) -> Failure {
-    Failure::new(
-        Code::PlanEdited,
-        format!("phase {} `{}` was edited {when}", phase.number, phase.id),
-    )
-    .why("what the ledger records was done under another plan; comments and white space do not count")
-    .hint("put the plan back as it was, or undo the phase with `ctx rollback`")
-}
-
-/// The hash of the configuration that the last ended run left.
-fn left_behind(ledger: &Reader) -> Result<Option<String>> {
-    Ok(super::drift::left_behind(ledger)?.map(|state| state.expected().hash()))
-}
-
-pub(super) fn check_drift(expected: Option<&str>, there: &State) -> Result<()> {
-    match expected {
-        Some(expected) if expected != there.config_hash => Err(Failure::new(
-            Code::Refused,
-            "the configuration is not the one that the last run left",
-        )
-        .why(format!(
-            "revision {} has configuration {:.12}, the ledger expects {expected:.12}",
-            there.head, there.config_hash
-        ))
-        .hint("find out who changed it; `ctx history` shows what ctx did")
-        .hint("to begin from what is there: `--accept-drift --reason WHY`")),
-        _ => Ok(()),
-    }
-}
-
-/// The first fact of a run of `phase`.
-///
-/// # Errors
-/// When a step does not fit the configuration that it would meet.
-pub(crate) fn prepare(
-    loaded: &Loaded,
-    phase: &Phase,
-    there: &State,
-    url: &str,
-    by: By,
-    tempo: f64,
-) -> Result<RunBegun> {
-    let plan = &loaded.plan;
-    unroll(phase, &there.config).map_err(|(at, error)| {
-        Failure::new(Code::Refused, format!("step `{at}` does not fit the orchestrator"))
-            .because(&error)
-            .hint("compare the plan with `ctx status`")
-    })?;
-    let guards = plan.guards_of(phase);
-    let milestones = plan.milestones.iter().filter(|m| m.phase == phase.id).cloned().collect();
-    Ok(RunBegun {
-        kind: RunKind::Migrate,
-        plan: plan.name.clone(),
-        plan_title: plan.title.clone(),
-        plan_file: loaded.path.display().to_string(),
-        file_hash: loaded.file_hash.clone(),
-        phase_hash: phase_hash(phase, &guards, &plan.suites),
-        phases: u32::try_from(plan.phases.len()).expect("a plan has few phases"),
-        phase: phase.clone(),
-        guards,
-        suites: plan.suites.clone(),
-        milestones,
-        base: base(there, url, plan.orchestrator.token.clone()),
-        by,
-        tempo,
-    })
-}
-
-/// The orchestrator as a run finds it.
-pub(crate) fn base(there: &State, url: &str, token: Option<String>) -> Base {
-    Base {
-        orchestrator: url.to_owned(),
-        token,
-        state_uuid: there.state_uuid.clone(),
-        rev: there.head,
-        config_hash: there.config_hash.clone(),
-        config: there.config.clone(),
-        anchor: there.anchor.clone(),
     }
 }

@@ -29,7 +29,7 @@ const WIDEST: usize = 120;
 /// List a plan's milestones, or mark one as reached
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx milestone list\n  ctx milestone show pooling-everywhere\n  ctx milestone reach team-trained --reason \"all three shifts\""
+    after_help = "Examples:\n  ctx milestone list\n  ctx milestone show connection-pooling\n  ctx milestone reach performance-validated --reason \"all three shifts\""
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,13 +39,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List every milestone, with its day and whether it is reached
+    #[command(after_help = "Examples:\n  ctx milestone list\n  ctx milestone list --json")]
     List,
     /// Show one milestone and what it depends on
+    #[command(
+        after_help = "Examples:\n  ctx milestone show connection-pooling\n  ctx milestone show connection-pooling --json"
+    )]
     Show {
         #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::milestones))]
         milestone: String,
     },
     /// Mark a milestone as reached, once its criteria hold
+    #[command(
+        after_help = "Examples:\n  ctx milestone reach performance-validated\n  ctx milestone reach performance-validated --yes --reason \"all three shifts\""
+    )]
     Reach {
         #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::milestones))]
         milestone: String,
@@ -180,7 +187,7 @@ fn reach(named: &str, context: &Context) -> Result<Code> {
     require(&loaded, milestone, context)?;
     confirm(context, &format!("Mark milestone `{}` as reached?", milestone.id))?;
     let (id, title) = (milestone.id.clone(), milestone.title.clone());
-    let by = Some(super::migrate::by(context));
+    let by = Some(super::opening::by(context));
     let fact = Fact::MilestoneReached { milestone: id, title, by };
     ledger.append(Some(&run.run), &fact, SystemClock.wall())?;
     context

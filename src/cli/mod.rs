@@ -35,11 +35,14 @@ pub mod status;
 pub mod test;
 pub mod validate;
 
+mod admission;
 mod drill;
 mod dry_run;
 mod hands;
 mod known;
 mod log;
+mod opening;
+mod phases;
 mod preview;
 mod queries;
 mod session;

@@ -102,7 +102,7 @@ fn watch(
     let outside = Outside::of(plan.name.clone(), client.url().to_owned());
     let mut monitor = Monitor { args, context, observer, plan, seen, silent, outside, desk };
     let guards = plan.guards.iter().map(|guard| guard.id.clone()).collect();
-    let by = super::migrate::by(context);
+    let by = super::opening::by(context);
     monitor.tell(Monitored::Begun { guards, by, rollback: !args.no_rollback });
     let end = block_on(async {
         let stopper = listen_for_signals(context, "ctx monitor")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::extension_host::programs;
 use super::hands::Workshop;
-use super::migrate::{by, prepare};
+use super::opening::{by, prepare};
 use super::session::{block_on, listen_for_signals};
 use super::{Context, drill};
 use crate::clock::{Clock, SystemClock, Tempo};
@@ -176,13 +176,18 @@ async fn ask(stage: &Stage) -> Result<Live> {
 fn introduce(context: &Context, loaded: &Loaded, tempo: Tempo, rate: f64) {
     let plan = &loaded.plan;
     let soaks = plan.soak_total();
+    let second = tempo.to_plan(Duration::from_secs(1));
+    let time = if second == Duration::from_secs(1) {
+        "as long as they are".to_owned()
+    } else {
+        let real = duration::format(tempo.to_real(soaks));
+        format!("in {real} (1 s stands for {})", duration::format(second))
+    };
     context.ui.note(format!(
-        "rehearsing `{}`: {}, {} of soaks in {} (1 s stands for {}), {rate} requests/s",
+        "rehearsing `{}`: {}, {} of soaks {time}, {rate} requests/s",
         plan.name,
         count(plan.phases.len(), "phase"),
         duration::format(soaks),
-        duration::format(tempo.to_real(soaks)),
-        duration::format(tempo.to_plan(Duration::from_secs(1))),
     ));
 }
 

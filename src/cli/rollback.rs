@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::hands::Workshop;
-use super::migrate::{base, by};
+use super::opening::{base, by};
 use super::session::{block_on, confirm, connect, listen_for_signals, watched};
 use super::{Context, candidates, lock};
 use crate::alerts::{Desk, Watching};

@@ -140,7 +140,7 @@ pub(crate) fn confirm(context: &Context, question: &str) -> Result<()> {
             .why(question.to_owned())
             .hint("say `--yes`"));
     }
-    context.ui.ask(&format!("{question} [y/N] "));
+    context.ui.ask(&format!("{question} [y/N]"));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     match (read, answer.trim().to_ascii_lowercase().as_str()) {

@@ -38,7 +38,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         if context.ui.json {
             context.ui.json(&record(&recorded));
         } else {
-            context.ui.out(line(&recorded, context.ui.color_out));
+            context.ui.say(line(&recorded, context.ui.color_out));
         }
     }
     Ok(Code::Done)

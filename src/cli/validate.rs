@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Code> {
     let loaded = crate::plan::load(context.settings.plan_file()?)?;
     let criteria: Vec<Criterion> = match &args.phase {
-        Some(named) => super::migrate::find(&loaded.plan, named)?.criteria.clone(),
+        Some(named) => super::phases::find(&loaded.plan, named)?.criteria.clone(),
         None => loaded.plan.all_criteria().into_iter().cloned().collect(),
     };
     let client = connect(context, &loaded.plan.orchestrator)?;
@@ -210,8 +210,8 @@ fn show(context: &Context, judged: &[Judged]) {
             };
             let word = ui.paint_out(paint, &format!("{word:<12}"));
             ui.out(format!("  {word}  {:<width$}  {}", judged.target, judged.actual));
-            ui.out(format!("    {}: {}", judged.criterion, judged.title));
-            ui.out(format!("    {}", judged.verdict.why()));
+            ui.say(format!("    {}: {}", judged.criterion, judged.title));
+            ui.say(format!("    {}", judged.verdict.why()));
         }
     }
 }

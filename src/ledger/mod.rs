@@ -1,7 +1,7 @@
 //! The ledger: an append-only, hash-chained SQLite record of everything ctx intended and did.
 //!
 //! - [`fact`]: what is recorded; [`chain`] (pure): the hash over it; [`view`]: what it comes to.
-//!   [`monitored`]: what was seen outside a phase.
+//!   [`begun`]: the first of each run; [`monitored`]: what was seen outside a phase.
 //! - [`store`]: the one writer; [`reader`]: any number of readers, which change nothing.
 //! - [`projection`]: one `match` from facts to the derived tables; [`verify`]: proves the chain, or finds
 //!   each [`fault`].
@@ -10,6 +10,7 @@
 //! - [`import`]: a ledger from its export, proven entry by entry.
 //! - [`schema`], [`lock`], [`error`]: migrations, the writer's lock, what can go wrong.
 
+pub mod begun;
 pub mod chain;
 pub mod error;
 pub mod fact;

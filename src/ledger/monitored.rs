@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::By;
+use super::begun::By;
 use crate::error::count;
 use crate::ids::GuardId;
 

@@ -9,8 +9,8 @@ use super::frames::{Frames, Worthy};
 use super::lines::{follow, head, paint, taken_up};
 use super::{Observer, Tick, pulse};
 use crate::clock::WallMs;
-use crate::error::{Code, Failure};
-use crate::ledger::fact::{Fact, Recorded};
+use crate::error::{Code, Failure, count};
+use crate::ledger::fact::{Fact, Recorded, RunKind};
 use crate::report::Place;
 use crate::report::page::{Cell, Field, Page, clean, cut};
 use crate::report::sentence::{Level, level, sentence};
@@ -49,7 +49,11 @@ impl Bars {
     fn begin(&mut self) {
         let Some(place) = &self.place else { return };
         let length = u64::try_from(place.parts()).unwrap_or(u64::MAX);
-        let phase = ProgressBar::new(length).with_style(style("{prefix} [{bar:20}] {msg}"));
+        let template = match place.begun.kind {
+            RunKind::Rollback { .. } => "{prefix} is being undone",
+            RunKind::Migrate => "{prefix} [{bar:20}] {msg}",
+        };
+        let phase = ProgressBar::new(length).with_style(style(template));
         let step = ProgressBar::new(0).with_style(style("  {msg}"));
         let prefix = format!("phase {} {}", place.phase().number, place.phase().id);
         let phase = self.all.add(phase.with_prefix(cut(&prefix, self.width.saturating_sub(45))));
@@ -60,7 +64,7 @@ impl Bars {
     fn draw(&self, step_line: &str) {
         let (Some((phase, step)), Some(place)) = (&self.moving, &self.place) else { return };
         phase.set_position(u64::try_from(place.parts_done).unwrap_or(u64::MAX));
-        phase.set_message(format!("{} of {} parts", place.parts_done, place.parts()));
+        phase.set_message(parts(place).unwrap_or_default());
         step.set_message(cut(step_line, self.width.saturating_sub(3)));
     }
 
@@ -124,11 +128,24 @@ impl Observer for Bars {
     }
 }
 
+/// `6 of 6 parts`; a rollback undoes a phase as a whole.
+fn parts(place: &Place) -> Option<String> {
+    match place.begun.kind {
+        RunKind::Rollback { .. } => None,
+        RunKind::Migrate => {
+            Some(format!("{} of {}", place.parts_done, count(place.parts(), "part")))
+        }
+    }
+}
+
 /// `run ended, done: phase confirmed; 6 of 6 parts in 2h3m`.
 fn ended(place: Option<&Place>, at_ms: WallMs, what: &str) -> String {
     let Some(place) = place else { return what.to_owned() };
     let lasted = words::span(words::between(place.begun_ms, at_ms));
-    format!("{what}; {} of {} parts in {lasted}", place.parts_done, place.parts())
+    match parts(place) {
+        Some(parts) => format!("{what}; {parts} in {lasted}"),
+        None => format!("{what}; in {lasted}"),
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -38,6 +38,8 @@ pub struct Ui {
     pub color_err: bool,
     /// Whether somebody watches stderr, so that bars may move.
     pub live: bool,
+    /// Whether somebody watches stdout, so that sentences are broken to fit.
+    pub live_out: bool,
     /// Columns to fit into.
     pub width: usize,
     view: View,
@@ -71,6 +73,7 @@ impl Ui {
             color_out: colored(out),
             color_err: colored(err),
             live: err && !json && env("TERM") != "dumb" && env("CI").is_empty(),
+            live_out: out && !json && env("TERM") != "dumb",
             width: columns.unwrap_or_else(terminal_width),
             view: View::default(),
         }
@@ -110,6 +113,12 @@ impl Ui {
         self.put(Stream::Out, Worth::Result, &format!("{}\n", line.as_ref()));
     }
 
+    /// Prints sentences of the result to stdout: broken at spaces where somebody watches, and whole
+    /// in a pipe.
+    pub fn say(&self, sentences: impl AsRef<str>) {
+        self.out(hang(sentences.as_ref(), self.live_out.then_some(self.width)));
+    }
+
     /// Prints text of the result to stdout as it is.
     pub fn out_raw(&self, text: impl AsRef<str>) {
         self.put(Stream::Out, Worth::Result, text.as_ref());
@@ -123,7 +132,8 @@ impl Ui {
     /// Prints a line of progress or advice to stderr, unless quiet.
     pub fn note(&self, line: impl AsRef<str>) {
         if !self.quiet {
-            self.put(Stream::Err, Worth::Record, &format!("{}\n", line.as_ref()));
+            let text = hang(line.as_ref(), self.live.then_some(self.width));
+            self.put(Stream::Err, Worth::Record, &format!("{text}\n"));
         }
     }
 
@@ -136,7 +146,9 @@ impl Ui {
 
     /// Prints a question to stderr, leaving the cursor behind it.
     pub fn ask(&self, question: &str) {
-        self.put(Stream::Err, Worth::Result, question);
+        // One column is left for the answer.
+        let text = hang(question, self.live.then(|| self.width.saturating_sub(2)));
+        self.put(Stream::Err, Worth::Result, &format!("{text} "));
     }
 
     /// Prints a failure to stderr: what, why, what next.
@@ -215,7 +227,7 @@ fn break_line(line: &str, room: usize) -> String {
     let mut broken = String::new();
     let mut column = 0;
     for word in line.split(' ') {
-        let width = word.chars().count();
+        let width = columns(word);
         if column > 0 && column + 1 + width > room {
             broken.push('\n');
             column = 0;
@@ -227,6 +239,41 @@ fn break_line(line: &str, room: usize) -> String {
         column += width;
     }
     broken
+}
+
+/// Breaks each line at spaces, with what follows two columns further in than where the line began.
+fn hang(text: &str, width: Option<usize>) -> String {
+    const FURTHER: usize = 2;
+    let Some(width) = width else { return text.to_owned() };
+    let hung = text.split('\n').map(|line| {
+        let begins = line.len() - line.trim_start_matches(' ').len();
+        let inner = begins + FURTHER;
+        if columns(line) <= width || inner >= width {
+            return line.to_owned();
+        }
+        let mut parts = String::new();
+        // The first part has the columns that the others are moved in by.
+        let first = break_line(&line[begins..], width - begins);
+        let (first, rest) = first.split_once('\n').unwrap_or((&first, ""));
+        parts.push_str(&line[..begins]);
+        parts.push_str(first);
+        let rest = break_line(&rest.replace('\n', " "), width - inner);
+        for part in rest.split('\n').filter(|part| !part.is_empty()) {
+            parts.push('\n');
+            parts.push_str(&" ".repeat(inner));
+            parts.push_str(part);
+        }
+        parts
+    });
+    hung.collect::<Vec<_>>().join("\n")
+}
+
+/// The columns that a text takes, whatever its colours.
+fn columns(text: &str) -> usize {
+    let mut pieces = text.split("\x1b[");
+    let plain = pieces.next().map_or(0, |piece| piece.chars().count());
+    let painted = pieces.map(|piece| piece.split_once('m').map_or(piece, |(_, text)| text));
+    plain + painted.map(|text| text.chars().count()).sum::<usize>()
 }
 
 /// The width of the terminal on stderr or stdout; 80 where there is none.
@@ -250,6 +297,17 @@ mod tests {
     fn long_lines_are_broken_under_their_label() {
         assert_eq!(break_line("one two three", 7), "one two\nthree");
         assert_eq!(break_line("a-very-long-word b", 5), "a-very-long-word\nb");
+        assert_eq!(break_line("\x1b[31mone\x1b[0m two", 7), "\x1b[31mone\x1b[0m two");
+    }
+
+    #[test]
+    fn sentences_hang_from_where_they_begin() {
+        let check = |text: &str, expect: &str| assert_eq!(hang(text, Some(12)), expect);
+        check("as it is", "as it is");
+        check("two columns further in", "two columns\n  further in");
+        check("  it has begun\nnext", "  it has\n    begun\nnext");
+        check("a-word-that-is-longer", "a-word-that-is-longer");
+        assert_eq!(hang("a pipe gets them whole", None), "a pipe gets them whole");
     }
 
     #[test]
@@ -260,6 +318,7 @@ mod tests {
             color_out: false,
             color_err: false,
             live: false,
+            live_out: false,
             width: 80,
             view: View::default(),
         };

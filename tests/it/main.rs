@@ -22,6 +22,7 @@ mod detached;
 mod drill;
 mod dry_run;
 mod everyday;
+mod examples;
 mod extensions;
 mod failure_model;
 mod fastapi;

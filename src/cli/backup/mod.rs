@@ -29,16 +29,24 @@ enum Command {
     /// Back up configuration, database, cache, stored events and the plan's `[backup] databases`
     ///
     /// The backup is restored into a scratch folder and checked before it counts.
+    #[command(after_help = "Examples:\n  ctx backup create\n  ctx backup create --json")]
     Create,
     /// List the backups beside the ledger
+    #[command(after_help = "Examples:\n  ctx backup list\n  ctx backup list --json")]
     List,
     /// Show what a backup holds
+    #[command(
+        after_help = "Examples:\n  ctx backup show b-20300101t120000-4f1d\n  ctx backup show b-20300101t120000-4f1d --json"
+    )]
     Show {
         /// The backup's id, or as much of it as is unique
         #[arg(add = ArgValueCandidates::new(candidates::backups))]
         id: String,
     },
     /// Restore backups into a scratch folder and check every part
+    #[command(
+        after_help = "Examples:\n  ctx backup verify\n  ctx backup verify b-20300101t120000-4f1d"
+    )]
     Verify {
         /// The backup's id, or as much of it as is unique [default: all of them]
         #[arg(add = ArgValueCandidates::new(candidates::backups))]
@@ -49,9 +57,9 @@ enum Command {
     /// Says what would be lost, asks, and makes a safety backup of what is there first. The
     /// orchestrator's own database cannot be put back into a running orchestrator: restore it
     /// into a folder with `--to`, and start the orchestrator there.
-    #[command(after_help = "Examples:\n  ctx backup restore b-20300101t120000-4f1d\n  \
-        ctx backup restore b-20300101t120000-4f1d --part config --yes --reason \"wrong flags\"\n  \
-        ctx backup restore b-20300101t120000-4f1d --to /tmp/look")]
+    #[command(
+        after_help = "Examples:\n  ctx backup restore b-20300101t120000-4f1d\n  ctx backup restore b-20300101t120000-4f1d --part config --yes \\\n      --reason \"wrong flags\"\n  ctx backup restore b-20300101t120000-4f1d --to restored"
+    )]
     Restore {
         /// The backup's id, or as much of it as is unique
         #[arg(add = ArgValueCandidates::new(candidates::backups))]

@@ -168,7 +168,7 @@ pub(super) fn verify(context: &Context, id: Option<&str>) -> Result<Code> {
         let parts = count(report.parts.len(), "part");
         if report.sound() {
             let sound = context.ui.paint_out(Paint::Good, "sound");
-            context.ui.out(format!("{}: {sound}: {parts} restored and checked", report.id));
+            context.ui.say(format!("{}: {sound}: {parts} restored and checked", report.id));
         } else {
             context.ui.out(format!(
                 "{}: {}",
@@ -177,7 +177,7 @@ pub(super) fn verify(context: &Context, id: Option<&str>) -> Result<Code> {
             ));
         }
         for (part, fault) in report.faults() {
-            context.ui.out(format!("  {part}: {fault}"));
+            context.ui.say(format!("  {part}: {fault}"));
         }
     }
     if sound {

@@ -95,9 +95,9 @@ pub(super) fn run(file: &Path, context: &Context) -> Result<Code> {
         }));
     } else {
         for (_, finding) in &findings {
-            context.ui.out(finding.verdict.why());
+            context.ui.say(finding.verdict.why());
         }
-        context.ui.out(overall.sentence);
+        context.ui.say(overall.sentence);
     }
     Ok(overall.code)
 }

@@ -14,8 +14,7 @@ use crate::error::{Code, Failure, Result};
 /// Watch a canary, decide on it, or judge recorded samples
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx canary status\n  ctx canary promote --yes --reason \"looks good\"\n  \
-                  ctx canary abort --yes\n  ctx canary judge samples.json --json"
+    after_help = "Examples:\n  ctx canary status\n  ctx canary promote --yes --reason \"looks good\"\n  ctx canary abort --yes\n  ctx canary judge samples.json --json"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -33,12 +32,16 @@ enum Command {
     /// End the soak of the weight in force now, and go on to the next one
     ///
     /// As `ctx confirm`, for a canary: it is on record who asked, and why.
-    #[command(after_help = "Examples:\n  ctx canary promote --yes --reason \"enough traffic\"")]
+    #[command(
+        after_help = "Examples:\n  ctx canary promote\n  ctx canary promote --yes --reason \"enough traffic\""
+    )]
     Promote,
     /// Take the phase of the canary back, at once
     ///
     /// As `ctx abort`, for a canary.
-    #[command(after_help = "Examples:\n  ctx canary abort --yes --reason \"customers complain\"")]
+    #[command(
+        after_help = "Examples:\n  ctx canary abort\n  ctx canary abort --yes --reason \"customers complain\""
+    )]
     Abort,
     /// Judge recorded samples, as a canary step would at one look
     ///

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context) -> Result<Code> {
         if context.ui.json {
             context.ui.json(&json!({ "schema": "ctx.canary_status/1", "canary": null }));
         } else {
-            context.ui.out(NONE);
+            context.ui.say(NONE);
         }
         return Ok(Code::Done);
     };
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context) -> Result<Code> {
         return Ok(Code::Done);
     }
     let seconds = since_ms / 1000;
-    context.ui.out(format!(
+    context.ui.say(format!(
         "canary {upstream}: {wanted} wanted, {weight} in force; measured for {seconds}s"
     ));
     context
@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context) -> Result<Code> {
     for (name, window) in [("control", &control), ("canary", &ours)] {
         context.ui.out(row(name, window));
     }
-    context.ui.out(verdict.why());
+    context.ui.say(verdict.why());
     Ok(Code::Done)
 }
 

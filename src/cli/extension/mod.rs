@@ -40,19 +40,32 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the installed extensions and how they are doing
+    #[command(after_help = "Examples:\n  ctx extension list\n  ctx extension list --json")]
     List,
     /// Check manifests, and what they say of each other, without an orchestrator
+    #[command(
+        after_help = "Examples:\n  ctx extension validate examples/extensions/greeter.toml\n  ctx extension validate plans/extensions/*.toml"
+    )]
     Validate(Manifests),
     /// Put extensions in place, wait until they run, and take them out again if they do not
     ///
     /// What another one depends on comes first, in whatever order they are named. For a change
     /// that is watched for longer, write a plan with an `install` step.
+    #[command(
+        after_help = "Examples:\n  ctx extension install examples/extensions/greeter.toml\n  ctx extension install plans/extensions/linear.toml \\\n      plans/extensions/github.toml --yes"
+    )]
     Install(Manifests),
     /// Put another version in place of the one that runs, without a failed request
     ///
     /// Both run until the new one has shown that it is alive. If it does not, the old one stays.
+    #[command(
+        after_help = "Examples:\n  ctx extension swap examples/extensions/linear.toml\n  ctx extension swap examples/extensions/linear.toml --yes \\\n      --reason \"change 4711\""
+    )]
     Swap(Manifests),
     /// Take extensions out, once they have answered what they were given
+    #[command(
+        after_help = "Examples:\n  ctx extension remove greeter\n  ctx extension remove greeter github-integration --yes"
+    )]
     Remove {
         /// Ids of extensions
         #[arg(required = true, value_name = "ID")]
@@ -169,7 +182,7 @@ fn validate(context: &Context, manifests: &Manifests) -> Result<Code> {
             Kind::Http { upstream, path } => format!("{path} of upstream {upstream}"),
             Kind::Process(process) => format!("process {}", process.command.join(" ")),
         };
-        context.ui.out(format!("{id} {}: no faults; {answers}", extension.version));
+        context.ui.say(format!("{id} {}: no faults; {answers}", extension.version));
     }
     Ok(Code::Done)
 }
@@ -218,7 +231,7 @@ fn change(context: &Context, client: &Client, rollout: &Rollout, question: &str)
         context.ui.json(&json!({ "schema": "ctx.extension-change/1", "change": what,
             "extensions": ids, "rev": rev }));
     } else {
-        context.ui.out(format!("{what} of {}: done as of revision {rev}", ids.join(", ")));
+        context.ui.say(format!("{what} of {}: done as of revision {rev}", ids.join(", ")));
     }
     Ok(Code::Done)
 }

@@ -112,7 +112,7 @@ pub(super) fn tell(context: &Context, asked: &Asked, config: &Config) -> Result<
         context.ui.json(&as_json(asked, flag, &evaluator, &explained));
     } else {
         for line in lines(asked, flag, &evaluator, &explained) {
-            context.ui.out(line);
+            context.ui.say(line);
         }
     }
     Ok(Code::Done)
@@ -129,9 +129,9 @@ fn undecided(context: &Context, asked: &Asked, flag: &Flag) {
             "percentage": percentage, "bucketing": flag.bucketing, "steps": [] }));
         return;
     }
-    context.ui.out(format!("{key} is on or off for anybody"));
+    context.ui.say(format!("{key} is on or off for anybody"));
     let odds = format!("without a key, the dice decide: on in {percentage} of the questions");
-    context.ui.out(format!("rule     {odds}"));
+    context.ui.say(format!("rule     {odds}"));
 }
 
 fn as_json(asked: &Asked, flag: &Flag, evaluator: &Evaluator, explained: &Explained<'_>) -> Value {

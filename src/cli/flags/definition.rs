@@ -62,7 +62,7 @@ pub(super) fn import(context: &Context, file: &Path, client: &Client) -> Result<
         context.ui.json(&json!({ "schema": "ctx.flags-import/1", "added": added,
             "changed": replaced, "rev": rev }));
     } else {
-        context.ui.out(format!("{change}, as of revision {rev}"));
+        context.ui.say(format!("{change}, as of revision {rev}"));
     }
     Ok(Code::Done)
 }

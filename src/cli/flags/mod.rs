@@ -40,25 +40,41 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the flags of the configuration in force
+    #[command(after_help = "Examples:\n  ctx flags list\n  ctx flags list --json")]
     List,
     /// Tell what a flag is for a user: `on`, `off`, or the value of a variant
+    #[command(
+        after_help = "Examples:\n  ctx flags eval connection_pooling --user ada\n  ctx flags eval header --user ada --context plan=gold --json"
+    )]
     Eval(Asked),
     /// Show what decides it: hash, bucket and rule
+    #[command(
+        after_help = "Examples:\n  ctx flags explain connection_pooling --user ada\n  ctx flags explain header --user ada --context plan=gold"
+    )]
     Explain(Asked),
     /// Make a flag another one, at once and for good
     ///
     /// For a change that is watched and taken back when a check fails, write a plan with a `ramp`.
     /// Refused while a run holds the lease or its guards are armed.
+    #[command(
+        after_help = "Examples:\n  ctx flags set connection_pooling --on --percentage 25%\n  ctx flags set caching_layer --off --yes --reason \"stale prices\""
+    )]
     Set(Change),
     /// Take flags from a definition of flagd, at once and for good
     ///
     /// It adds and replaces; flags that it does not name stay as they are. With a fault in it, nothing changes and all
     /// faults are named.
+    #[command(
+        after_help = "Examples:\n  ctx flags import flags.json\n  ctx flags import flags.json --yes --reason \"change 4711\""
+    )]
     Import {
         /// The definition, such as `flags.json`
         file: PathBuf,
     },
     /// Print all flags as a definition of flagd
+    #[command(
+        after_help = "Examples:\n  ctx flags export > flags.json\n  ctx flags export --orchestrator http://127.0.0.1:7700"
+    )]
     Export,
 }
 
@@ -154,7 +170,7 @@ fn set(context: &Context, change: &Change, client: &Client) -> Result<Code> {
     if context.ui.json {
         context.ui.json(&json!({ "schema": "ctx.flag-set/1", "flag": key, "rev": rev }));
     } else {
-        context.ui.out(format!("{key} is {} as of revision {rev}", shown(&after)));
+        context.ui.say(format!("{key} is {} as of revision {rev}", shown(&after)));
     }
     Ok(Code::Done)
 }

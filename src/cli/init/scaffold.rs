@@ -96,7 +96,7 @@ fn answers(args: &Args, context: &Context) -> Result<Answers> {
 
 /// One answer from the terminal; an empty line takes the default.
 fn answer(context: &Context, question: &str, default: &str) -> String {
-    context.ui.ask(&format!("{question} [{default}]: "));
+    context.ui.ask(&format!("{question} [{default}]:"));
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
         Ok(_) if !line.trim().is_empty() => line.trim().to_owned(),

@@ -34,7 +34,7 @@ const CONNECTIONS: u32 = 256;
 /// Exits with 23 when a threshold is not met.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx load http://127.0.0.1:7780/ --rate 200 --lasts 1m\n  ctx load http://127.0.0.1:7780/ --stage 30s:0..500/s --stage 1m:500/s --threshold \"p95<100ms\"\n  ctx load http://127.0.0.1:7780/ --connections 64 --threads 2\n  ctx load http://127.0.0.1:7780 --webhooks github --secret github=env:HOOK --threshold \"errors<1%\""
+    after_help = "Examples:\n  ctx load http://127.0.0.1:7780/ --rate 200 --lasts 1m\n  ctx load http://127.0.0.1:7780/ --stage 30s:0..500/s --stage 1m:500/s \\\n      --threshold \"p95<100ms\"\n  ctx load http://127.0.0.1:7780/ --connections 64 --threads 2 --lasts 30s\n  ctx load http://127.0.0.1:7780 --webhooks github --secret github=env:HOOK \\\n      --requests 500 --threshold \"errors<1%\""
 )]
 pub struct Args {
     /// Where to: `http://127.0.0.1:PORT`, with a path unless webhooks are sent
@@ -117,7 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
     if context.ui.json {
         context.ui.json(&summary);
     } else {
-        context.ui.out(shown::table(&summary).join("\n"));
+        context.ui.say(shown::table(&summary).join("\n"));
     }
     for warning in &summary.warnings {
         context.ui.warn(warning);

@@ -10,7 +10,7 @@ use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use super::known::reader;
-use super::{Context, candidates, migrate};
+use super::{Context, candidates, phases};
 use crate::error::{Code, Failure, Result, count};
 use crate::plan::preview::Preview;
 use crate::plan::{self, Fault, LoadError, Plan, render};
@@ -19,9 +19,7 @@ use crate::ui::{Paint, Ui};
 
 /// Check a plan, preview it, or print the schema of plans
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  ctx plan check plans/contexten.toml --live\n  ctx plan show plans/contexten.toml --phase 2"
-)]
+#[command(after_help = "Examples:\n  ctx plan check\n  ctx plan show --phase 2")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +28,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Find every fault of a plan
+    #[command(
+        after_help = "Examples:\n  ctx plan check\n  ctx plan check plans/contexten.toml --live"
+    )]
     Check {
         /// The plan file [default: that of `--plan`]
         #[arg(value_name = "FILE")]
@@ -39,6 +40,9 @@ enum Command {
         live: bool,
     },
     /// Preview what a plan would change, and how it would be undone
+    #[command(
+        after_help = "Examples:\n  ctx plan show --phase 2\n  ctx plan show plans/contexten.toml --detailed-exitcode"
+    )]
     Show {
         /// The plan file [default: that of `--plan`]
         #[arg(value_name = "FILE")]
@@ -51,6 +55,9 @@ enum Command {
         detailed_exitcode: bool,
     },
     /// Print the JSON Schema of plans, for editors
+    #[command(
+        after_help = "Examples:\n  ctx plan schema > plan.schema.json\n  ctx plan schema | grep -A 3 max_tail_ratio"
+    )]
     Schema,
 }
 
@@ -64,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
         Command::Show { file, phase, detailed_exitcode } => {
             let loaded = plan::load(path(file.as_deref(), context)?)?;
             let only =
-                phase.as_deref().map(|phase| migrate::find(&loaded.plan, phase)).transpose()?;
+                phase.as_deref().map(|phase| phases::find(&loaded.plan, phase)).transpose()?;
             let mut preview = Preview::of(&loaded.plan).map_err(|error| {
                 Failure::new(Code::Bug, "failed to preview a plan that was checked").because(&error)
             })?;
@@ -77,7 +84,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
             if !detailed_exitcode {
                 return Ok(Code::Done);
             }
-            let pending = migrate::pending(reader(context)?.as_ref(), &loaded)?;
+            let pending = phases::pending(reader(context)?.as_ref(), &loaded)?;
             let pending = pending.iter().any(|phase| only.is_none_or(|only| only.id == phase.id));
             Ok(if pending { Code::ChangesPending } else { Code::Done })
         }
@@ -109,7 +116,7 @@ fn check(path: &Path, live: bool, context: &Context) -> Result<Code> {
                 if live {
                     found = format!("{found}; {} answered", count(asked, "query"));
                 }
-                ui.out(format!("{}: no faults; {found}", path.display()));
+                ui.say(format!("{}: no faults; {found}", path.display()));
             }
             return Ok(Code::Done);
         }
@@ -127,7 +134,7 @@ fn check(path: &Path, live: bool, context: &Context) -> Result<Code> {
             ui.out("");
         }
         let total = count(faults.len(), "fault");
-        ui.out(ui.paint_out(Paint::Bad, &format!("{} has {total}", path.display())));
+        ui.say(ui.paint_out(Paint::Bad, &format!("{} has {total}", path.display())));
     }
     Ok(Code::PlanInvalid)
 }

@@ -26,7 +26,7 @@ const WIDEST: usize = 88;
 /// Run a plan's test suites against its orchestrator
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ctx test phase 2\n  ctx test suite smoke --json\n  ctx test phase 2 --junit tests.xml"
+    after_help = "Examples:\n  ctx test phase 2\n  ctx test suite functional --json\n  ctx test phase 2 --junit tests.xml"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,11 +39,17 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Run the suites that a phase's `test` steps name
+    #[command(
+        after_help = "Examples:\n  ctx test phase 2\n  ctx test phase performance --junit tests.xml"
+    )]
     Phase {
         #[arg(value_name = "N|ID", add = ArgValueCandidates::new(candidates::phases))]
         phase: String,
     },
     /// Run one suite
+    #[command(
+        after_help = "Examples:\n  ctx test suite functional\n  ctx test suite functional --json"
+    )]
     Suite {
         #[arg(value_name = "ID", add = ArgValueCandidates::new(candidates::suites))]
         suite: String,
@@ -94,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Code> {
 /// The suites of a phase, in the order of its steps, each once.
 fn of_phase<'a>(plan: &'a Plan, phase: &str) -> Result<Vec<&'a Suite>> {
     let mut suites: Vec<&Suite> = Vec::new();
-    for step in &super::migrate::find(plan, phase)?.steps {
+    for step in &super::phases::find(plan, phase)?.steps {
         let Action::Test { suites: ids } = &step.action else { continue };
         for id in ids {
             if suites.iter().all(|suite| suite.id != *id) {

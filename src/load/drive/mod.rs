@@ -15,9 +15,8 @@
 //! - [`threshold`]: what the summary must keep to.
 //! - [`fleet`]: all threads, nothing shared between them.
 //!
-//! The threads do without the runtime that everything else here runs on: a core sends 5% more over
-//! 64 connections without its tasks and wakers, and 12% more over 1,000. What is left is the
-//! system's: nine tenths of the time are in the two calls of each request (`benches/load.rs`).
+//! The threads do without the runtime that everything else here runs on, without its tasks and
+//! wakers: what is left is the system's, the two calls of each request (`benches/load.rs`).
 //!
 //! [`super::generator`] is its sibling for suites and rehearsals, which need to know each delivery.
 //! The schedule is wrk2's idea, thresholds are k6's, the attack's shape is vegeta's.

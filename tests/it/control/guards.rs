@@ -251,7 +251,7 @@ async fn a_person_elsewhere_asks_without_a_fence() {
         asked,
         AskResult {
             done: false,
-            detail: "left for ann@desk, process 7, which holds the run's lease".to_owned(),
+            detail: "asked ann@desk, process 7, which drives the run".to_owned(),
             rev: 1,
         }
     );

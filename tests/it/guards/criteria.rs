@@ -1,6 +1,7 @@
 //! A criterion that asks a real Prometheus, which scrapes the orchestrator.
 
 use ctx::error::Code;
+use ctx::judge::Verdict;
 use ctx::ledger::fact::Fact;
 use ctx::rehearsal::legacy::Faults;
 use ctx::units::Percent;
@@ -58,6 +59,28 @@ fn what_prometheus_counts_decides_and_an_outage_of_it_does_not() {
     unknown.warns(&["1 criterion cannot be judged yet"]);
     let json = scene.test.run(&["validate", "--json"]).exits(Code::CriteriaNotMet).json();
     assert_eq!(json["verdict"], "inconclusive", "{json}");
+}
+
+/// Nothing is known, so nothing is confirmed as good: the phase is undone, and the reason is the
+/// server, not the service.
+#[test]
+fn a_phase_whose_criterion_cannot_be_judged_is_taken_back() {
+    let Some((scene, prometheus)) = scene() else { return };
+    let long = HEALTH.replace(r#"soak = "300ms""#, r#"soak = "5s""#);
+    scene.plan(&[&prometheus.table(), &long, CRITERION]);
+    let before = scene.config();
+    let running = scene.begin("1");
+    scene.test.until_recorded(1, "soak_begun");
+    drop(prometheus);
+    let ended = running.ends().exits(Code::RolledBack);
+    ended.warns(&["few-errors", "cannot be reached"]);
+    assert_eq!(scene.config(), before);
+    let judged = scene.test.facts().into_iter().find_map(|fact| match fact {
+        Fact::CriterionJudged(judged) => Some(judged.verdict),
+        _ => None,
+    });
+    assert!(matches!(judged, Some(Verdict::Inconclusive(_))), "{judged:?}");
+    scene.ends_undisturbed();
 }
 
 #[test]

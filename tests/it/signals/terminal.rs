@@ -2,19 +2,16 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ctx::error::Code;
 use rustix::fs::OFlags;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::slow;
-use crate::support::peer::skipped;
+use crate::support::terminal::{on_terminal, terminal};
 use crate::support::{Test, until};
 
 /// `ctx` on a terminal of its own, with somebody who watches.
@@ -25,45 +22,11 @@ struct Terminal {
     watching: Option<JoinHandle<String>>,
 }
 
-/// A terminal that nothing runs on yet: the end that watches, and the name of the other.
-pub(crate) fn terminal() -> (OwnedFd, String) {
-    // Not inherited: whoever holds this end keeps the terminal open.
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    (master, name)
-}
-
-/// `ctx` on the terminal of this name; `None` where there is no `setsid` to give it that.
-pub(crate) fn on_terminal(name: &str, test: &Test, args: &[&str]) -> Option<Child> {
-    let slave = || {
-        let mut options = File::options();
-        options.read(true).write(true);
-        options.custom_flags(OFlags::NOCTTY.bits().cast_signed()).open(name).unwrap()
-    };
-    let ctx = test.command(args);
-    let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(ctx.get_program()).args(ctx.get_args());
-    command.current_dir(ctx.get_current_dir().unwrap()).env_clear();
-    command.envs(ctx.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let spawned = command.env("TERM", "xterm").stdin(slave()).stdout(slave()).stderr(slave());
-    match spawned.spawn() {
-        Ok(child) => Some(child),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            skipped("there is no `setsid` on this machine");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
 impl Terminal {
     /// `None` where `ctx` cannot be given a terminal.
     fn open(test: &Test, args: &[&str]) -> Option<Self> {
         let (master, name) = terminal();
-        let child = on_terminal(&name, test, args)?;
+        let child = on_terminal(&name, &test.command(args))?;
         let flags = rustix::fs::fcntl_getfl(&master).unwrap();
         rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK).unwrap();
         let (close, closed) = mpsc::channel();

@@ -15,8 +15,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::slow;
-use super::terminal::{on_terminal, terminal};
 use crate::shop::{PLAN_FILE, Shop};
+use crate::support::terminal::{on_terminal, terminal};
 use crate::support::{Test, until};
 
 /// How soon a process ends that only waits for its last lines to be read.
@@ -74,7 +74,7 @@ impl Unread {
         options.write(true).custom_flags(OFlags::NOCTTY.bits().cast_signed());
         let slave = options.open(&name).unwrap();
         fill(&slave);
-        let child = on_terminal(&name, test, args)?;
+        let child = on_terminal(&name, &test.command(args))?;
         Some(Self { child, end: End::Terminal { _held: master } })
     }
 

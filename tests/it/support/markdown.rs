@@ -93,11 +93,11 @@ impl Document {
     }
 }
 
-/// The words of a command line: split at spaces outside of quotes, up to a comment or a
-/// redirection.
+/// The words of a command line: split at spaces outside of quotes, up to a comment, a redirection
+/// or a pipe.
 pub(crate) fn words(line: &str) -> Vec<String> {
-    let line = line.split(" #").next().unwrap_or(line);
-    let line = line.split(" > ").next().unwrap_or(line);
+    let ends = [" #", " > ", " < ", " | "];
+    let line = ends.iter().fold(line, |line, end| line.split(end).next().unwrap_or(line));
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
         match (quote, c) {

@@ -10,6 +10,7 @@ pub(crate) mod proxy;
 mod running;
 pub(crate) mod scripted;
 pub(crate) mod serve;
+pub(crate) mod terminal;
 pub(crate) mod traffic;
 pub(crate) mod uvicorn;
 

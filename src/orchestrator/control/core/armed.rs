@@ -212,7 +212,7 @@ impl Core {
                 if let Some(lease) = attended {
                     draft.set_armed(Arming { asked: Some(asked), ..Arming::clone(&armed) });
                     let who = format!("{}@{}, process {}", lease.holder, lease.host, lease.pid);
-                    (false, format!("left for {who}, which holds the run's lease"))
+                    (false, format!("asked {who}, which drives the run"))
                 } else {
                     (true, draft.carry_out(&asked))
                 }

@@ -18,6 +18,7 @@
 //! in a few comparisons, and leave everything else to the code that knows it all.
 
 mod answer;
+mod deadline;
 mod framing;
 mod head;
 mod links;
@@ -38,9 +39,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use self::answer::After;
+use self::deadline::Deadline;
 pub(super) use self::head::push;
 use self::head::{MAX_LINES, Plain, Read};
 pub(super) use self::links::Links;
@@ -454,56 +456,4 @@ async fn deliver(
         }
     }
     Ok(link)
-}
-
-/// The latest moment for something, with one timer for all of them: it goes off at an earlier
-/// moment now and then, and is then set anew, instead of being set for each.
-#[derive(Default)]
-struct Deadline {
-    at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Deadline {
-    fn set(&mut self, at: Instant) {
-        self.at = Some(at);
-        if let Some(timer) = self.timer.as_mut().filter(|timer| timer.deadline() > at) {
-            timer.as_mut().reset(at);
-        }
-    }
-
-    /// Ready when the moment has come.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.at else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= at {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(at);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn one_timer_serves_all_deadlines() {
-        let (mut deadline, began) = (Deadline::default(), Instant::now());
-        let within = |seconds| Duration::from_secs(seconds);
-        deadline.set(began + within(10));
-        let wait = async |limit: u64, deadline: &mut Deadline| {
-            tokio::time::timeout(within(limit), poll_fn(|cx| deadline.poll(cx))).await.is_ok()
-        };
-        assert!(!wait(5, &mut deadline).await);
-        deadline.set(Instant::now() + within(10));
-        assert!(!wait(9, &mut deadline).await, "the timer of the first one has gone off");
-        assert!(wait(2, &mut deadline).await);
-        assert_eq!(began.elapsed(), within(15));
-        deadline.set(Instant::now() + within(1));
-        assert!(wait(2, &mut deadline).await);
-    }
 }
