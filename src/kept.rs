@@ -126,8 +126,8 @@ impl Page {
     }
 }
 
-/// What of `text` fits at the end of a row after `cells`, in whole sentences, and what is left of
-/// it for a list below.
+/// What of `text` fits at the end of a row after `cells`, in whole sentences or else up to a
+/// semicolon, and what is left of it for a list below.
 pub(crate) fn divided(cells: &[String], text: &str) -> (String, String) {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let fits = |text: &str| {
@@ -138,8 +138,8 @@ pub(crate) fn divided(cells: &[String], text: &str) -> (String, String) {
     if fits(&end(&text)) {
         return (end(&text), String::new());
     }
-    let ends = text.match_indices(". ").map(|(at, _)| at);
-    match ends.filter(|at| fits(&text[..*at])).last() {
+    let ends = |mark| text.match_indices(mark).map(|(at, _)| at).filter(|at| fits(&text[..*at]));
+    match ends(". ").last().or_else(|| ends("; ").last()) {
         Some(at) => (text[..at].to_owned(), text[at + 2..].to_owned()),
         None => (String::new(), text),
     }

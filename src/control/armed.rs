@@ -186,15 +186,15 @@ pub enum Ask {
 pub struct AskRequest {
     /// Of which run it is asked: the one whose guards are armed.
     pub run: RunId,
-    /// What.
+    /// What is asked.
     pub ask: Ask,
-    /// Who asks: user name and host.
+    /// Who asks: user name.
     #[schemars(length(max = 255))]
     pub by: String,
-    /// Their machine.
+    /// The machine of whoever asks.
     #[schemars(length(max = 255))]
     pub host: String,
-    /// Why, for the audit chain and the report.
+    /// Why it is asked, for the audit chain and the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub reason: Option<String>,
@@ -214,13 +214,13 @@ pub struct AskResult {
 /// An ask that waits for the holder of the run's lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
-    /// What.
+    /// What was asked.
     pub ask: Ask,
     /// Who asked.
     pub by: String,
-    /// Their machine.
+    /// The machine of whoever asked.
     pub host: String,
-    /// Why.
+    /// Why it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -279,11 +279,13 @@ pub struct GuardLook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LookOutcome {
+    /// Within the limit.
     Held,
     /// Outside the limit, but not yet often enough in a row.
     Suspect,
     /// Too little to judge.
     Waiting,
+    /// Outside the limit, so often in a row that the phase is taken back.
     Breached,
 }
 

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 /// `GET /v1/inbox`: how many events there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxView {
-    /// Acknowledged, and waiting for a handler or with one.
+    /// Events that were acknowledged, and wait for a handler or are with one.
     pub pending: u64,
-    /// How long the oldest of them has waited; absent when none does.
+    /// How long the oldest event that waits has; absent when none does.
     pub oldest_ms: Option<u64>,
-    /// In the dead letters.
+    /// Events in the dead letters.
     pub dead: u64,
 }
 
@@ -89,7 +89,7 @@ pub struct InboxEvent {
     pub received_ms: u64,
     /// How often a handler was tried.
     pub attempts: u32,
-    /// How many of them a handler answered.
+    /// How many attempts a handler answered.
     pub answered: u32,
     /// Why no further attempt is made; absent for one that waits.
     pub dead: Option<String>,
@@ -98,9 +98,9 @@ pub struct InboxEvent {
 /// What became of events out of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxRestored {
-    /// Put into the inbox.
+    /// Events that were put into the inbox.
     pub restored: u64,
-    /// Left out, because their deliveries were acknowledged here before: they wait or were handled.
+    /// Events that were left out: their deliveries were acknowledged here before.
     pub known: u64,
 }
 
@@ -115,11 +115,11 @@ pub struct Letters {
     #[serde(default)]
     #[schemars(length(max = 255))]
     pub by: String,
-    /// Their machine.
+    /// The machine of whoever asks.
     #[serde(default)]
     #[schemars(length(max = 255))]
     pub host: String,
-    /// Why.
+    /// Why it is asked.
     #[serde(default)]
     #[schemars(length(max = 2000))]
     pub reason: String,

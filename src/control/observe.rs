@@ -102,7 +102,7 @@ pub struct Bucket {
 /// Connections of senders: now, and those that were not kept since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
-    /// Now.
+    /// Open ones now.
     pub open: u64,
     /// Closed at once: their address had as many as it may.
     pub refused: u64,
@@ -143,7 +143,7 @@ pub struct PoolView {
     pub opened: u64,
     /// Requests that had to wait for a connection, since the start.
     pub waits: u64,
-    /// Those of them that were refused because they got none in time.
+    /// Requests that were refused because they got no connection in time, since the start.
     pub timeouts: u64,
 }
 
@@ -170,7 +170,7 @@ pub struct ShadowRoute {
     pub compared: u64,
     /// Equal but for what the legacy app does not agree with itself about.
     pub equal: u64,
-    /// How many of those differed in that.
+    /// Equal answers that differed in what the legacy app does not agree with itself about.
     pub noisy: u64,
     /// Equal ones per compared one; absent when nothing was compared.
     pub parity: Option<f64>,
@@ -218,7 +218,7 @@ pub struct BreakerView {
     pub forced: bool,
     /// Requests within the breaker's window.
     pub requests: u32,
-    /// How many of them failed.
+    /// Failed ones among them.
     pub failures: u32,
 }
 
@@ -247,15 +247,15 @@ pub struct ExtensionView {
     pub detail: String,
     /// Replicas that take requests now.
     pub replicas: u32,
-    /// How many replicas there should be.
+    /// Replicas that there should be.
     pub wanted: u32,
     /// Requests that its replicas are busy with.
     pub busy: u32,
-    /// How many requests the replicas can be busy with.
+    /// Requests that its replicas can be busy with.
     pub capacity: u32,
     /// Requests that wait for a replica.
     pub waiting: u32,
-    /// How long the first of them has waited, in milliseconds.
+    /// How long the first request that waits has, in milliseconds.
     pub waited_ms: u64,
     /// How often a replica had to be started again since the extension was.
     pub restarts: u64,
@@ -285,7 +285,7 @@ pub enum ExtensionState {
 /// Requests and their answers within a window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
-    /// How many.
+    /// Requests within it.
     pub requests: u64,
     /// Answers with status 500 and above, and requests that got no answer.
     pub errors: u64,
@@ -306,11 +306,11 @@ impl Window {
 pub struct Latency {
     /// Half of all answers came within it.
     pub p50_ms: f64,
-    /// 95 of 100 did.
+    /// 95 of 100 answers came within it.
     pub p95_ms: f64,
-    /// 99 of 100 did.
+    /// 99 of 100 answers came within it.
     pub p99_ms: f64,
-    /// All of them did.
+    /// All answers came within it.
     pub max_ms: f64,
 }
 
@@ -346,7 +346,7 @@ pub struct Counts {
     pub duplicates: u64,
     /// Shadow copies whose answers were compared.
     pub shadow_compared: u64,
-    /// How many of those were equal.
+    /// Shadow copies whose answers were equal.
     pub shadow_equal: u64,
     /// Events that were stored in the inbox before they were acknowledged.
     pub stored: u64,
@@ -388,7 +388,9 @@ pub struct Health {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// Nothing is wrong.
     Healthy,
+    /// The check fails.
     Unhealthy,
     /// Not checked yet, or checks are off. Unknown is not healthy.
     #[default]

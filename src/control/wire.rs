@@ -137,11 +137,11 @@ pub struct LeaseView {
     pub run: RunId,
     /// User name.
     pub holder: String,
-    /// Their machine.
+    /// The machine of the holder.
     pub host: String,
-    /// Their process there.
+    /// The process of the holder.
     pub pid: u32,
-    /// That of the fence.
+    /// The counter of its fence.
     pub counter: u64,
     /// When it lapses unless it is renewed.
     pub expires_in_ms: u64,
@@ -162,7 +162,7 @@ pub struct LeaseBreak {
     /// Who asks: user name.
     #[schemars(length(max = 255))]
     pub by: String,
-    /// Their machine.
+    /// The machine of whoever asks.
     #[schemars(length(max = 255))]
     pub host: String,
     /// Why, for the audit chain.
@@ -205,6 +205,7 @@ pub struct RevisionRequest {
 pub enum RevisionStatus {
     /// In force, but reverted unless confirmed.
     Provisional,
+    /// It stays, until another one is confirmed.
     Confirmed,
     /// Its content was replaced by that of the confirmed revision before it.
     Reverted,
@@ -224,7 +225,7 @@ pub struct Revision {
     pub reason: String,
     /// The run that made it; absent for the first one, and for what the orchestrator did by itself.
     pub run: Option<RunId>,
-    /// RFC 3339, for display.
+    /// When it was made, as RFC 3339, for display.
     pub at: String,
     /// The document; absent in lists, and where a clean-up has deleted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,8 +248,11 @@ pub struct RevisionResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
+    /// A new revision: `POST /v1/revisions`.
     Apply,
+    /// `POST /v1/revisions/{rev}/confirm`.
     Confirm,
+    /// `POST /v1/revisions/{rev}/revert`.
     Revert,
     /// The irreversible clean-up after a migration: `POST /v1/legacy/cleanup`.
     Cleanup,
@@ -292,22 +296,31 @@ pub enum AuditKind {
     Boot,
     /// The legacy URL of the command line differs from the stored one.
     Rebase,
+    /// A lease was granted.
     Grant,
     /// A run took its own lease over, under a new fence.
     Takeover,
+    /// A lease was given back.
     Release,
     /// An operator ended somebody else's lease.
     Break,
+    /// A lease, or the time of a provisional revision, was over.
     Expiry,
+    /// A revision came into force, provisionally.
     Apply,
+    /// A revision was confirmed.
     Confirm,
+    /// A provisional revision was taken out of force.
     Revert,
+    /// Stored answers and the content of old revisions were deleted.
     Cleanup,
+    /// The cache was filled from a snapshot.
     CacheRestore,
     /// Events out of a backup were accepted.
     InboxRestore,
     /// The guards of a phase were armed.
     Arm,
+    /// The phase has ended.
     Disarm,
     /// An armed guard was breached, and the target's content is back in force.
     Breach,
@@ -399,7 +412,7 @@ pub struct State {
     pub anchor: Anchor,
     /// The document in force.
     pub config: Config,
-    /// SHA-256 of that document, as 64 hex digits.
+    /// SHA-256 of the document in force, as 64 hex digits.
     pub config_hash: String,
     /// The address that events are received on.
     pub data_addr: String,

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_plans_of_the_repository_fit_the_schema() {
-        for file in ["plans/contexten.toml", "plans/examples/shop.toml"] {
+        for file in ["plans/contexten.toml", "plans/examples/shop.toml", "plans/reference.toml"] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             let text = std::fs::read_to_string(path).unwrap();
             let plan: Value = toml::from_str(&text).unwrap();

@@ -131,7 +131,7 @@ impl JsonSchema for Text {
             "type": "string",
             "minLength": 2,
             "pattern": "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$",
-            "description": "a duration, such as \"250ms\", \"30s\" or \"1h30m\""
+            "description": "A duration, such as `250ms`, `30s` or `1h30m`."
         })
     }
 }

@@ -107,7 +107,7 @@ impl JsonSchema for Percent {
         schemars::json_schema!({
             "type": "string",
             "pattern": r"^(100(\.0{1,3})?|[0-9]{1,2}(\.[0-9]{1,3})?)%$",
-            "description": "a share of traffic, such as \"25%\" or \"0.5%\""
+            "description": "A share of traffic, such as `25%` or `0.5%`."
         })
     }
 }

@@ -58,7 +58,7 @@ impl JsonSchema for Text {
         schemars::json_schema!({
             "type": "string",
             "pattern": "^[0-9]{1,9}(GiB|MiB|KiB)$",
-            "description": "an amount of memory, such as \"256MiB\""
+            "description": "An amount of memory, such as `256MiB`."
         })
     }
 }

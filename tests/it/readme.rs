@@ -12,8 +12,17 @@ use crate::support::markdown::{Document, accepted, root, words};
 const COLUMNS: usize = 120;
 
 /// What a line of a `sh` block may begin with, besides `ctx`.
-const PROGRAMS: [&str; 5] =
-    ["cargo", "export", "python3", "target/venv/bin/pip", "target/venv/bin/uvicorn"];
+const PROGRAMS: [&str; 9] = [
+    "cargo",
+    "curl",
+    "export",
+    "jq",
+    "printf",
+    "python3",
+    "target/venv/bin/pip",
+    "target/venv/bin/uvicorn",
+    "umask",
+];
 
 /// What is wrong with a command that is only named.
 const LACKING: [ErrorKind; 3] = [

@@ -119,7 +119,7 @@ impl JsonSchema for Query {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "the part of a query that answers depend on",
+            "description": "The part of a query that answers depend on.",
             "oneOf": [
                 { "type": "string", "enum": ["all", "none"] },
                 { "type": "array", "items": { "type": "string" } },

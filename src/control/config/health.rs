@@ -89,6 +89,7 @@ impl Default for Healing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealingMode {
+    /// Nothing is looked at.
     Off,
     /// Records what it would do.
     Monitor,

@@ -79,7 +79,7 @@ static BACKUP: Shape = Shape {
 
 static RISK: Shape = Shape {
     what: "a risk",
-    about: "Risks change nothing: `ctx plan show` and reports list them, for those who decide.",
+    about: "Risks change nothing: reports list them, for those who decide.",
     keys: &[
         need("id", Kind::Name, "a name, unique within the plan"),
         need("title", Kind::Text, "what may go wrong"),

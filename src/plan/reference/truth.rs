@@ -272,6 +272,30 @@ fn what_depends_on_other_keys_is_as_it_is_told() {
     assert_eq!(from, expect);
 }
 
+/// The pages on guards and canaries have tables of their own.
+#[test]
+fn tables_that_are_written_by_hand_agree() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, heading, fewest) in
+        [("docs/guards.md", "[guards.NAME]", 4), ("docs/canary.md", "[phase.step.canary]", 4)]
+    {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let mut seen = 0;
+        for line in text.lines() {
+            let cells: Vec<&str> =
+                line.split('|').map(|cell| cell.trim_matches([' ', '`'])).collect();
+            let &[_, name, usual, meaning, _] = cells.as_slice() else { continue };
+            let all = plan();
+            let shape = all.iter().find(|section| section.heading == heading).unwrap().shape;
+            if let Some(Key { usual: Usual::Is(is), .. }) = shape.key(name) {
+                assert_eq!(usual, is.to_string(), "{page}: {name}: {meaning}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= fewest, "{page}: {seen} defaults");
+    }
+}
+
 /// Values at both ends of a range, and those next to them outside.
 fn ends(kind: Kind, range: Range) -> (Vec<String>, Vec<String>) {
     let quoted = |text: &str| format!("\"{text}\"");
@@ -321,10 +345,11 @@ fn every_range_is_what_the_reader_takes() {
                 let around = AROUND.iter().find(|(name, _)| *name == heading);
                 let around = around.unwrap_or_else(|| panic!("nothing is around {heading}")).1;
                 let line = format!("{} = {value}\n", key.name);
-                let others = |text: &str| -> String {
+                // The lines that say nothing of this key.
+                let others = |text: &str| {
                     let own = format!("{} = ", key.name);
                     let others = text.lines().filter(|line| !line.starts_with(&own));
-                    others.map(|line| format!("{line}\n")).collect()
+                    others.collect::<Vec<_>>().join("\n") + "\n"
                 };
                 let read = if of_plan && around.is_empty() {
                     read(&(line + &others(base)), PROGRAM)

@@ -109,6 +109,25 @@ const PEERS: &[Peer] = &[
         install: "apt-get install prometheus-alertmanager",
     },
     Peer {
+        name: "curl",
+        probe: || {
+            let mut command = Command::new("curl");
+            // The first that has it is 7.82.
+            command.args(["--json", "{}", "--version"]);
+            command
+        },
+        install: "apt-get install curl",
+    },
+    Peer {
+        name: "jq",
+        probe: || {
+            let mut command = Command::new("jq");
+            command.arg("--version");
+            command
+        },
+        install: "apt-get install jq",
+    },
+    Peer {
         name: "systemd-analyze",
         probe: || {
             let mut command = Command::new("systemd-analyze");

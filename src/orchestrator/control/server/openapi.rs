@@ -93,7 +93,14 @@ fn prose(comment: &str) -> String {
     let text: String = comment.split("```").step_by(2).collect();
     let paragraphs = text.split("\n\n").map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "));
     let text = paragraphs.filter(|p| !p.is_empty()).collect::<Vec<_>>().join("\n\n");
-    text.replace("[`", "`").replace("`]", "`").replace("::", ".")
+    let mut parts = text.split("[`");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // A field of a type is told with a dot, and not with the way to it in Rust.
+        let (link, rest) = part.split_once("`]").unwrap_or((part, ""));
+        text.extend(["`", &link.replace("::", "."), "`", rest]);
+    }
+    text
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {

@@ -1,7 +1,7 @@
 //! The table of routes: the router, the `OpenAPI` document and the tests are all made from it.
 //!
-//! To add one: a handler in `handlers/`, a row here, and `CTX_BLESS=1 cargo test openapi` to
-//! write the document anew.
+//! To add one: a handler in `handlers/`, a row here, and `CTX_BLESS=1 cargo test --lib
+//! kept_document` to write the documents anew.
 
 use std::fmt;
 
@@ -117,7 +117,7 @@ pub static ROUTES: &[Route] = &[
     },
     Route {
         path: "/openapi.json",
-        summary: "This document",
+        summary: "This API as an OpenAPI 3.1 document",
         replies: &[(200, Content::Json(shape::<serde_json::Value>))],
         handler: || get(observe::openapi),
         ..READ
