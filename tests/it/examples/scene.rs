@@ -141,6 +141,7 @@ impl Scene {
     }
 
     /// Types what a script says, act by act, and checks what comes of it.
+    #[expect(clippy::print_stderr, reason = "what was found so far is shown with any failure")]
     #[track_caller]
     pub(super) fn plays(&mut self, script: &[Act]) {
         let mut faults = 0;

@@ -62,6 +62,7 @@ pub(crate) struct Screen {
 }
 
 impl Drop for Screen {
+    #[expect(clippy::print_stderr, reason = "it is shown with the failure")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
