@@ -15,6 +15,10 @@ use crate::ledger::Reader;
 use crate::ledger::fact::Outcome;
 use crate::ledger::view::RunRow;
 use crate::plan::alerts::{AlertSink, Destination, Severity};
+use crate::report::page::{Cell, Page};
+
+/// The widest that a table gets.
+const WIDEST: usize = 110;
 
 /// List the sinks of alerts, or send a test to them
 #[derive(Debug, clap::Args)]
@@ -146,9 +150,15 @@ fn list(sinks: &[AlertSink], context: &Context) {
     if sinks.is_empty() {
         ui.note("there is no sink of alerts; name one in the plan's `[alerts]`");
     }
-    for sink in sinks {
-        let (id, kind, from) = (&sink.id, sink.to.kind(), sink.from.name());
-        ui.say(format!("{id:16} {kind:13} from {from:9} {}", shown(&sink.to)));
+    let row = |sink: &AlertSink| {
+        let cells = [sink.id.to_string(), sink.to.kind().to_owned(), sink.from.name().to_owned()];
+        cells.into_iter().chain([shown(&sink.to)]).map(Cell::from).collect()
+    };
+    let rows: Vec<Vec<Cell>> = sinks.iter().map(row).collect();
+    if !rows.is_empty() {
+        let mut page = Page::new(ui.width.min(WIDEST));
+        page.table(&["sink", "kind", "from", "to"], &rows);
+        ui.out_raw(page.render(ui.color_out));
     }
 }
 

@@ -264,5 +264,6 @@ fn phases(page: &mut Page, what: &str, ids: &[PhaseId], paint: Paint) {
         return;
     }
     let names: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
-    page.paragraph(Cell::painted(format!("phase {}: {what}", names.join(", ")), paint));
+    let noun = if ids.len() == 1 { "phase" } else { "phases" };
+    page.paragraph(Cell::painted(format!("{noun} {}: {what}", names.join(", ")), paint));
 }

@@ -10,8 +10,8 @@ use super::session::{block_on, confirm, connect};
 use crate::control::client::Client;
 use crate::control::failure::control_failure;
 use crate::control::inbox::{DeadLetter, DeadLetterContent, Letters, LettersMoved};
-use crate::error::{Code, Failure, Result};
-use crate::report::page::{Cell, Field, Page};
+use crate::error::{Code, Failure, Result, count};
+use crate::report::page::{Field, Page, Row};
 use crate::report::words;
 use crate::settings::{host, user};
 
@@ -119,21 +119,19 @@ async fn dead(context: &Context, client: &Client) -> Result<Code> {
         context.ui.note("no dead letters");
         return Ok(Code::Done);
     }
-    let rows: Vec<Vec<Cell>> = letters
-        .iter()
-        .map(|letter| {
-            vec![
-                letter.id.to_string().into(),
-                letter.source.as_str().into(),
-                letter.delivery.as_deref().unwrap_or("-").into(),
-                letter.received.as_str().into(),
-                letter.attempts.to_string().into(),
-                letter.why.as_str().into(),
-            ]
-        })
-        .collect();
+    let row = |letter: &DeadLetter| Row {
+        cells: vec![
+            letter.id.to_string().into(),
+            letter.source.as_str().into(),
+            letter.delivery.as_deref().unwrap_or("-").into(),
+            letter.received.as_str().into(),
+            letter.attempts.to_string().into(),
+        ],
+        note: Some(letter.why.as_str().into()),
+    };
+    let rows: Vec<Row> = letters.iter().map(row).collect();
     let mut page = Page::new(context.ui.width.min(WIDEST));
-    page.table(&["id", "from", "delivery", "received", "tries", "why"], &rows);
+    page.noted_table(&["id", "from", "delivery", "received", "tries"], &rows);
     context.ui.out_raw(page.render(context.ui.color_out));
     context.ui.note("hint: `ctx events replay ID...` has them tried again");
     Ok(Code::Done)
@@ -149,7 +147,8 @@ async fn show(context: &Context, client: &Client, id: u64) -> Result<Code> {
     let DeadLetterContent { letter, request_id, trace_id, headers, body } = content;
     let mut page = Page::new(context.ui.width.min(WIDEST));
     let delivery = letter.delivery.as_deref().unwrap_or("-");
-    let tries = format!("{} tries, then: {}", letter.attempts, letter.why);
+    let tries = usize::try_from(letter.attempts).unwrap_or(usize::MAX);
+    let tries = format!("{}, then: {}", count(tries, "try"), letter.why);
     let mut fields = vec![
         Field::new("event", format!("{} from {}", letter.id, letter.source)),
         Field::new("delivery", delivery),

@@ -12,6 +12,7 @@ use crate::ledger::error::ANEW;
 use crate::ledger::verify::Verification;
 use crate::ledger::view::{Entry, Info};
 use crate::ledger::{Ledger, import};
+use crate::report::words;
 use crate::ui::Paint;
 
 /// How many faults are shown to a person.
@@ -166,7 +167,7 @@ fn info(context: &Context) -> Result<Code> {
     context.ui.out(format!("format   {}", info.format));
     context.ui.out(format!("entries  {}{span}", info.entries));
     context.ui.out(format!("head     {}", info.head));
-    context.ui.out(format!("size     {}", number(info.bytes, "byte")));
+    context.ui.out(format!("size     {}", words::bytes(info.bytes)));
     Ok(Code::Done)
 }
 

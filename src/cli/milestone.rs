@@ -19,7 +19,7 @@ use crate::ledger::fact::Fact;
 use crate::plan::Loaded;
 use crate::plan::model::{Criterion, Milestone};
 use crate::report::model::MilestoneEntry;
-use crate::report::page::{Cell, Field, Page};
+use crate::report::page::{Cell, Field, Page, Row};
 use crate::report::{Inputs, Report, words};
 use crate::ui::Paint;
 
@@ -89,25 +89,25 @@ fn list(context: &Context) -> Result<Code> {
         context.ui.note("no milestone: the plan names none, and none was reached");
         return Ok(Code::Done);
     }
-    let rows: Vec<Vec<Cell>> = entries.iter().map(row).collect();
+    let rows: Vec<Row> = entries.iter().map(row).collect();
     let mut page = Page::new(context.ui.width.min(WIDEST));
-    page.table(&["milestone", "phase", "days", "reached", "title"], &rows);
+    page.noted_table(&["milestone", "phase", "days", "reached"], &rows);
     context.ui.out_raw(page.render(context.ui.color_out));
     Ok(Code::Done)
 }
 
-fn row(entry: &MilestoneEntry) -> Vec<Cell> {
+fn row(entry: &MilestoneEntry) -> Row {
     let reached = match &entry.reached {
         Some(at) => Cell::painted(words::minute(at.0), Paint::Good),
         None => Cell::painted("not yet", Paint::Faint),
     };
-    vec![
+    let cells = vec![
         entry.id.to_string().into(),
         entry.phase.as_ref().map(ToString::to_string).unwrap_or_default().into(),
         entry.days.map(words::days).unwrap_or_default().into(),
         reached,
-        entry.title.clone().into(),
-    ]
+    ];
+    Row { cells, note: Some(entry.title.as_str().into()) }
 }
 
 fn show(named: &str, context: &Context) -> Result<Code> {

@@ -25,7 +25,7 @@ pub fn control_failure(error: &ControlError) -> Failure {
                 .why(error.to_string())
                 .hint(
                     "`ctx serve` says where its token is; the plan's `[orchestrator] token` \
-                     names it",
+                     names it, or without a plan the last run's, or `CTX_TOKEN`",
                 )
         }
         ControlError::Refused(_) => {

@@ -197,7 +197,7 @@ impl FromStr for Metric {
 }
 
 impl Unit {
-    /// Prints a number of this unit as a plan would write it: `5%`, `500ms`, `24h`, `10000`.
+    /// Prints a number of this unit as a plan would write it: `5%`, `500ms`, `24h`, `10000/min`.
     pub fn format(self, value: f64) -> String {
         use crate::units::duration;
         let span = |seconds: f64| {
@@ -219,7 +219,7 @@ impl Unit {
                 format!("{}ms", trim(format!("{:.1}", value * 1000.0)))
             }
             Self::Seconds => span(value.round()),
-            Self::PerMinute => format!("{value:.0}"),
+            Self::PerMinute => format!("{value:.0}/min"),
             Self::Number => trim(format!("{value:.3}")),
         }
     }
@@ -246,6 +246,8 @@ impl Unit {
                 .filter(|v| v.is_finite())
                 .ok_or_else(|| format!("`{text}` is not a number")),
             Self::PerMinute => text
+                .strip_suffix("/min")
+                .unwrap_or(text)
                 .parse::<f64>()
                 .ok()
                 .filter(|v| v.is_finite() && *v >= 0.0)
@@ -276,7 +278,8 @@ mod tests {
         assert_eq!(Unit::Milliseconds.format(500.0), "500ms");
         assert_eq!(Unit::Milliseconds.format(12.34), "12.3ms");
         assert_eq!(Unit::Seconds.format(86_400.0), "1d");
-        assert_eq!(Unit::PerMinute.format(10_000.0), "10000");
+        assert_eq!(Unit::PerMinute.format(10_000.0), "10000/min");
+        assert_eq!(Unit::PerMinute.parse("10000/min"), Unit::PerMinute.parse("10000"));
         for (unit, text) in [(Unit::Ratio, "5%"), (Unit::Milliseconds, "500ms")] {
             assert_eq!(unit.format(unit.parse(text).unwrap()), text);
         }

@@ -253,7 +253,7 @@ fn rest(page: &mut Html, report: &Report) {
     page.section("Backups", &["Backup", "Taken", "Size", "Path"], rows.collect());
     let rows = report.runs.iter().map(|run| {
         let reason = run.reason.as_ref().map(|reason| format!("reason: {reason}"));
-        let why: Vec<String> = reason.into_iter().chain(run.summary.clone()).collect();
+        let why: Vec<String> = run.summary.clone().into_iter().chain(reason).collect();
         let tone = match run.outcome {
             Some(Outcome::Done) => Tone::Good,
             Some(Outcome::RolledBack | Outcome::Abandoned) => Tone::Warn,

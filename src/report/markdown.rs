@@ -169,7 +169,7 @@ fn records(out: &mut Text, report: &Report) {
     out.section("Backups", &["backup", "taken", "size", "run", "path"], rows.collect());
     let rows = report.runs.iter().map(|run| {
         let reason = run.reason.as_ref().map(|reason| format!("reason: {reason}"));
-        let why: Vec<String> = reason.into_iter().chain(run.summary.clone()).collect();
+        let why: Vec<String> = run.summary.clone().into_iter().chain(reason).collect();
         vec![
             words::minute(run.begun.0),
             code(run.run.short()),

@@ -142,9 +142,12 @@ impl Page {
         let columns = rows.first().map_or(0, Vec::len);
         let column = |column: usize| {
             let texts = rows.iter().map(|row| clean(&row[column].text));
-            texts.fold((0, 0), |(natural, least), text| {
-                let word = text.split(' ').map(width_of).max().unwrap_or(0);
-                (natural.max(width_of(&text)), least.max(word))
+            texts.fold(Column::default(), |column, text| Column {
+                natural: column.natural.max(width_of(&text)),
+                word: column.word.max(text.split(' ').map(width_of).max().unwrap_or(0)),
+                piece: column
+                    .piece
+                    .max(text.split([' ', '-']).map(width_of).max().unwrap_or(0) + 1),
             })
         };
         fit(&(0..columns).map(column).collect::<Vec<_>>(), self.width)
@@ -231,14 +234,21 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             used += 1;
         }
-        for c in word.chars() {
-            let step = c.width().unwrap_or(0);
-            if used + step > width && used > 0 {
+        // A word that has no room breaks after a hyphen, and anywhere if it must.
+        for piece in word.split_inclusive('-') {
+            if wide > width && used > 0 && used + width_of(piece) > width {
                 lines.push(String::new());
                 used = 0;
             }
-            lines.last_mut().expect("there is always a line").push(c);
-            used += step;
+            for c in piece.chars() {
+                let step = c.width().unwrap_or(0);
+                if used + step > width && used > 0 {
+                    lines.push(String::new());
+                    used = 0;
+                }
+                lines.last_mut().expect("there is always a line").push(c);
+                used += step;
+            }
         }
     }
     lines
@@ -256,18 +266,43 @@ fn shorten(mut lines: Vec<String>, height: usize, width: usize) -> Vec<String> {
     lines
 }
 
+/// How wide the texts of a column are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Column {
+    natural: usize,
+    /// The longest word.
+    word: usize,
+    /// The longest part of a word that ends with a hyphen.
+    piece: usize,
+}
+
+impl Column {
+    /// A time, a count, a user's name: broken, it is harder to read than what stands beside it.
+    const BRIEF: usize = 20;
+
+    const fn is_brief(self) -> bool {
+        self.natural <= Self::BRIEF
+    }
+}
+
 /// Chooses widths that fit into `width` with the gaps between them.
 ///
-/// Columns are given as their natural width and their longest word. The widest column gives way
-/// first, down to its longest word; only when all are there, words are cut too.
-fn fit(columns: &[(usize, usize)], width: usize) -> Vec<usize> {
+/// The widest column gives way first: long ones down to their longest word, then to the longest
+/// piece of their ids; then short ones too; and only when all are there, words are cut.
+fn fit(columns: &[Column], width: usize) -> Vec<usize> {
     let room = width.saturating_sub(GAP * columns.len().saturating_sub(1));
-    let mut widths: Vec<usize> = columns.iter().map(|(natural, _)| (*natural).min(room)).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.natural.min(room)).collect();
     while widths.iter().sum::<usize>() > room {
-        let spare = |column: &usize| widths[*column] > columns[*column].1;
-        let by_width = |column: &usize| widths[*column];
-        let all = 0..widths.len();
-        let widest = all.clone().filter(spare).max_by_key(by_width).or(all.max_by_key(by_width));
+        let spares: [&dyn Fn(Column, usize) -> bool; 4] = [
+            &|column, width| !column.is_brief() && width > column.word,
+            &|column, width| !column.is_brief() && width > column.piece,
+            &|column, width| width > column.word,
+            &|_, _| true,
+        ];
+        let widest = spares.iter().find_map(|spare| {
+            let all = 0..widths.len();
+            all.filter(|n| spare(columns[*n], widths[*n])).max_by_key(|n| widths[*n])
+        });
         widths[widest.expect("a sum above zero has a part")] -= 1;
     }
     widths
@@ -303,6 +338,18 @@ mod tests {
                                    more than one
                                    line of the
                                    page
+        ");
+    }
+
+    #[test]
+    fn ids_break_at_their_hyphens_before_a_time_breaks() {
+        let mut page = Page::new(60);
+        let row = ["2026-11-27 03:22Z", "6362e02c", "durable-inbox-for-everybody", "uid 0"];
+        page.table(&["time", "run", "phase", "user"], &[row.map(Cell::from).to_vec()]);
+        assert_snapshot!(page.render(false), @"
+        time               run       phase                     user
+        2026-11-27 03:22Z  6362e02c  durable-inbox-for-        uid 0
+                                     everybody
         ");
     }
 

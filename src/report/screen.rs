@@ -44,7 +44,7 @@ pub fn page(status: &Status, trails: Option<&Trails>, width: usize) -> Page {
 fn target(fields: &mut Vec<Field<'_>>, status: &Status) {
     let url = status.target.as_deref().unwrap_or("no orchestrator is named");
     let (health, paint) = match (status.reached, status.health) {
-        (false, _) => ("not asked, or no answer", None),
+        (false, _) => ("not read: `--live` asks it", None),
         (true, "healthy") => ("healthy", Some(Paint::Good)),
         (true, "unhealthy") => ("UNHEALTHY", Some(Paint::Bad)),
         (true, _) => ("health unknown", Some(Paint::Warn)),
@@ -72,7 +72,7 @@ fn in_flight(fields: &mut Vec<Field<'_>>, run: &InFlight) {
     if let Some(step) = &run.step {
         let strays = step.strays() && run.status == PhaseState::Running;
         let line = Cell::painted(step_line(step), strays.then_some(Paint::Bad));
-        fields.push(Field::at_most(1, "step", line));
+        fields.push(Field::at_most(2, "step", line));
     }
     let id = run.run.as_ref().map(|run| format!("{run} ")).unwrap_or_default();
     let doing = format!("{id}since {}: {}", words::minute(run.begun.0), run.doing);

@@ -122,10 +122,11 @@ fn the_report_of_a_migration_on_its_way() {
                                                         connections
 
     Success criteria
-    category     criterion      verdict     evidence, or target           judged
-    performance  response-time  met         latency_p95 12.3ms (n=1240),  2029-12-31
-                                            limit at most 100ms
-    reliability  uptime         not judged  uptime at least 99.9%
+    category     criterion      verdict     judged
+    performance  response-time  met         2029-12-31
+      latency_p95 12.3ms (n=1240), limit at most 100ms
+    reliability  uptime         not judged
+      uptime at least 99.9%
 
     Issues
     time               phase       run
@@ -148,7 +149,7 @@ fn the_report_of_a_migration_on_its_way() {
     2030-01-01 12:00Z  22222222  migrate  performance  in flight  45m     ann
       reason: week 3
     2029-12-31 12:00Z  11111111  migrate  foundation   done       15m     ann
-      reason: week 1; phase confirmed
+      phase confirmed; reason: week 1
     ");
 }
 
@@ -186,9 +187,9 @@ fn the_report_of_a_phase_that_was_rolled_back() {
     pooling-everywhere  pending  day 18   All traffic on pooled connections
 
     Success criteria
-    category     criterion      verdict  evidence, or target              judged
-    performance  response-time  met      latency_p95 12.3ms (n=1240),     2029-12-31
-                                         limit at most 100ms
+    category     criterion      verdict  judged
+    performance  response-time  met      2029-12-31
+      latency_p95 12.3ms (n=1240), limit at most 100ms
 
     Issues
     time               phase        run
@@ -210,8 +211,8 @@ fn the_report_of_a_phase_that_was_rolled_back() {
     Runs
     time               run       kind     phase        outcome      lasted  user
     2030-01-01 12:00Z  22222222  migrate  performance  rolled back  42m7s   ann
-      reason: week 3; guard `error-rate`: error_rate 6.2% (n=124), limit at most 5%,
-      breach 3 of 3
+      guard `error-rate`: error_rate 6.2% (n=124), limit at most 5%, breach 3 of 3;
+      reason: week 3
     ");
 }
 
@@ -257,9 +258,9 @@ fn the_report_without_a_plan_file() {
                                                         connections
 
     Success criteria
-    category     criterion      verdict  evidence, or target              judged
-    performance  response-time  met      latency_p95 12.3ms (n=1240),     2029-12-31
-                                         limit at most 100ms
+    category     criterion      verdict  judged
+    performance  response-time  met      2029-12-31
+      latency_p95 12.3ms (n=1240), limit at most 100ms
 
     Issues
     time               phase       run
@@ -276,7 +277,7 @@ fn the_report_without_a_plan_file() {
     2030-01-01 12:00Z  22222222  migrate  performance  in flight  45m     ann
       reason: week 3
     2029-12-31 12:00Z  11111111  migrate  foundation   done       15m     ann
-      reason: week 1; phase confirmed
+      phase confirmed; reason: week 1
     ");
 }
 
@@ -353,8 +354,8 @@ fn the_report_in_markdown() {
 
     | time | run | kind | phase | outcome | lasted | by | why |
     | --- | --- | --- | --- | --- | --- | --- | --- |
-    | 2030-01-01 12:00Z | `22222222` | migrate | `performance` | rolled back | 42m7s | ann&#64;build-7 | reason: week 3; guard \`error-rate\`: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3 |
-    | 2029-12-31 12:00Z | `11111111` | migrate | `foundation` | done | 15m | ann&#64;build-7 | reason: week 1; phase confirmed |
+    | 2030-01-01 12:00Z | `22222222` | migrate | `performance` | rolled back | 42m7s | ann&#64;build-7 | guard \`error-rate\`: error\_rate 6.2% (n=124), limit at most 5%, breach 3 of 3; reason: week 3 |
+    | 2029-12-31 12:00Z | `11111111` | migrate | `foundation` | done | 15m | ann&#64;build-7 | phase confirmed; reason: week 1 |
 
     Ledger: entry 52, `9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a`
     ");
@@ -366,7 +367,7 @@ fn the_status_of_a_run_in_flight() {
     let inputs = Inputs { now_ms: LATER, records: &records, plan: Some(&plan), live: None };
     assert_snapshot!(screen::render(&Status::build(&inputs, None), 80, false), @"
     plan      contexten-enhanced: ContextenApp to the enhanced orchestrator
-    target    http://127.0.0.1:7700, not asked, or no answer
+    target    http://127.0.0.1:7700, not read: `--live` asks it
     progress  58%: 1 of 2 phases confirmed, 1 of 4 steps and 2 of 7 parts done
     phase     2 of 2 performance: running, Performance optimization
     step      1 of 3 pool-ramp, part 2/4 at 25%, for 14m54s, 15m6s left

@@ -180,18 +180,17 @@ fn criteria(page: &mut Page, categories: &[CategoryEntry]) {
     }
     page.heading("Success criteria");
     let rows = categories.iter().flat_map(|category| {
-        category.criteria.iter().map(|entry| {
-            vec![
+        category.criteria.iter().map(|entry| Row {
+            cells: vec![
                 category.category.name().into(),
                 entry.id.as_str().into(),
                 Cell::painted(entry.verdict.words(), verdict_paint(entry.verdict)),
-                entry.evidence.as_ref().unwrap_or(&entry.target).as_str().into(),
                 entry.judged.map(|at| words::day(at.0)).unwrap_or_default().into(),
-            ]
+            ],
+            note: Some(entry.evidence.as_ref().unwrap_or(&entry.target).as_str().into()),
         })
     });
-    let rows: Vec<Vec<Cell>> = rows.collect();
-    page.table(&["category", "criterion", "verdict", "evidence, or target", "judged"], &rows);
+    page.noted_table(&["category", "criterion", "verdict", "judged"], &rows.collect::<Vec<_>>());
 }
 
 fn performance(page: &mut Page, report: &Report) {
@@ -256,7 +255,7 @@ fn backups(page: &mut Page, report: &Report) {
 pub fn runs(page: &mut Page, runs: &[RunEntry]) {
     let row = |run: &RunEntry| {
         let reason = run.reason.as_ref().map(|reason| format!("reason: {reason}"));
-        let why: Vec<String> = reason.into_iter().chain(run.summary.clone()).collect();
+        let why: Vec<String> = run.summary.clone().into_iter().chain(reason).collect();
         let cells = vec![
             words::minute(run.begun.0).into(),
             run.run.short().into(),

@@ -1,6 +1,6 @@
 //! `ctx` in a pipeline: what GitHub and GitLab get, and the scripts of `docs/ci.md`.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use ctx::error::Code;
 use serde_json::Value;
@@ -8,9 +8,27 @@ use serde_json::Value;
 use crate::resume::{HEALTH, Scene};
 use crate::shop::{PLAN_FILE, Shop, desk};
 use crate::support::markdown::Document;
-use crate::support::peer;
+use crate::support::{Test, junit, peer};
 
 const IMPOSSIBLE: &str = r#"
+  [[phase.criterion]]
+  id     = "impossible"
+  metric = "throughput"
+  min    = 1000000000
+"#;
+
+/// A phase that fails before anything soaks.
+const IMPOSSIBLE_FROM_THE_START: &str = r#"
+[[phase]]
+id    = "health"
+title = "Health checks"
+
+  [[phase.step]]
+  id      = "checks"
+  set     = { "health.enabled" = true }
+  require = ["impossible"]
+  soak    = "10ms"
+
   [[phase.criterion]]
   id     = "impossible"
   metric = "throughput"
@@ -102,32 +120,84 @@ fn scripts(document: &Document) -> Vec<String> {
     scripts
 }
 
+/// Runs a script in the project as a runner does: with the environment of a project, and more.
+fn runs(test: &Test, script: &str, env: &[(&str, &str)]) -> Output {
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_ctx")).parent().unwrap();
+    let path = ctx::settings::environment("PATH").unwrap_or_default();
+    Command::new("bash")
+        .env_clear()
+        .envs(test.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script])
+        .current_dir(test.path(""))
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn the_scripts_of_the_document_work() {
     let shop = Shop::open();
     shop.edit("soak = \"10ms\"\n\n[[phase]]", "soak = \"200ms\"\n\n[[phase]]");
     let scripts = scripts(&Document::read("docs/ci.md"));
     assert_eq!(scripts.len(), 4, "{scripts:#?}");
-    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_ctx")).parent().unwrap();
-    let path = ctx::settings::environment("PATH").unwrap_or_default();
+    let env = [("GITHUB_ACTIONS", "true"), ("GITHUB_RUN_ID", "7")];
     for script in scripts {
-        // With the environment of a project, and as GitHub runs a step.
-        let mut command = Command::new("bash");
-        command
-            .env_clear()
-            .envs(shop.test.command(&[]).get_envs().filter_map(|(n, v)| Some((n, v?))));
-        let ran = command
-            .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &script])
-            .current_dir(shop.test.path(""))
-            .env("PATH", format!("{}:{path}", bin.display()))
-            .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_RUN_ID", "7")
-            .output()
-            .unwrap();
+        let ran = runs(&shop.test, &script, &env);
         assert!(ran.status.success(), "{script}\n{}", String::from_utf8_lossy(&ran.stderr));
     }
     let report = std::fs::read_to_string(shop.test.path("reports/report.xml")).unwrap();
     assert!(report.contains("<testsuite name=\"phase 1 caching: Cached reads\""), "{report}");
     let records = std::fs::read_to_string(shop.test.path("run.jsonl")).unwrap();
     assert!(records.lines().last().unwrap().contains("\"run_end\""), "{records}");
+}
+
+/// What GitLab makes of the job of the document.
+fn gitlab_job() -> Value {
+    let section = Document::read("docs/ci.md").section("GitLab");
+    let yaml = section.blocks().into_iter().find(|block| block.kind == "yaml").unwrap().text;
+    let read = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
+    let ran = Command::new(peer::python()).args(["-c", read, &yaml]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    serde_json::from_slice::<Value>(&ran.stdout).unwrap()["migrate"].clone()
+}
+
+/// Runs GitLab's job in a project: whether the pipeline goes on, and the suites that it shows.
+fn pipeline(test: &Test, job: &Value) -> (bool, Value) {
+    let lines = |key: &str| {
+        let lines = job[key].as_array().unwrap_or_else(|| panic!("{job}"));
+        lines.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+    };
+    let env = [("GITLAB_CI", "true"), ("CI", "true")];
+    let code = runs(test, &lines("script"), &env).status.code().unwrap();
+    // In a shell of its own, whatever came of the script.
+    let after = runs(test, &lines("after_script"), &env);
+    assert!(after.status.success(), "{}", String::from_utf8_lossy(&after.stderr));
+    assert_eq!(job["artifacts"]["when"], "always", "they are wanted most when it fails");
+    for path in job["artifacts"]["paths"].as_array().unwrap() {
+        let kept = std::fs::read_to_string(test.path(path.as_str().unwrap())).unwrap();
+        assert!(kept.lines().last().unwrap().contains("\"run_end\""), "{path}: {kept}");
+    }
+    let report = test.path(job["artifacts"]["reports"]["junit"].as_str().unwrap());
+    let allowed = job["allow_failure"]["exit_codes"].as_i64() == Some(code.into());
+    (code == 0 || allowed, junit::read(&report))
+}
+
+#[test]
+fn the_job_for_gitlab_works_and_keeps_what_it_names() {
+    let peers = ["pyyaml", "junitparser"];
+    if peers.iter().any(|name| peer::require(name).is_none()) {
+        return;
+    }
+    let job = gitlab_job();
+    let shop = Shop::open();
+    shop.edit("soak = \"10ms\"\n\n[[phase]]", "soak = \"60s\"\n\n[[phase]]");
+    let (goes_on, suites) = pipeline(&shop.test, &job);
+    assert!(goes_on, "it soaks on without the job: {suites}");
+    assert_eq!(suites[0]["name"], "phase 1 caching: Cached reads", "{suites}");
+    assert_eq!(suites[0]["failures"], 0, "{suites}");
+
+    let scene = Scene::new(&[IMPOSSIBLE_FROM_THE_START]);
+    let (goes_on, suites) = pipeline(&scene.test, &job);
+    assert!(!goes_on && suites[0]["failures"].as_u64() > Some(0), "{suites}");
 }

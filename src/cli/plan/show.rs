@@ -99,7 +99,16 @@ impl Page<'_> {
     }
 
     fn labelled(&mut self, indent: usize, label: &str, text: &str) {
-        self.plain(indent, &format!("{label:<11}{text}"));
+        const LABEL: usize = 11;
+        let label = format!("{:indent$}{label:<LABEL$}", "");
+        // What is broken goes on two columns further in, which is where the label ends.
+        let inner = indent + LABEL - 2;
+        for (n, line) in wrap(text, inner, self.ui.width).iter().enumerate() {
+            let text = line.trim_start();
+            let before = if n == 0 { label.clone() } else { " ".repeat(indent + LABEL) };
+            self.text.push_str(format!("{before}{text}").trim_end());
+            self.text.push('\n');
+        }
     }
 
     fn plain(&mut self, indent: usize, text: &str) {

@@ -154,6 +154,13 @@ impl Breaker {
         self.forced = true;
     }
 
+    /// Closes it, and forgets what was counted, if it was opened by hand.
+    pub fn release(&mut self) {
+        if self.forced {
+            *self = Self { known: true, ..Self::default() };
+        }
+    }
+
     fn open_until(&mut self, until: Duration) {
         self.phase = Phase::Open { until };
         self.parts.clear();

@@ -153,6 +153,13 @@ impl Breakers {
         }
     }
 
+    /// Closes those that were opened by hand: what they held back is let go.
+    pub fn release(&self) {
+        for ((name, _), shared) in self.lock().iter() {
+            shared.turn(name, Breaker::release);
+        }
+    }
+
     /// How each stands that has been told of something.
     pub fn view(&self, settings: &Settings, now: Duration) -> Vec<BreakerView> {
         let view = |((name, _), shared): (&Place, &Arc<Shared>)| {
@@ -206,6 +213,17 @@ mod tests {
         assert_eq!(request(&legacy, &clock, false), Verdict::Go);
         let view = &breakers.view(&settings(), clock.boot())[0];
         assert!(view.state == BreakerState::Closed && !view.forced);
+    }
+
+    #[test]
+    fn what_was_opened_by_hand_is_let_go_and_nothing_else() {
+        let (breakers, clock) = (Breakers::default(), Arc::new(ManualClock::default()));
+        let (legacy, other) = (breakers.of("legacy", "http://a"), breakers.of("other", "http://b"));
+        breakers.force_open("legacy", clock.boot(), Duration::from_secs(3));
+        other.turn("other", |breaker| breaker.open(&settings(), clock.boot()));
+        breakers.release();
+        assert_eq!(request(&legacy, &clock, true), Verdict::Go);
+        assert_eq!(request(&other, &clock, true), Verdict::Stop);
     }
 
     #[test]

@@ -67,9 +67,11 @@ impl Healer {
         if !shared.plane.overrides().is_none() {
             shared.plane.set_aside(&Overrides::default());
         }
+        if self.seen.take().is_some() {
+            shared.plane.breakers.release();
+        }
         shared.vitals.keep_escalated(|_| false);
         self.memory = Memory::default();
-        self.seen = None;
     }
 
     fn perform(&self, intervention: &Intervention, shared: &Shared, config: &Config) {

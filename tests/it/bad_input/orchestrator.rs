@@ -87,7 +87,7 @@ fn a_wrong_token_is_refused_and_not_repeated() {
       1 step, soaking 10ms in all, under 0 guards; a failed check rolls this phase back
     error: the orchestrator does not accept the token
     why:   unauthorized: the token is not the right one
-    hint:  `ctx serve` says where its token is; the plan's `[orchestrator] token` names it
+    hint:  `ctx serve` says where its token is; the plan's `[orchestrator] token` names it, or without a plan the last run's, or `CTX_TOKEN`
     hint:  nothing was begun
     hint:  `ctx help 43`
     ");

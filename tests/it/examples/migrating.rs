@@ -4,14 +4,21 @@ use ctx::error::Code;
 
 use super::act::{Act, act};
 use super::scene::Scene;
+use crate::support::{block_on, until};
 
 /// Nothing was migrated, and the ledger says so.
 fn taken_back(scene: &mut Scene) {
     scene.ctx(&["rollback", "--to", "start", "--yes"]);
 }
 
-/// A detached run whose soak is over: no more is left than the time to confirm it.
+/// A detached run whose soak is over: its guards have held, and no more is left than the time to
+/// confirm it.
 fn soaked(scene: &Scene, hours: u64) {
+    let client = scene.serve().client();
+    until("the guards held", || {
+        let looks = block_on(client.guards()).unwrap().looks;
+        (!looks.is_empty() && looks.iter().all(|look| look.held)).then_some(())
+    });
     scene.serve().until("the soak's end", |state| {
         let left = state.provisional.as_ref().and_then(|provisional| provisional.deadline_in_ms);
         left.is_some_and(|left| left < hours * 3_600_000)

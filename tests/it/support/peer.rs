@@ -50,6 +50,11 @@ const PEERS: &[Peer] = &[
         install: "pip install -r tests/junit/requirements.txt",
     },
     Peer {
+        name: "pyyaml",
+        probe: || imports("yaml"),
+        install: "pip install -r tests/yaml/requirements.txt",
+    },
+    Peer {
         name: "chromium",
         probe: || {
             let mut command = Command::new("chromium");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctx::control::config::{CacheMode, Config, InboxMode, Mode, Platform, flag};
+use ctx::control::config::{CacheMode, Config, HealingMode, InboxMode, Mode, Platform, flag};
 use ctx::units::Percent;
 
 use super::Share::{All, None, Some};
@@ -89,6 +89,30 @@ pub(super) const EVENTS: &[Part] = &[
         ]"#,
         soaks: &[Some, All],
         see: |scene, _| next_handles(scene, Platform::Slack),
+    },
+    Part {
+        name: "extension that is a program",
+        before: enhanced,
+        steps: r#"step = [
+            { id = "install", install = "extensions/greeter.toml" },
+            { id = "on", ramp = { flag = "extension_management", to = ["50%", "100%"], soak = "10m" } },
+        ]"#,
+        soaks: &[Some, All],
+        see: |scene, share| {
+            if share != None {
+                // Until it is ready, the app has its events.
+                until("the program runs", || {
+                    scene.asks("/v1/extensions")["extensions"]
+                        .as_array()
+                        .is_some_and(|all| all.iter().any(|one| one["state"] == "running"))
+                        .then_some(())
+                });
+            }
+            scene.counted("ctx_events_total{path=\"extension\"}", || {
+                let answers = scene.events(Platform::Linear);
+                answers.iter().filter(|answer| answer.body.contains("Hello, Ada")).count()
+            })
+        },
     },
     Part {
         name: "canary",
@@ -178,6 +202,16 @@ pub(super) const REST: &[Part] = &[
         },
     },
     Part {
+        name: "self-healing",
+        before: sick,
+        steps: r#"step = [
+            { id = "mode", set = { "healing.mode" = "recover" } },
+            { id = "on", ramp = { flag = "self_healing", to = ["50%", "100%"], soak = "10m" } },
+        ]"#,
+        soaks: &[Some, All],
+        see: healing,
+    },
+    Part {
         name: "scaling",
         before: |scene, config| {
             extended(config, Platform::Linear, &scene.slow.url());
@@ -205,6 +239,18 @@ fn enhanced(_: &Scene, config: &mut Config) {
 fn recognised(config: &mut Config) {
     let home = config.routes.get_mut("home").unwrap();
     (home.sticky, home.shadow) = (Option::Some("x-reader".to_owned()), false);
+}
+
+/// An app beside the legacy one fails all events that it is given.
+fn sick(scene: &Scene, config: &mut Config) {
+    for platform in Platform::ALL {
+        extended(config, platform, &scene.failing.url());
+    }
+    config.health.enabled = true;
+    config.health.interval = Duration::from_secs(1);
+    // What is left out stays out for as long as this is looked at.
+    config.healing.cooldown = Duration::from_secs(600);
+    config.healing.mode = HealingMode::Off;
 }
 
 fn with_status(answers: &[Answer], status: u16) -> usize {
@@ -262,6 +308,26 @@ fn health(scene: &Scene, share: Share) -> Seen {
     }
     let any = |seen: bool| if seen { All } else { None };
     Seen { outside: any(checked()), told: any(told()) }
+}
+
+fn healing(scene: &Scene, share: Share) -> Seen {
+    let healed = || {
+        let well = |platform: &Platform| with_status(&scene.events(*platform), 200) == MANY;
+        Platform::ALL.iter().filter(|platform| well(platform)).count()
+    };
+    let told = || whole(scene.told("ctx_healing_extensions_left_out"));
+    // Two looks that find the same, where it was given the time for it.
+    let count = until("self-healing did what it may", || {
+        let count = healed();
+        let there = match share {
+            None => count == 0,
+            Some => count > 0,
+            All => count == Platform::ALL.len(),
+        };
+        (there && told() == count).then_some(count)
+    });
+    let of = Platform::ALL.len();
+    Seen { outside: Share::of(count, of), told: Share::of(told(), of) }
 }
 
 fn scaling(scene: &Scene, share: Share) -> Seen {

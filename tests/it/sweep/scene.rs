@@ -17,6 +17,9 @@ use crate::support::serve::{Serve, TOKEN};
 use crate::support::uvicorn::Uvicorn;
 use crate::support::{Test, until};
 
+/// Where the programs of extensions are, in folders as the manifests are beside the plan.
+const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
 /// An answer, as its caller sees it.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -29,6 +32,8 @@ pub(super) struct Scene {
     pub(super) serve: Serve,
     /// Another app with the same surface.
     pub(super) next: Legacy,
+    /// One that answers nothing but 500.
+    pub(super) failing: Scripted,
     /// One that takes a while.
     pub(super) slow: Scripted,
     app: Uvicorn,
@@ -43,11 +48,13 @@ impl Scene {
     pub(super) fn new() -> Option<Self> {
         let app = Uvicorn::start()?;
         let test = Test::new().env("CTX_TOKEN", TOKEN).env("HUSH", "hush-hush");
-        let serve = Serve::with(&test, app.url(), &["--workers", "1"]);
+        let more = ["--programs", PROGRAMS, "--workers", "1"];
+        let serve = Serve::with(&test, app.url(), &more);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Some(Self {
             serve,
             next: Legacy::start().unwrap(),
+            failing: Scripted::start(|_| (500, String::new())),
             slow: Scripted::start(|_| {
                 #[expect(clippy::disallowed_methods, reason = "it takes a while")]
                 std::thread::sleep(Duration::from_millis(400));
@@ -190,13 +197,20 @@ pub(super) fn whole(told: f64) -> usize {
     told.round() as usize
 }
 
-/// The strategy's own manifests, for the other app.
-pub(super) fn manifests() -> [(String, String); 3] {
-    Platform::ALL.map(|platform| {
-        let file = format!("extensions/{}.toml", platform.name());
-        let text = plans::read(&file);
-        (file, plans::changed(&text, &[("\"legacy\"", "\"next\"")]))
-    })
+/// The strategy's own manifests, for the other app; and the example program's.
+pub(super) fn manifests() -> Vec<(String, String)> {
+    let mut all: Vec<_> = Platform::ALL
+        .map(|platform| {
+            let file = format!("extensions/{}.toml", platform.name());
+            let text = plans::read(&file);
+            (file, plans::changed(&text, &[("\"legacy\"", "\"next\"")]))
+        })
+        .into();
+    for name in ["greeter.toml", "greeter.py"] {
+        let text = std::fs::read_to_string(format!("{PROGRAMS}/extensions/{name}")).unwrap();
+        all.push((format!("extensions/{name}"), text));
+    }
+    all
 }
 
 /// A flag for everybody.
