@@ -13,10 +13,10 @@ fn history_tells_every_run_newest_first() {
     assert_snapshot!(Desk::with_history().told(&["history"]), @"
     time               run       kind     phase    outcome      lasted  user
     2026-01-06 00:00Z  22222222  migrate  caching  rolled back  10s     mara
-      reason: go live; guard `error-rate` breached: error_rate 6.2% (n=124), limit
-      at most 5%, breach 3 of 3
+      guard `error-rate` breached: error_rate 6.2% (n=124), limit at most 5%, breach
+      3 of 3; reason: go live
     2026-01-05 00:00Z  11111111  migrate  pooling  done         14s     mara
-      reason: go live; phase confirmed at revision 43
+      phase confirmed at revision 43; reason: go live
     ");
     let told = Desk::with_history().told(&["history", "-n", "1"]);
     assert!(told.contains("22222222") && !told.contains("11111111"), "{told}");

@@ -15,7 +15,7 @@ fn a_desk_where_nothing_was_done_is_told_how_to_begin() {
     ");
     assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @"
     plan      shop: The shop behind the gateway
-    target    http://127.0.0.1:1, not asked, or no answer
+    target    http://127.0.0.1:1, not read: `--live` asks it
     progress  0%: 0 of 2 phases confirmed, 0 of 2 steps and 0 of 3 parts done
     last run  none yet
     next      `ctx plan show --phase 1`: shows what the first phase would do
@@ -28,7 +28,7 @@ fn a_desk_where_nothing_was_done_is_told_how_to_begin() {
 fn after_a_rollback_the_next_command_is_named() {
     assert_snapshot!(Desk::with_history().told(&["status"]), @"
     plan      shop: The shop behind the gateway
-    target    http://127.0.0.1:1, not asked, or no answer
+    target    http://127.0.0.1:1, not read: `--live` asks it
     progress  50%: 1 of 2 phases confirmed, 1 of 2 steps and 2 of 3 parts done
     last run  22222222 migrate of caching rolled back 2026-01-06 00:00Z: guard
               `error-rate` breached: error_rate 6.2% (n=124), limit at most 5%,…

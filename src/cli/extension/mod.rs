@@ -44,7 +44,7 @@ enum Command {
     List,
     /// Check manifests, and what they say of each other, without an orchestrator
     #[command(
-        after_help = "Examples:\n  ctx extension validate examples/extensions/greeter.toml\n  ctx extension validate plans/extensions/*.toml"
+        after_help = "Examples:\n  ctx extension validate examples/extensions/greeter.toml\n  ctx extension validate plans/extensions/linear.toml \\\n      plans/extensions/github.toml"
     )]
     Validate(Manifests),
     /// Put extensions in place, wait until they run, and take them out again if they do not

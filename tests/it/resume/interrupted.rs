@@ -139,7 +139,7 @@ fn a_run_that_loses_its_orchestrator_leaves_and_goes_on_later() {
     let running = scene.begin("1");
     scene.test.until_recorded(1, "soak_begun");
     scene.serve.kill();
-    scene.test.run(&["status"]).exits(Code::Done).says(&["not asked, or no answer"]);
+    scene.test.run(&["status"]).exits(Code::Done).says(&["not read: `--live` asks it"]);
     running.ends().exits(Code::Unreachable).warns(&[
         "does not answer",
         "what is provisional is taken back by the orchestrator itself",
