@@ -156,6 +156,29 @@ fn row<S: AsRef<str>>(cells: &[S]) -> String {
     row
 }
 
+/// The rows of tables that are written by hand and say `default` in their second column: the first
+/// cell of the table's head, the name, and the default. A row may have several of both.
+pub(crate) fn defaults(path: &str) -> Vec<(String, String, String)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(file).unwrap();
+    let (mut head, mut found) = (None, Vec::new());
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let plain = |cell: &str| cell.trim_matches('`').to_owned();
+        match cells.as_slice() {
+            ["", name, "default", _, ""] => head = Some(plain(name)),
+            ["", "---", ..] => {}
+            ["", names, values, _, ""] => {
+                let Some(head) = &head else { continue };
+                let pairs = names.split(", ").zip(values.split(", "));
+                found.extend(pairs.map(|(n, v)| (head.clone(), plain(n), plain(v))));
+            }
+            _ => head = None,
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,9 +30,10 @@ pub(super) static SUITE: Shape = Shape {
             needed, here or in the file that `file` names; [testing.md](testing.md) says how they \
             are judged.",
     keys: &[
-        may("id", Kind::Name, "a name, unique within the plan"),
-        KIND,
-        may("case", Kind::Tables(&CASE), "requests, and what must come back"),
+        may("id", Kind::Name, "a name, unique within the plan").otherwise("that of `file`"),
+        KIND.otherwise("that of `file`"),
+        may("case", Kind::Tables(&CASE), "requests, and what must come back")
+            .otherwise("those of `file`"),
         may("load", Kind::Table(&LOAD), "load drawn from the cases in turn"),
         may("file", Kind::Text, "a file with all of this, instead; below the plan's folder").more(
             "It has the keys of one suite on top: `id`, `kind`, `[[case]]`, `[load]`. It is a part \

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Section, manifest, plan};
 use crate::control::config::{Extension, Process};
+use crate::kept;
 use crate::plan::model::{Action, Category, Compare, CriterionCheck, Guard, Plan};
 use crate::plan::parse;
 use crate::plan::shape::{Key, Kind};
@@ -272,23 +273,26 @@ fn what_depends_on_other_keys_is_as_it_is_told() {
     assert_eq!(from, expect);
 }
 
-/// The pages on guards and canaries have tables of their own.
+/// The pages on guards, canaries and extensions have tables of their own.
 #[test]
 fn tables_that_are_written_by_hand_agree() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (page, heading, fewest) in
-        [("docs/guards.md", "[guards.NAME]", 4), ("docs/canary.md", "[phase.step.canary]", 4)]
-    {
-        let text = std::fs::read_to_string(root.join(page)).unwrap();
+    for (page, heading, fewest) in [
+        ("docs/guards.md", "[guards.NAME]", 4),
+        ("docs/canary.md", "[phase.step.canary]", 4),
+        ("docs/extensions.md", "An extension's manifest", 8),
+    ] {
         let mut seen = 0;
-        for line in text.lines() {
-            let cells: Vec<&str> =
-                line.split('|').map(|cell| cell.trim_matches([' ', '`'])).collect();
-            let &[_, name, usual, meaning, _] = cells.as_slice() else { continue };
-            let all = plan();
-            let shape = all.iter().find(|section| section.heading == heading).unwrap().shape;
-            if let Some(Key { usual: Usual::Is(is), .. }) = shape.key(name) {
-                assert_eq!(usual, is.to_string(), "{page}: {name}: {meaning}");
+        for (_, name, told) in kept::defaults(page) {
+            // `limits.memory` is in the table below.
+            let (heading, name) = match name.split_once('.') {
+                Some((table, name)) => (format!("[{table}]"), name.to_owned()),
+                None => (heading.to_owned(), name),
+            };
+            let mut all = plan().into_iter().chain(manifest());
+            let section = all.find(|section| section.heading == heading);
+            let key = section.and_then(|section| section.shape.key(&name));
+            if let Some(Key { usual: Usual::Is(usual), .. }) = key {
+                assert_eq!(told, usual.to_string(), "{page}: {heading} {name}");
                 seen += 1;
             }
         }

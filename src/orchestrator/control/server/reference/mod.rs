@@ -239,3 +239,22 @@ fn every_link_within_the_page_leads_somewhere() {
         assert_eq!(there.iter().filter(|other| *other == heading).count(), 1, "two of #{heading}");
     }
 }
+
+/// Tables with a head such as `inbox.` say what the configuration is at first.
+#[test]
+fn tables_that_are_written_by_hand_agree() {
+    let first = serde_json::to_value(Config::legacy("http://127.0.0.1:8000")).unwrap();
+    for (page, fewest) in [("docs/inbox.md", 8), ("docs/self-healing.md", 16)] {
+        let mut seen = 0;
+        for (head, name, told) in kept::defaults(page) {
+            let Some(section) = head.strip_suffix('.').and_then(|key| first.get(key)) else {
+                continue;
+            };
+            let value = section.get(&name).unwrap_or_else(|| panic!("{page}: no {head}{name}"));
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            assert_eq!(told, value, "{page}: {head}{name}");
+            seen += 1;
+        }
+        assert!(seen >= fewest, "{page}: {seen} defaults");
+    }
+}
