@@ -101,9 +101,9 @@ impl Page<'_> {
     fn labelled(&mut self, indent: usize, label: &str, text: &str) {
         const LABEL: usize = 11;
         let label = format!("{:indent$}{label:<LABEL$}", "");
-        // What is broken goes on two columns further in, which is where the label ends.
-        let inner = indent + LABEL - 2;
-        for (n, line) in wrap(text, inner, self.ui.width).iter().enumerate() {
+        // Every line stands behind the label, which is two columns further in than it is broken for.
+        let (inner, room) = (indent + LABEL - 2, self.ui.width.saturating_sub(2));
+        for (n, line) in wrap(text, inner, room).iter().enumerate() {
             let text = line.trim_start();
             let before = if n == 0 { label.clone() } else { " ".repeat(indent + LABEL) };
             self.text.push_str(format!("{before}{text}").trim_end());
