@@ -90,6 +90,6 @@ pub(super) const LOCK: &[Act] = &[
 #[test]
 fn what_releases_a_lock() {
     let mut scene = Scene::busy();
-    scene.edits("soak  = \"50ms\"", "soak  = \"60s\"");
+    scene.edits("soak  = \"2s\"", "soak  = \"60s\"");
     scene.plays(LOCK);
 }
